@@ -1,0 +1,22 @@
+/**
+ * Domain-free foundations: bytes, the deterministic codec, hashes, Merkle trees, coded errors, assertions.
+ * No I/O, no Node-only import, no domain noun: everything here also runs in a browser.
+ */
+export { assert, assertNever } from './assert.ts';
+export {
+  ByteReader,
+  ByteWriter,
+  bytesEqual,
+  compareBytes,
+  concatBytes,
+  fromHex,
+  fromUtf8,
+  toHex,
+  toUtf8,
+} from './bytes.ts';
+export { type CborValue, decodeCbor, encodeCbor } from './cbor.ts';
+export { CodedError, CoreError, type CoreErrorCode, errorCode } from './errors.ts';
+export { hashDomain, hmacSha256, sha256, sha384 } from './hash.ts';
+export { merkleProof, merkleRoot, verifyMerkleProof } from './merkle.ts';
+export type { Verified } from './verified.ts';
+export { mintVerified } from './verified.ts';
