@@ -1,0 +1,22 @@
+import { CodedError } from '@nemea/core';
+
+/** Every failure this package reports. `TPM_RETURN_CODE` carries `{ command, returnCode, name }` in `data`. */
+export type TpmErrorCode =
+  | 'TPM_ALGORITHM_UNSUPPORTED'
+  | 'TPM_ARGUMENT_INVALID'
+  | 'TPM_CHANNEL_BUSY'
+  | 'TPM_CHANNEL_CLOSED'
+  | 'TPM_CHANNEL_DESYNC'
+  | 'TPM_CHANNEL_FAILED'
+  | 'TPM_CHANNEL_PATH_TOO_LONG'
+  | 'TPM_CHANNEL_TIMEOUT'
+  | 'TPM_CREDENTIAL_REFUSED'
+  | 'TPM_EK_CERTIFICATE_MISSING'
+  | 'TPM_KEY_UNEXPECTED'
+  | 'TPM_RETRIES_EXHAUSTED'
+  | 'TPM_RETURN_CODE'
+  | 'TPM_STRUCTURE_INVALID'
+  | 'TPM_STRUCTURE_UNSUPPORTED'
+  | 'TPM_UNSEAL_REFUSED';
+
+export class TpmError extends CodedError<TpmErrorCode> {}

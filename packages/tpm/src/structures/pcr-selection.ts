@@ -1,0 +1,64 @@
+import { type ByteReader, ByteWriter, concatBytes, sha256 } from '@nemea/core';
+import { TpmError } from '../errors.ts';
+import { ALG } from './algorithms.ts';
+import { invalid } from './buffer.ts';
+
+/** TPMS_PCR_SELECTION (TPM 2.0 Part 2, 10.6.2): a bank and its PCR numbers, ascending. */
+export interface PcrSelection {
+  readonly hashAlg: number;
+  readonly pcrs: readonly number[];
+}
+
+const BANKS_MAX = 4;
+const BITMAP_BYTES = 3;
+const PCR_COUNT = 8 * BITMAP_BYTES;
+const POLICY_PCR = 0x0000017f;
+
+/** Reads TPML_PCR_SELECTION. */
+export function readPcrSelections(reader: ByteReader): PcrSelection[] {
+  const count = reader.u32();
+  if (count > BANKS_MAX) throw invalid(`pcr selection: got ${count} banks, want at most ${BANKS_MAX}`);
+  const selections: PcrSelection[] = [];
+  for (let i = 0; i < count; i++) selections.push(readPcrSelection(reader));
+  return selections;
+}
+
+function readPcrSelection(reader: ByteReader): PcrSelection {
+  const hashAlg = reader.u16();
+  const size = reader.u8();
+  if (size !== BITMAP_BYTES) throw invalid(`pcr bitmap: got ${size} bytes, want ${BITMAP_BYTES}`);
+  const bitmap = reader.bytes(size);
+  const pcrs: number[] = [];
+  for (let pcr = 0; pcr < PCR_COUNT; pcr++) {
+    if (((bitmap[pcr >> 3] as number) >> (pcr & 7)) & 1) pcrs.push(pcr);
+  }
+  return { hashAlg, pcrs };
+}
+
+/** TPML_PCR_SELECTION of one SHA-256 bank. Order and repetition of `pcrs` do not matter. */
+export function encodePcrSelection(pcrs: readonly number[]): Uint8Array {
+  const bitmap = new Uint8Array(BITMAP_BYTES);
+  for (const pcr of pcrs) {
+    assertPcr(pcr);
+    bitmap[pcr >> 3] = (bitmap[pcr >> 3] as number) | (1 << (pcr & 7));
+  }
+  return new ByteWriter().u32(1).u16(ALG.sha256).u8(BITMAP_BYTES).bytes(bitmap).toBytes();
+}
+
+/** Refuses what is not a PCR number. Throws `TPM_ARGUMENT_INVALID`. */
+export function assertPcr(pcr: number): void {
+  if (!Number.isInteger(pcr) || pcr < 0 || pcr >= PCR_COUNT) {
+    throw new TpmError('TPM_ARGUMENT_INVALID', `pcr: got ${pcr}, want 0 to ${PCR_COUNT - 1}`);
+  }
+}
+
+/** Digest of PCR values in ascending PCR order, as TPM2_Quote and TPM2_PolicyPCR compute it with SHA-256. */
+export function pcrDigest(values: readonly Uint8Array[]): Uint8Array {
+  return sha256(concatBytes(...values));
+}
+
+/** Policy digest of a lone TPM2_PolicyPCR over the SHA-256 bank (TPM 2.0 Part 3, 23.7). */
+export function pcrPolicyDigest(pcrs: readonly number[], digest: Uint8Array): Uint8Array {
+  const command = new ByteWriter().u32(POLICY_PCR).toBytes();
+  return sha256(new Uint8Array(32), command, encodePcrSelection(pcrs), digest);
+}

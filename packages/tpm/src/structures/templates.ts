@@ -1,0 +1,33 @@
+import { bytesEqual, fromHex } from '@nemea/core';
+import { encodePublicArea, parsePublicArea } from './public-area.ts';
+
+// PolicySecret(TPM_RH_ENDORSEMENT), TCG EK Credential Profile B.3.
+const EK_POLICY = '837197674484b3f81a90cc8d46a5d724fd52d76e06520b64f2a1da1b331469aa';
+
+/**
+ * TPMT_PUBLIC templates. A primary key is a function of the TPM's seed and these exact bytes: one changed bit is
+ * another key, so they are frozen by `vectors/tpm/templates.json`. Verifiers hold a key's public area against them.
+ */
+export const TEMPLATES = {
+  /** Storage parent of sealed blobs: P-256, restricted decryption, AES-128-CFB. */
+  srk: fromHex('0023000b00030472000000060080004300100003001000000000'),
+  /** Attestation key: ECDSA P-256, restricted signing, so it signs nothing that only looks TPM-made. */
+  ak: fromHex('0023000b00050472000000100018000b0003001000000000'),
+  /** Endorsement key: RSA-2048, TCG EK Credential Profile template L-1. */
+  ek: fromHex(`0001000b000300b20020${EK_POLICY}00060080004300100800000000000100${'00'.repeat(256)}`),
+  /** VRF key: ECDAA P-256, unrestricted, no policy, so it survives approved software updates. */
+  vrf: fromHex('0023000b0004047200000010001a000b00000003001000000000'),
+} as const;
+
+/** Whether a public area is the template in every field but the key itself. Throws what `parsePublicArea` throws. */
+export function matchesTemplate(publicArea: Uint8Array, template: Uint8Array): boolean {
+  return bytesEqual(withoutKey(publicArea), withoutKey(template));
+}
+
+function withoutKey(publicArea: Uint8Array): Uint8Array {
+  const area = parsePublicArea(publicArea);
+  const empty = new Uint8Array(0);
+  if (area.type === 'ecc') return encodePublicArea({ ...area, x: empty, y: empty });
+  if (area.type === 'rsa') return encodePublicArea({ ...area, modulus: empty });
+  return encodePublicArea({ ...area, unique: empty });
+}
