@@ -76,8 +76,10 @@ install_npm_packages() {
   if [ -f "$installed" ] && [ -x node_modules/.bin/node ] && [ -z "$(find package-lock.json -newer "$installed")" ]; then
     return 0
   fi
-  # No package may run code while it is installed; the pinned Node and all tools come as plain files.
-  run 'installing the npm packages (about a minute)' npm ci --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null
+  # No package may run code while it is installed; the pinned Node and all tools come as plain files. Not `npm ci`: it
+  # refuses a lockfile without the binaries of other platforms, which not every registry mirror carries.
+  run 'installing the npm packages (about a minute)' \
+    npm install --no-save --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null
   [ -x node_modules/.bin/node ] || fail "the pinned Node is missing: npm must install optional dependencies (omit=optional?)"
 }
 
