@@ -1,0 +1,202 @@
+import { CodedError, hashDomain, toHex } from '@nemea/core';
+import type { DisputeOnLedger, LedgerView, NodeRecord, TaskOnLedger } from '@nemea/membership';
+
+/** Layer-1 events that layer 2 builds on, decoded; addresses and digests as the machine wants them. */
+export type LedgerEvent = { readonly block: number; readonly txHash: string } & (
+  | { readonly type: 'node-admitted'; readonly record: NodeRecord; readonly credit: number }
+  | { readonly type: 'node-evicted'; readonly account: string; readonly reason: number }
+  | { readonly type: 'deposit'; readonly account: string; readonly deposit: bigint }
+  | {
+      readonly type: 'policy';
+      readonly kind: PolicyKind;
+      readonly digest: string;
+      readonly approved: boolean;
+    }
+  | { readonly type: 'epoch'; readonly epoch: number }
+  | { readonly type: 'task-created'; readonly task: TaskOnLedger }
+  | {
+      readonly type: 'executor-committed';
+      readonly taskId: string;
+      readonly attempt: number;
+      readonly commitment: string;
+    }
+  | { readonly type: 'task-settled'; readonly taskId: string; readonly executor: string }
+  | { readonly type: 'task-ended'; readonly taskId: string; readonly reason: number }
+  | { readonly type: 'dispute'; readonly dispute: DisputeOnLedger }
+  | { readonly type: 'dispute-resolved'; readonly disputeId: string; readonly guilty: boolean }
+);
+
+export type PolicyKind = 'ek-root' | 'release' | 'image' | 'code';
+
+export interface BlockHeader {
+  readonly number: number;
+  readonly hash: Uint8Array;
+  readonly timestampS: number;
+}
+
+export type LedgerErrorCode =
+  | 'LEDGER_REORGANISED'
+  | 'LEDGER_GAP'
+  | 'LEDGER_REVERTED'
+  | 'LEDGER_TIMED_OUT'
+  | 'LEDGER_UNREACHABLE';
+export class LedgerError extends CodedError<LedgerErrorCode> {}
+
+/**
+ * The node's light copy of layer 1: headers and events since the deployment, answered as of any block. It only grows;
+ * a chain that contradicts what was seen is an error, never a silent change of facts.
+ */
+export class LedgerHistory implements LedgerView {
+  readonly #startBlock: number;
+  readonly #epochMs: number;
+  readonly #networkId: Uint8Array;
+  readonly #genesis: ReadonlySet<string>;
+  readonly #headers: BlockHeader[] = [];
+  readonly #events: LedgerEvent[] = [];
+  readonly #seeds = new Map<number, Uint8Array>();
+  readonly #boundaries = new Map<number, number>();
+  readonly #tasks = new Map<string, TaskOnLedger>();
+  #epochLast = -1;
+
+  constructor(options: {
+    startBlock: number;
+    epochMs: number;
+    networkId: Uint8Array;
+    genesisAccounts: readonly string[];
+  }) {
+    this.#startBlock = options.startBlock;
+    this.#epochMs = options.epochMs;
+    this.#networkId = options.networkId;
+    this.#genesis = new Set(options.genesisAccounts);
+  }
+
+  /** Appends the next block with its events. Throws `LEDGER_GAP` for any other block. */
+  append(header: BlockHeader, events: readonly LedgerEvent[]): void {
+    const expected = this.#startBlock + this.#headers.length;
+    if (header.number !== expected) {
+      throw new LedgerError('LEDGER_GAP', `block: got ${header.number}, want ${expected}`);
+    }
+    this.#headers.push(header);
+    this.#events.push(...events);
+    for (const event of events) {
+      if (event.type === 'task-created') this.#tasks.set(toHex(event.task.taskId), event.task);
+    }
+    this.#openEpoch(header);
+  }
+
+  /** Chains the seed at the first block of each epoch; an epoch in which no block fell has none. */
+  #openEpoch(header: BlockHeader): void {
+    const epoch = this.epochOf(header.number);
+    if (epoch <= this.#epochLast) return;
+    const previous = this.#seeds.get(this.#epochLast) ?? new Uint8Array(32);
+    this.#seeds.set(epoch, hashDomain('nemea/epoch-seed/1', this.#networkId, previous, header.hash));
+    this.#boundaries.set(epoch, header.number);
+    this.#epochLast = epoch;
+  }
+
+  get head(): number {
+    return this.#startBlock + this.#headers.length - 1;
+  }
+
+  get startBlock(): number {
+    return this.#startBlock;
+  }
+
+  get events(): readonly LedgerEvent[] {
+    return this.#events;
+  }
+
+  #header(block: number): BlockHeader | undefined {
+    return this.#headers[block - this.#startBlock];
+  }
+
+  blockHash(block: number): Uint8Array | undefined {
+    return this.#header(block)?.hash;
+  }
+
+  blockTimestampS(block: number): number | undefined {
+    return this.#header(block)?.timestampS;
+  }
+
+  epochOf(block: number): number {
+    const first = this.#headers[0];
+    const header = this.#header(Math.max(block, this.#startBlock));
+    if (first === undefined || header === undefined) return 0;
+    return Math.floor(((header.timestampS - first.timestampS) * 1000) / this.#epochMs);
+  }
+
+  epochSeed(epoch: number): Uint8Array | undefined {
+    return this.#seeds.get(epoch);
+  }
+
+  epochBoundary(epoch: number): number | undefined {
+    return this.#boundaries.get(epoch);
+  }
+
+  task(taskId: Uint8Array, atBlock: number): TaskOnLedger | undefined {
+    const task = this.#tasks.get(toHex(taskId));
+    return task !== undefined && task.createdBlock <= atBlock ? task : undefined;
+  }
+
+  dispute(disputeId: Uint8Array, atBlock: number): DisputeOnLedger | undefined {
+    const id = toHex(disputeId);
+    for (const event of this.#until(atBlock)) {
+      if (event.type === 'dispute' && toHex(event.dispute.disputeId) === id) return event.dispute;
+    }
+    return undefined;
+  }
+
+  /** Digests (hex) of one kind that are approved as of a block. */
+  approved(kind: PolicyKind, atBlock: number): ReadonlySet<string> {
+    const approved = new Set<string>();
+    for (const event of this.#until(atBlock)) {
+      if (event.type !== 'policy' || event.kind !== kind) continue;
+      if (event.approved) approved.add(event.digest);
+      else approved.delete(event.digest);
+    }
+    return approved;
+  }
+
+  approvedReleases(atBlock: number): ReadonlySet<string> {
+    return this.approved('release', atBlock);
+  }
+
+  approvedImages(atBlock: number): ReadonlySet<string> {
+    return this.approved('image', atBlock);
+  }
+
+  approvedCodes(atBlock: number): ReadonlySet<string> {
+    return this.approved('code', atBlock);
+  }
+
+  policyVersion(atBlock: number): number {
+    let version = 0;
+    for (const event of this.#until(atBlock)) if (event.type === 'policy') version++;
+    return version;
+  }
+
+  genesisRecords(): readonly NodeRecord[] {
+    const records: NodeRecord[] = [];
+    for (const event of this.#events) {
+      if (event.type === 'node-admitted' && this.#genesis.has(event.record.account))
+        records.push(event.record);
+    }
+    return records.slice(0, this.#genesis.size);
+  }
+
+  get genesisComplete(): boolean {
+    return this.genesisRecords().length === this.#genesis.size;
+  }
+
+  *#until(block: number): Generator<LedgerEvent> {
+    for (const event of this.#events) {
+      if (event.block > block) return;
+      yield event;
+    }
+  }
+}
+
+/** Identity of a network: chain and registry. It separates the domains of every signature and draw. */
+export function networkIdOf(chainId: number, registry: string): Uint8Array {
+  return hashDomain('nemea/network/1', new TextEncoder().encode(`${chainId}:${registry.toLowerCase()}`));
+}
