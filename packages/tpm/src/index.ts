@@ -1,1 +1,27 @@
-export {};
+/**
+ * A TPM 2.0 client: keys, PCRs, quotes, credential activation, sealing and a VRF whose secret never leaves the TPM
+ * (TPM 2.0 Library Specification revision 1.64). It trusts the TPM and the channel to it. It does not judge what the TPM
+ * says (`@nemea/attestation` does), and its verifier-side half is the entry `@nemea/tpm/structures`.
+ *
+ * Commands travel in the clear, without HMAC or parameter encryption: whoever can read the channel sees secrets being
+ * sealed, unsealed and activated. So a software TPM's socket belongs in a folder of mode 0700, and a discrete chip on an
+ * open bus is outside this package's protection.
+ */
+export type { ActivationRequest } from './activation.ts';
+export type { Attestation, QuoteRequest } from './attestation.ts';
+export type { HandleRange } from './capability.ts';
+export { type BytePipe, serialChannel, type TpmChannel, type TransmitOptions } from './channel/channel.ts';
+export { openDeviceChannel } from './channel/device.ts';
+export { assertSocketPath, openUnixChannel } from './channel/unix.ts';
+export { type Command, HANDLE, type Response, returnCodeOf } from './command.ts';
+export { type Credential, makeCredential } from './credential.ts';
+export { TpmError, type TpmErrorCode } from './errors.ts';
+export type { TpmIo } from './executor.ts';
+export { type Identity, openIdentity } from './identity.ts';
+export type { Hierarchy, PrimaryRequest, TpmKey } from './object.ts';
+export type { PcrValue } from './pcr.ts';
+export type { SealOptions } from './sealing.ts';
+export { nameOf } from './structures/public-area.ts';
+export { TEMPLATES } from './structures/templates.ts';
+export { Tpm, type TpmOpenOptions, tpmVrfProve } from './tpm.ts';
+export type { VrfProof } from './vrf-prover.ts';

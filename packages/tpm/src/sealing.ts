@@ -1,0 +1,121 @@
+import { ByteWriter } from '@nemea/core';
+import { type Authorization, returnCodeOf } from './command.ts';
+import { TpmError } from './errors.ts';
+import type { TpmIo } from './executor.ts';
+import { withLoaded, withPrimary } from './object.ts';
+import { pcrRead } from './pcr.ts';
+import { canonicalPcrs, encodeSealedBlob, parseSealedBlob } from './sealed-blob.ts';
+import { policyPcr, withPolicySession } from './session.ts';
+import { ALG, OBJECT_ATTRIBUTE } from './structures/algorithms.ts';
+import { parseWhole, readSized, STRUCTURE_BYTES_MAX, writeSized } from './structures/buffer.ts';
+import { pcrDigest, pcrPolicyDigest } from './structures/pcr-selection.ts';
+import { encodePublicArea } from './structures/public-area.ts';
+import { RC } from './structures/return-code.ts';
+import { TEMPLATES } from './structures/templates.ts';
+
+/** Without `pcrs` the secret is bound to the TPM alone, not to what runs on the machine. */
+export interface SealOptions {
+  readonly pcrs?: readonly number[];
+}
+
+// Endorsement hierarchy: nothing to store, and no owner password in the way. TPM2_Clear still destroys what is sealed.
+const SRK = { hierarchy: 'endorsement', template: TEMPLATES.srk } as const;
+// TPM2B_SENSITIVE_DATA of the smallest TPMs (MAX_SYM_DATA).
+const SECRET_BYTES_MAX = 128;
+const UNSEALS_MAX = 8;
+
+/** Seals `secret` under the storage root key, to the values the PCRs have now. Returns one self-describing blob. */
+export async function seal(io: TpmIo, secret: Uint8Array, options: SealOptions): Promise<Uint8Array> {
+  if (secret.length === 0 || secret.length > SECRET_BYTES_MAX) {
+    throw new TpmError(
+      'TPM_ARGUMENT_INVALID',
+      `secret: got ${secret.length} bytes, want 1 to ${SECRET_BYTES_MAX}`,
+    );
+  }
+  const pcrs = canonicalPcrs(options.pcrs ?? []);
+  const template = await sealedTemplate(io, pcrs);
+  // TPM2B_SENSITIVE_CREATE: empty password, the secret; then template, no outside info, no creation PCRs.
+  const sensitive = writeSized(new ByteWriter().u16(0), secret).toBytes();
+  const parameters = writeSized(writeSized(new ByteWriter(), sensitive), template).u16(0).u32(0).toBytes();
+  return await withPrimary(io, SRK, async (srk) => {
+    const response = await io.send({
+      name: 'create',
+      handles: [srk.handle],
+      authorizations: ['password'],
+      parameters,
+    });
+    return parseWhole('sealed object', response.parameters, (reader) => {
+      const privateArea = readSized(reader, 'private area', STRUCTURE_BYTES_MAX);
+      const publicArea = readSized(reader, 'public area', STRUCTURE_BYTES_MAX);
+      // Creation data, hash and ticket are not needed.
+      reader.bytes(reader.remaining);
+      return encodeSealedBlob({ pcrs, privateArea, publicArea });
+    });
+  });
+}
+
+async function sealedTemplate(io: TpmIo, pcrs: readonly number[]): Promise<Uint8Array> {
+  const fixed = OBJECT_ATTRIBUTE.fixedTpm | OBJECT_ATTRIBUTE.fixedParent | OBJECT_ATTRIBUTE.noDa;
+  const area = { type: 'sealed', nameAlg: ALG.sha256, unique: new Uint8Array(0) } as const;
+  if (pcrs.length === 0) {
+    const attributes = fixed | OBJECT_ATTRIBUTE.userWithAuth;
+    return encodePublicArea({ ...area, attributes, authPolicy: new Uint8Array(0) });
+  }
+  const values = (await pcrRead(io, pcrs)).map(({ value }) => value);
+  // Without userWithAuth the policy is the only way in.
+  return encodePublicArea({
+    ...area,
+    attributes: fixed,
+    authPolicy: pcrPolicyDigest(pcrs, pcrDigest(values)),
+  });
+}
+
+/**
+ * The secret of a blob made by `seal` on this TPM. Throws `TPM_UNSEAL_REFUSED` when the PCRs differ from the sealed
+ * ones or the blob belongs to another TPM, `TPM_STRUCTURE_INVALID` for other bytes.
+ */
+export async function unseal(io: TpmIo, bytes: Uint8Array): Promise<Uint8Array> {
+  const { pcrs, privateArea, publicArea } = parseSealedBlob(bytes);
+  try {
+    return await withPrimary(io, SRK, (srk) =>
+      withLoaded(io, { parent: srk.handle, privateArea, publicArea }, (object) =>
+        pcrs.length === 0 ? unsealObject(io, object, 'password') : unsealByPolicy(io, object, pcrs),
+      ),
+    );
+  } catch (cause) {
+    if (returnCodeOf(cause) === undefined) throw cause;
+    throw new TpmError('TPM_UNSEAL_REFUSED', 'the tpm refuses to unseal: other pcr values or another tpm', {
+      cause,
+    });
+  }
+}
+
+async function unsealByPolicy(io: TpmIo, object: number, pcrs: readonly number[]): Promise<Uint8Array> {
+  let changed: unknown;
+  for (let attempt = 0; attempt < UNSEALS_MAX; attempt++) {
+    try {
+      return await withPolicySession(io, async (session, authorization) => {
+        await policyPcr(io, session, pcrs);
+        return await unsealObject(io, object, authorization);
+      });
+    } catch (error) {
+      // Any extend since PolicyPCR ends the session, even of a PCR outside the policy: IMA does that all the time.
+      if (returnCodeOf(error) !== RC.pcrChanged) throw error;
+      changed = error;
+    }
+  }
+  throw new TpmError('TPM_RETRIES_EXHAUSTED', `pcrs changed during each of ${UNSEALS_MAX} unseals`, {
+    cause: changed,
+  });
+}
+
+async function unsealObject(io: TpmIo, object: number, authorization: Authorization): Promise<Uint8Array> {
+  const { parameters } = await io.send({
+    name: 'unseal',
+    handles: [object],
+    authorizations: [authorization],
+  });
+  return parseWhole('unsealed secret', parameters, (reader) =>
+    readSized(reader, 'unsealed secret', SECRET_BYTES_MAX),
+  );
+}
