@@ -27,7 +27,7 @@ export interface CapsuleStore {
     address: string,
     protocol: string,
     message: Uint8Array,
-    options: { timeoutMs: number; maxMessageBytes?: number },
+    options: { timeoutMs: number },
   ): Promise<Uint8Array>;
   /** Removes every local block of the capsule. */
   delete(cid: string): Promise<void>;

@@ -117,6 +117,8 @@ export interface PublicHostLimits {
   readonly writeTimeoutMs: number;
   readonly queueMessagesMax: number;
   readonly queueBytesMax: number;
+  /** Bounds what this host asks with, and what it accepts as an answer. */
+  readonly answerBytesMax: number;
 }
 
 export interface ReceptionOptions {
@@ -144,12 +146,12 @@ export interface OutwardOptions {
 /** A dial-only host: asks receptions and key agents, listens nowhere, serves nothing. */
 export interface Outward {
   readonly peerId: string;
-  /** `address` contains `/p2p/`; `maxMessageBytes` bounds the answer (default 1 MiB). */
+  /** `address` contains `/p2p/`. Throws `RemoteError` with the peer's code, or `TransportError`. */
   request(
     address: string,
     protocol: string,
     message: Uint8Array,
-    options: { timeoutMs: number; maxMessageBytes?: number },
+    options: { timeoutMs: number },
   ): Promise<Uint8Array>;
   close(): Promise<void>;
 }
