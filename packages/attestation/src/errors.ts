@@ -1,0 +1,23 @@
+import { CodedError } from '@nemea/core';
+
+export type AttestationErrorCode =
+  | 'AK_PUBLIC_INVALID'
+  | 'CERTIFY_INVALID'
+  | 'EK_CERTIFICATE_INVALID'
+  | 'EK_CHAIN_INVALID'
+  | 'EK_CRYPTO_UNAVAILABLE'
+  | 'ENROLMENT_INVALID'
+  | 'EVIDENCE_INVALID'
+  | 'EVIDENCE_UNSTABLE'
+  | 'LEVEL_UNKNOWN'
+  | 'MEASURED_LOG_BUSY'
+  | 'MEASURED_LOG_FULL'
+  | 'MEASURED_LOG_MISMATCH'
+  | 'POLICY_INVALID'
+  | 'PUBLIC_AREA_INVALID'
+  | 'QUALIFYING_DATA_INVALID'
+  | 'REFERENCE_VALUES_INVALID'
+  | 'RESULT_INVALID'
+  | 'VRF_PUBLIC_INVALID';
+
+export class AttestationError extends CodedError<AttestationErrorCode> {}

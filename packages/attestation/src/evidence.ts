@@ -1,0 +1,89 @@
+import { fromUtf8, hashDomain } from '@nemea/core';
+import { z } from 'zod';
+import { boundedInteger, boundedText, byteString, defineDocument } from './document.ts';
+import { AttestationError } from './errors.ts';
+
+/** Firmware and boot configuration (PCR 0 to 7), and the software that the node measured itself. */
+export const QUOTED_PCRS: readonly number[] = [0, 1, 2, 3, 4, 5, 6, 7, 14];
+
+/** The register that the node's own software is measured into. */
+export const MEASURED_PCR = 14;
+
+export const EVENTS_MAX = 4096;
+export const EVENT_NAME_BYTES_MAX = 128;
+export const EVIDENCE_BYTES_MAX = 1 << 20;
+const ATTEST_BYTES_MAX = 1024;
+const SIGNATURE_BYTES_MAX = 1024;
+const PCRS_MAX = 24;
+
+const measuredEventSchema = z.strictObject({
+  pcr: z.literal(MEASURED_PCR),
+  kind: z.enum(['release', 'image', 'run']),
+  digest: byteString(32),
+  name: boundedText(EVENT_NAME_BYTES_MAX),
+});
+
+const pcrValueSchema = z.strictObject({ pcr: boundedInteger(PCRS_MAX - 1), value: byteString(32) });
+
+const evidenceSchema = z.strictObject({
+  version: z.literal(1),
+  attest: byteString(1, ATTEST_BYTES_MAX),
+  signature: byteString(1, SIGNATURE_BYTES_MAX),
+  pcrs: z
+    .array(pcrValueSchema)
+    .min(1)
+    .max(PCRS_MAX)
+    .refine(isAscending, 'want ascending PCR numbers')
+    .readonly(),
+  log: z.array(measuredEventSchema).max(EVENTS_MAX).readonly(),
+  binding: byteString(32),
+});
+
+/** One thing the node measured: a software release, a worker image, or a blinded commitment to a task run. */
+export type MeasuredEvent = z.infer<typeof measuredEventSchema>;
+
+export type PcrValue = z.infer<typeof pcrValueSchema>;
+
+/** RFC 9334 Evidence: a quote exactly as signed, the PCR values and the log that explain it. Untrusted until appraised. */
+export type Evidence = z.infer<typeof evidenceSchema>;
+
+const codec = defineDocument<Evidence>({
+  name: 'evidence',
+  schema: evidenceSchema,
+  bytesMax: EVIDENCE_BYTES_MAX,
+  invalid: (message, cause) => new AttestationError('EVIDENCE_INVALID', message, { cause }),
+});
+
+/** Throws `EVIDENCE_INVALID`. Parsing says nothing about truth: only `appraise` does. */
+export function parseEvidence(bytes: Uint8Array): Evidence {
+  return codec.parse(bytes);
+}
+
+export function encodeEvidence(evidence: Evidence): Uint8Array {
+  return codec.encode(evidence);
+}
+
+/** What an event extends PCR 14 with. */
+export function eventDigest(event: Omit<MeasuredEvent, 'pcr'>): Uint8Array {
+  return hashDomain('nemea/event/1', fromUtf8(event.kind), event.digest, fromUtf8(event.name));
+}
+
+export interface QualifyingDataParts {
+  readonly networkId: Uint8Array;
+  readonly challenge: Uint8Array;
+  readonly binding: Uint8Array;
+}
+
+/** The quote's extraData: this network, this verifier's nonce, and whatever the quote must be bound to. */
+export function qualifyingData(parts: QualifyingDataParts): Uint8Array {
+  for (const [name, bytes] of Object.entries(parts)) {
+    if (bytes.length !== 32) {
+      throw new AttestationError('QUALIFYING_DATA_INVALID', `${name}: got ${bytes.length} bytes, want 32`);
+    }
+  }
+  return hashDomain('nemea/evidence/1', parts.networkId, parts.challenge, parts.binding);
+}
+
+function isAscending(pcrs: readonly { readonly pcr: number }[]): boolean {
+  return pcrs.every((entry, i) => i === 0 || (pcrs[i - 1]?.pcr ?? entry.pcr) < entry.pcr);
+}

@@ -1,0 +1,130 @@
+import { bytesEqual } from '@nemea/core';
+import {
+  type Attest,
+  compressedPoint,
+  type EccPublicArea,
+  eccPoint,
+  matchesTemplate,
+  nameOf,
+  parseAttest,
+  parsePublicArea,
+  parseSignature,
+  TEMPLATES,
+  TpmError,
+  toSpki,
+} from '@nemea/tpm/structures';
+import { p256 } from '@noble/curves/nist.js';
+import { AttestationError, type AttestationErrorCode } from './errors.ts';
+import { verifyTpmSignature } from './signature.ts';
+
+/**
+ * An attestation key must be made by the TPM and never leave it, and must be restricted: then everything it signs that
+ * starts with TPM_GENERATED is a true statement of the TPM. Throws `AK_PUBLIC_INVALID`.
+ *
+ * The hierarchy is not in the public area. A key of the owner hierarchy passes here, but its quotes carry masked
+ * resetCount and firmwareVersion, so it only makes its own owner look as if the TPM had been reset.
+ */
+export function checkAkPublic(akPublic: Uint8Array): EccPublicArea {
+  return checkTemplate(akPublic, TEMPLATES.ak, 'AK_PUBLIC_INVALID', 'a restricted ECDSA P-256 signing key');
+}
+
+/** The VRF key must be made by the TPM, unrestricted ECDAA, without policy. Throws `VRF_PUBLIC_INVALID`. */
+export function checkVrfPublic(vrfPublic: Uint8Array): EccPublicArea {
+  const area = checkTemplate(
+    vrfPublic,
+    TEMPLATES.vrf,
+    'VRF_PUBLIC_INVALID',
+    'an unrestricted ECDAA P-256 key',
+  );
+  if (!isOnCurve(eccPoint(area))) {
+    throw new AttestationError('VRF_PUBLIC_INVALID', 'the point is not on P-256');
+  }
+  return area;
+}
+
+export interface VrfCertification {
+  /** TPMS_ATTEST of TPM2_Certify(VRF key, AK), exactly as signed. */
+  readonly attest: Uint8Array;
+  readonly signature: Uint8Array;
+  readonly akPublic: Uint8Array;
+  readonly vrfPublic: Uint8Array;
+  readonly qualifyingData: Uint8Array;
+}
+
+/**
+ * Verifies that the VRF key lives in the same TPM as the attestation key. Returns the compressed VRF public key.
+ * Throws `CERTIFY_INVALID`, `AK_PUBLIC_INVALID` or `VRF_PUBLIC_INVALID`.
+ */
+export function checkVrfCertification(certification: VrfCertification): Uint8Array {
+  const ak = checkAkPublic(certification.akPublic);
+  const vrf = checkVrfPublic(certification.vrfPublic);
+  const signature = parsed(() => parseSignature(certification.signature), 'CERTIFY_INVALID');
+  if (!verifyTpmSignature(ak, signature, certification.attest)) {
+    throw new AttestationError('CERTIFY_INVALID', 'the signature is not by the attestation key');
+  }
+  const attest: Attest = parsed(() => parseAttest(certification.attest), 'CERTIFY_INVALID');
+  if (attest.type !== 'certify') {
+    throw new AttestationError('CERTIFY_INVALID', `attestation type: got ${attest.type}, want certify`);
+  }
+  if (!bytesEqual(attest.extraData, certification.qualifyingData)) {
+    throw new AttestationError('CERTIFY_INVALID', 'qualifying data is not that of this enrolment');
+  }
+  if (!bytesEqual(attest.name, nameOf(certification.vrfPublic))) {
+    throw new AttestationError('CERTIFY_INVALID', 'the certified name is not that of the VRF public area');
+  }
+  return compressedPoint(vrf);
+}
+
+/** The compressed point (33 bytes) of an ECC public area. Throws `PUBLIC_AREA_INVALID`. */
+export function compressPoint(publicArea: Uint8Array): Uint8Array {
+  return parsed(() => {
+    const area = parsePublicArea(publicArea);
+    if (area.type === 'ecc') return compressedPoint(area);
+    throw new AttestationError('PUBLIC_AREA_INVALID', `object type: got ${area.type}, want ecc`);
+  }, 'PUBLIC_AREA_INVALID');
+}
+
+/** Whether the endorsement key's TPMT_PUBLIC is the key that its certificate names. False when it does not parse. */
+export function ekMatchesCertificate(ekPublic: Uint8Array, publicKeySpki: Uint8Array): boolean {
+  try {
+    return bytesEqual(toSpki(parsePublicArea(ekPublic)), publicKeySpki);
+  } catch (error) {
+    if (error instanceof TpmError) return false;
+    throw error;
+  }
+}
+
+function checkTemplate(
+  publicArea: Uint8Array,
+  template: Uint8Array,
+  code: AttestationErrorCode,
+  want: string,
+): EccPublicArea {
+  const area = parsed(() => parsePublicArea(publicArea), code);
+  if (area.type !== 'ecc' || !parsed(() => matchesTemplate(publicArea, template), code)) {
+    throw new AttestationError(
+      code,
+      `got ${area.type} with attributes 0x${area.attributes.toString(16)}, want ${want} made by the TPM`,
+    );
+  }
+  parsed(() => eccPoint(area), code);
+  return area;
+}
+
+function isOnCurve(point: Uint8Array): boolean {
+  try {
+    p256.Point.fromBytes(point).assertValidity();
+    return true;
+  } catch {
+    return false; // the library reports a point off the curve only by throwing
+  }
+}
+
+function parsed<T>(parse: () => T, code: AttestationErrorCode): T {
+  try {
+    return parse();
+  } catch (cause) {
+    if (cause instanceof TpmError) throw new AttestationError(code, cause.message, { cause });
+    throw cause;
+  }
+}

@@ -1,0 +1,155 @@
+import { sha256 } from '@nemea/core';
+import { z } from 'zod';
+import { boundedInteger, boundedText, byteString, defineDocument, unsigned64 } from './document.ts';
+import { AttestationError } from './errors.ts';
+import { ASSURANCE_LEVELS } from './level.ts';
+
+/** One claim per appraisal step, in the order they are appraised. */
+export const CLAIM_NAMES = [
+  'attestation-key',
+  'signature',
+  'attest-structure',
+  'qualifying-data',
+  'clock',
+  'pcr-selection',
+  'pcr-digest',
+  'event-log',
+  'firmware',
+  'release',
+  'images',
+  'freshness',
+  'level',
+] as const;
+
+export type ClaimName = (typeof CLAIM_NAMES)[number];
+
+export const CLAIM_REASONS = [
+  'OK',
+  'UNAUTHENTICATED',
+  'AK_PUBLIC_INVALID',
+  'SIGNATURE_MALFORMED',
+  'SIGNATURE_SCHEME_WRONG',
+  'SIGNATURE_WRONG',
+  'ATTEST_MALFORMED',
+  'ATTEST_MAGIC_WRONG',
+  'ATTEST_TYPE_WRONG',
+  'QUALIFYING_DATA_WRONG',
+  'CLOCK_RESET_COUNT_DECREASED',
+  'CLOCK_RESTART_COUNT_DECREASED',
+  'CLOCK_BACKWARDS',
+  'CLOCK_UNSAFE',
+  'PCR_SELECTION_WRONG',
+  'PCR_LIST_WRONG',
+  'PCR_DIGEST_WRONG',
+  'EVENT_LOG_REPLAY_WRONG',
+  'FIRMWARE_NO_EVENT_LOG',
+  'RELEASE_MISSING',
+  'RELEASE_NOT_FIRST',
+  'RELEASE_NOT_APPROVED',
+  'IMAGE_NOT_APPROVED',
+  'EVIDENCE_STALE',
+  'LEVEL_TOO_LOW',
+] as const;
+
+export type ClaimReason = (typeof CLAIM_REASONS)[number];
+
+const VERDICTS = ['affirming', 'warning', 'contraindicated'] as const;
+
+/** The verdicts of the EAT Attestation Result draft (EAR): trust, trust with care, do not trust. */
+export type Verdict = (typeof VERDICTS)[number];
+
+const DETAIL_BYTES_MAX = 256;
+const CLAIM_VALUE_BYTES_MAX = 1024;
+export const RESULT_BYTES_MAX = 32 * 1024;
+
+const claimValue = z.union([
+  z.null(),
+  byteString(0, CLAIM_VALUE_BYTES_MAX),
+  boundedText(DETAIL_BYTES_MAX),
+  boundedInteger(Number.MAX_SAFE_INTEGER),
+]);
+
+const claimSchema = z.strictObject({
+  name: z.enum(CLAIM_NAMES),
+  /** `none`: not appraised, because the bytes that carry the claim are not authentic. */
+  verdict: z.enum([...VERDICTS, 'none']),
+  reason: z.enum(CLAIM_REASONS),
+  /** The bytes that make the claim, for example `evidence.attest.extraData`. */
+  source: boundedText(DETAIL_BYTES_MAX),
+  claimed: claimValue,
+  /** What it was compared with. */
+  reference: claimValue,
+  detail: boundedText(DETAIL_BYTES_MAX),
+});
+
+const resultSchema = z.strictObject({
+  version: z.literal(1),
+  verdict: z.enum(VERDICTS),
+  level: z.literal([...ASSURANCE_LEVELS]),
+  /**
+   * Whether everything judged was signed by the TPM for this very challenge: then a contraindicated verdict is proof of
+   * fault, whoever presents the Evidence. PCR values and logs that do not match the quote may be a messenger's work.
+   */
+  authentic: z.boolean(),
+  appraisedAtMs: boundedInteger(Number.MAX_SAFE_INTEGER),
+  /** The TPM name of the attestation key that the Evidence was held against. */
+  akName: byteString(34),
+  /** SHA-256 of the TPMS_ATTEST exactly as signed. */
+  quoteDigest: byteString(32),
+  /** The quote's clock; null when the quote is not authentic. */
+  clock: z.union([
+    z.null(),
+    z.strictObject({
+      clock: unsigned64(),
+      resetCount: boundedInteger(0xffffffff),
+      restartCount: boundedInteger(0xffffffff),
+      safe: z.boolean(),
+      firmwareVersion: unsigned64(),
+    }),
+  ]),
+  /** The digest of the release that the node runs now; null when the log is not authentic or names none. */
+  release: z.union([z.null(), byteString(32)]),
+  claims: z
+    .array(claimSchema)
+    .length(CLAIM_NAMES.length)
+    .refine(isOrdered, 'want one claim per step, in order'),
+});
+
+export type AppraisedClaim = Readonly<z.infer<typeof claimSchema>>;
+
+export type ClaimValue = AppraisedClaim['claimed'];
+
+/** RFC 9334 Attestation Result: every claim with what was claimed, by which bytes, and what it was compared with. */
+export type AttestationResult = Readonly<z.infer<typeof resultSchema>>;
+
+export type AppraisedClock = NonNullable<AttestationResult['clock']>;
+
+const codec = defineDocument<AttestationResult>({
+  name: 'attestation result',
+  schema: resultSchema,
+  bytesMax: RESULT_BYTES_MAX,
+  invalid: (message, cause) => new AttestationError('RESULT_INVALID', message, { cause }),
+});
+
+/** Throws `RESULT_INVALID`. */
+export function parseResult(bytes: Uint8Array): AttestationResult {
+  return codec.parse(bytes);
+}
+
+/** Canonical bytes: what attestors sign and consensus orders. */
+export function encodeResult(result: AttestationResult): Uint8Array {
+  return codec.encode(result);
+}
+
+export function resultDigest(result: AttestationResult): Uint8Array {
+  return sha256(encodeResult(result));
+}
+
+/** The claims that keep a result from affirming, in order. */
+export function failedClaims(result: AttestationResult): readonly AppraisedClaim[] {
+  return result.claims.filter((claim) => claim.verdict === 'contraindicated' || claim.verdict === 'warning');
+}
+
+function isOrdered(claims: readonly { readonly name: ClaimName }[]): boolean {
+  return claims.every((claim, i) => claim.name === CLAIM_NAMES[i]);
+}
