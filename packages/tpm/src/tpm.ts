@@ -17,9 +17,10 @@ export interface TpmOpenOptions {
    * /dev/tpmrm0, which does it by itself and where sessions of other programs would be hit.
    */
   readonly flushLeftovers?: boolean;
+  /** Limit for the first response: a software TPM that serves another client answers nothing at all. */
+  readonly timeoutMs?: number;
 }
 
-// A software TPM that serves another client answers nothing at all.
 const FIRST_RESPONSE_MS = 10_000;
 
 /**
@@ -39,7 +40,7 @@ export class Tpm {
   static async open(channel: TpmChannel, options: TpmOpenOptions = {}): Promise<Tpm> {
     const tpm = new Tpm(channel);
     try {
-      await tpm.startup();
+      await tpm.exclusive((io) => startup(io, options.timeoutMs ?? FIRST_RESPONSE_MS));
       if (options.flushLeftovers ?? true) await tpm.exclusive(flushLeftovers);
       return tpm;
     } catch (error) {

@@ -1,0 +1,24 @@
+import { openDeviceChannel, openUnixChannel, Tpm } from '@nemea/tpm';
+
+/** Where a node's TPM is: the socket of a software TPM that runs already, or a kernel device. */
+export type TpmLocation =
+  | { readonly kind: 'swtpm'; readonly socketPath: string }
+  | { readonly kind: 'device'; readonly path: string };
+
+/**
+ * Opens a TPM and locks its platform hierarchy, whose empty password could set the clock. The kernel's resource manager
+ * behind /dev/tpmrm0 frees slots by itself, and its firmware has locked the platform before the kernel ran.
+ */
+export async function openTpm(location: TpmLocation): Promise<Tpm> {
+  if (location.kind === 'device') {
+    return await Tpm.open(await openDeviceChannel(location.path), { flushLeftovers: false });
+  }
+  const tpm = await Tpm.open(await openUnixChannel(location.socketPath));
+  try {
+    await tpm.lockPlatform();
+    return tpm;
+  } catch (error) {
+    await tpm.close();
+    throw error;
+  }
+}
