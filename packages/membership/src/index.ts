@@ -1,1 +1,18 @@
-export {};
+/**
+ * Who is trusted, and what the trusted decide together: roster, credit, juries, admission, attestation, eviction and
+ * tasks as one pure machine over ordered operations. Trusts the order that consensus gives and the layer-1 facts that
+ * its view reports; does no I/O, reads no clock, holds no key.
+ */
+export { encodeEpochLeaf } from './attestation.ts';
+export * from './challenge.ts';
+export * from './credit.ts';
+export * from './errors.ts';
+export * from './jury.ts';
+export type * from './ledger-view.ts';
+export { applyOperation, initialState } from './machine.ts';
+export * from './operation.ts';
+export { judgingPolicy } from './policy.ts';
+export * from './reasons.ts';
+export * from './roster.ts';
+export type * from './state.ts';
+export { ATTEMPT_OVERHEAD_S, ATTEMPTS_MAX, commitmentPreimage, electionSalt, taskDrawSeed } from './task.ts';

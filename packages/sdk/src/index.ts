@@ -1,1 +1,8 @@
-export {};
+/**
+ * What an application or an operator holds in the hand: layer 1 as a typed client, the light history that nodes build
+ * on, and the relying party's verification. Trusts the layer-1 RPC that it is given, and nothing a node says.
+ */
+export * from './client/ledger.ts';
+export * from './ledger/history.ts';
+export * from './ledger/network.ts';
+export * from './ledger/votes.ts';

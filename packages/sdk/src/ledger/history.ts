@@ -3,7 +3,13 @@ import type { DisputeOnLedger, LedgerView, NodeRecord, TaskOnLedger } from '@nem
 
 /** Layer-1 events that layer 2 builds on, decoded; addresses and digests as the machine wants them. */
 export type LedgerEvent = { readonly block: number; readonly txHash: string } & (
-  | { readonly type: 'node-admitted'; readonly record: NodeRecord; readonly credit: number }
+  | {
+      readonly type: 'node-admitted';
+      readonly record: NodeRecord;
+      readonly credit: number;
+      readonly weight: number;
+    }
+  | { readonly type: 'weight'; readonly account: string; readonly credit: number; readonly weight: number }
   | { readonly type: 'node-evicted'; readonly account: string; readonly reason: number }
   | { readonly type: 'deposit'; readonly account: string; readonly deposit: bigint }
   | {
@@ -186,6 +192,17 @@ export class LedgerHistory implements LedgerView {
 
   get genesisComplete(): boolean {
     return this.genesisRecords().length === this.#genesis.size;
+  }
+
+  /** Voting weights as the contracts count them now, by account; members without weight are absent. */
+  weights(): ReadonlyMap<string, number> {
+    const weights = new Map<string, number>();
+    for (const event of this.#events) {
+      if (event.type === 'node-admitted') weights.set(event.record.account, event.weight);
+      else if (event.type === 'weight') weights.set(event.account, event.weight);
+      else if (event.type === 'node-evicted') weights.delete(event.account);
+    }
+    return weights;
   }
 
   *#until(block: number): Generator<LedgerEvent> {

@@ -1,0 +1,26 @@
+import { CodedError } from '@nemea/core';
+
+export type MembershipErrorCode = 'OPERATION_MALFORMED' | 'OPERATION_SIGNATURE_INVALID' | 'LEDGER_BEHIND';
+
+export class MembershipError extends CodedError<MembershipErrorCode> {}
+
+/** Why an ordered operation had no effect. The same on every replica; never an exception. */
+export type RejectionCode =
+  | 'AUTHOR_NOT_MEMBER'
+  | 'ALREADY_DONE'
+  | 'ATTEMPT_WRONG'
+  | 'CANDIDATE_UNKNOWN'
+  | 'CANDIDATE_CONFLICTS'
+  | 'CERTIFICATE_WRONG'
+  | 'DISPUTE_UNKNOWN'
+  | 'EPOCH_WRONG'
+  | 'EVIDENCE_NOT_CONTRADICTING'
+  | 'JURY_INCOMPLETE'
+  | 'NOT_DRAWN'
+  | 'NOT_THE_EXECUTOR'
+  | 'NOT_A_VERIFIER'
+  | 'SIGNATURE_INVALID'
+  | 'TARGET_UNKNOWN'
+  | 'TASK_UNKNOWN'
+  | 'TOO_EARLY'
+  | 'VRF_INVALID';

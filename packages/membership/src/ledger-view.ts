@@ -1,0 +1,50 @@
+import type { NodeRecord } from './operation.ts';
+
+/**
+ * What the membership machine knows of layer 1: plain facts as of a block that consensus has agreed on. Every
+ * replica that has seen the block answers the same, so executing an operation stays deterministic.
+ */
+export interface LedgerView {
+  /** Highest block this view has seen. */
+  readonly head: number;
+  blockHash(block: number): Uint8Array | undefined;
+  blockTimestampS(block: number): number | undefined;
+  /** Epoch that a block lies in. */
+  epochOf(block: number): number;
+  /** Unpredictable until the first block of the epoch exists; undefined before. */
+  epochSeed(epoch: number): Uint8Array | undefined;
+  /** First block of an epoch. */
+  epochBoundary(epoch: number): number | undefined;
+  task(taskId: Uint8Array, atBlock: number): TaskOnLedger | undefined;
+  dispute(disputeId: Uint8Array, atBlock: number): DisputeOnLedger | undefined;
+  /** Digests (hex) approved in PolicyRegistry as of a block. */
+  approvedReleases(atBlock: number): ReadonlySet<string>;
+  approvedImages(atBlock: number): ReadonlySet<string>;
+  approvedCodes(atBlock: number): ReadonlySet<string>;
+  policyVersion(atBlock: number): number;
+  /** Deposit of an account as of the view's head, in the token's smallest unit. */
+  genesisRecords(): readonly NodeRecord[];
+}
+
+export interface TaskOnLedger {
+  readonly taskId: Uint8Array;
+  readonly creator: string;
+  readonly createdBlock: number;
+  readonly codeDigest: Uint8Array;
+  readonly imageDigest: Uint8Array;
+  readonly capsuleIds: readonly Uint8Array[];
+  readonly timeoutS: number;
+  readonly minLevel: number;
+  readonly minCredit: number;
+  readonly fee: bigint;
+  /** The task document as its author put it on chain (dag-cbor, see @nemea/capsule). */
+  readonly spec: Uint8Array;
+}
+
+export interface DisputeOnLedger {
+  readonly disputeId: Uint8Array;
+  readonly reporter: string;
+  readonly accused: string;
+  readonly epoch: number;
+  readonly proof: Uint8Array;
+}

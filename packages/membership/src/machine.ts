@@ -1,0 +1,93 @@
+import { assertNever, toHex, type Verified } from '@nemea/core';
+import { closeCandidacy, openCandidacy, recordJudgement } from './admission.ts';
+import { closeEpoch, judgeAccusation, judgeDispute, recordAttestations } from './attestation.ts';
+import type { RejectionCode } from './errors.ts';
+import type { LedgerView } from './ledger-view.ts';
+import type { Operation } from './operation.ts';
+import { genesisRoster, type Member } from './roster.ts';
+import type { Effect, MembershipState } from './state.ts';
+import { abandonTask, closeBids, completeTask, expireTask, recordBid, recordReport } from './task.ts';
+
+/** State and effects after one operation, or the reason why it had no effect. */
+export type Outcome = { state: MembershipState; effects: readonly Effect[] } | { rejected: RejectionCode };
+
+/** What a handler sees: state, facts as of the agreed block, the authenticated operation and its author. */
+export interface Context {
+  readonly state: MembershipState;
+  readonly ledger: LedgerView;
+  readonly author: Member;
+}
+
+export function initialState(networkId: Uint8Array, ledger: LedgerView): MembershipState {
+  return {
+    networkId,
+    roster: genesisRoster(ledger.genesisRecords()),
+    ledgerBlock: 0,
+    epochClosed: 0,
+    attestations: new Map(),
+    candidacies: new Map(),
+    tasks: new Map(),
+    admissions: 0,
+    evictions: 0,
+    disputesJudged: new Set(),
+  };
+}
+
+/**
+ * Executes one ordered operation. Pure, total and deterministic: whoever starts from the same state with the same
+ * layer-1 history ends in the same state. An operation that may not take effect changes nothing but the anchor.
+ */
+export function applyOperation(
+  before: MembershipState,
+  operation: Verified<Operation>,
+  ledger: LedgerView,
+): { state: MembershipState; effects: readonly Effect[] } {
+  const state = { ...before, ledgerBlock: Math.max(before.ledgerBlock, operation.anchor.block) };
+  const author = state.roster.get(operation.author);
+  const outcome: Outcome =
+    author === undefined ? { rejected: 'AUTHOR_NOT_MEMBER' } : dispatch({ state, ledger, author }, operation);
+  if ('rejected' in outcome) {
+    const effect: Effect = {
+      type: 'rejected',
+      author: operation.author,
+      kind: operation.body.kind,
+      code: outcome.rejected,
+    };
+    return { state, effects: [effect] };
+  }
+  return outcome;
+}
+
+function dispatch(context: Context, operation: Operation): Outcome {
+  const body = operation.body;
+  switch (body.kind) {
+    case 'apply':
+      return openCandidacy(context, body);
+    case 'judge':
+      return recordJudgement(context, body);
+    case 'close-candidacy':
+      return closeCandidacy(context, toHex(body.candidate));
+    case 'attest':
+      return recordAttestations(context, body);
+    case 'accuse':
+      return judgeAccusation(context, body);
+    case 'close-epoch':
+      return closeEpoch(context, body.epoch);
+    case 'bid':
+      return recordBid(context, body);
+    case 'close-bids':
+      return closeBids(context, body);
+    case 'complete':
+      return completeTask(context, body);
+    case 'verify':
+      return recordReport(context, body);
+    case 'abandon':
+      return abandonTask(context, body);
+    case 'expire':
+      return expireTask(context, body);
+    case 'judge-dispute':
+      return judgeDispute(context, body.disputeId);
+    default:
+      return assertNever(body);
+  }
+}

@@ -1,0 +1,121 @@
+import { compareBytes, fromHex, hashDomain, merkleRoot, toHex } from '@nemea/core';
+import { CREDIT_GENESIS, CREDIT_NEWCOMER, weightOf } from './credit.ts';
+import type { NodeRecord } from './operation.ts';
+
+/** A member in good standing. `account` is the lower-case layer-1 address and the consensus id. */
+export interface Member extends NodeRecord {
+  readonly credit: number;
+  readonly admittedEpoch: number;
+}
+
+/** Members by account. Every order that matters is by account, never by insertion. */
+export type Roster = ReadonlyMap<string, Member>;
+
+export function genesisRoster(records: readonly NodeRecord[]): Roster {
+  const roster = new Map<string, Member>();
+  for (const record of records) {
+    roster.set(record.account, { ...record, credit: CREDIT_GENESIS, admittedEpoch: 0 });
+  }
+  return roster;
+}
+
+export function withMember(roster: Roster, record: NodeRecord, epoch: number): Roster {
+  return new Map(roster).set(record.account, { ...record, credit: CREDIT_NEWCOMER, admittedEpoch: epoch });
+}
+
+export function withoutMember(roster: Roster, account: string): Roster {
+  const next = new Map(roster);
+  next.delete(account);
+  return next;
+}
+
+export function withCredit(roster: Roster, account: string, credit: number): Roster {
+  const member = roster.get(account);
+  return member === undefined ? roster : new Map(roster).set(account, { ...member, credit });
+}
+
+export function membersInOrder(roster: Roster): Member[] {
+  return [...roster.values()].sort((a, b) => (a.account < b.account ? -1 : 1));
+}
+
+export function weightTotal(roster: Roster): number {
+  let total = 0;
+  for (const member of roster.values()) total += weightOf(member.credit);
+  return total;
+}
+
+/** Replicas of the consensus that this roster gives. */
+export function replicasOf(roster: Roster): { id: string; publicKey: Uint8Array; weight: number }[] {
+  return membersInOrder(roster).map((member) => ({
+    id: member.account,
+    publicKey: member.peerKey,
+    weight: weightOf(member.credit),
+  }));
+}
+
+/** Compressed SEC1 form of a member's VRF key. */
+export function vrfPublicKey(record: NodeRecord): Uint8Array {
+  const compressed = new Uint8Array(33);
+  compressed[0] = ((record.vrfY[31] as number) & 1) === 1 ? 3 : 2;
+  compressed.set(record.vrfX, 1);
+  return compressed;
+}
+
+/** Leaf of the credit tree as the contract packs it: account (20) | epoch (u64) | credit (u32). */
+export function creditLeaf(account: string, epoch: number, credit: number): Uint8Array {
+  const leaf = new Uint8Array(32);
+  leaf.set(fromHex(account), 0);
+  const view = new DataView(leaf.buffer);
+  view.setBigUint64(20, BigInt(epoch));
+  view.setUint32(28, credit);
+  return leaf;
+}
+
+export function creditRoot(roster: Roster, epoch: number): Uint8Array {
+  return merkleRoot(membersInOrder(roster).map((member) => creditLeaf(member.account, epoch, member.credit)));
+}
+
+/** Commitment to who the members are, with which keys and weights. */
+export function rosterRoot(roster: Roster): Uint8Array {
+  return merkleRoot(
+    membersInOrder(roster).map((member) =>
+      hashDomain(
+        'nemea/roster-leaf/1',
+        fromHex(member.account),
+        member.peerKey,
+        Uint8Array.of(weightOf(member.credit)),
+      ),
+    ),
+  );
+}
+
+/** Identity of a candidacy: a hash over the record, so that one application is one candidate. */
+export function candidateId(record: NodeRecord, applicationDigest: Uint8Array): Uint8Array {
+  return hashDomain(
+    'nemea/candidate/1',
+    fromHex(record.account),
+    record.peerKey,
+    record.ekId,
+    applicationDigest,
+  );
+}
+
+/** Whether a record shares an account, peer key, EK or VRF key with a member. One TPM, one member. */
+export function conflictsWith(roster: Roster, record: NodeRecord): boolean {
+  for (const member of roster.values()) {
+    if (
+      member.account === record.account ||
+      compareBytes(member.peerKey, record.peerKey) === 0 ||
+      compareBytes(member.ekId, record.ekId) === 0 ||
+      compareBytes(member.akX, record.akX) === 0 ||
+      compareBytes(member.vrfX, record.vrfX) === 0
+    ) {
+      return true;
+    }
+  }
+  return false;
+}
+
+export function accountOf(hex: string): string {
+  return `0x${toHex(fromHex(hex))}`;
+}

@@ -1,0 +1,144 @@
+import type { Attestation, NodeRecord, OperationBody, Phase } from './operation.ts';
+import type { Roster } from './roster.ts';
+
+/** The shared state: a function of the ordered operations and of layer-1 facts that they anchored. */
+export interface MembershipState {
+  readonly networkId: Uint8Array;
+  readonly roster: Roster;
+  /** Highest layer-1 block that an ordered operation has anchored: every fact is read as of it. */
+  readonly ledgerBlock: number;
+  /** Last epoch that was closed; its successor collects attestations. */
+  readonly epochClosed: number;
+  /** Attestations of epochs still open, by epoch, attestor and target. */
+  readonly attestations: ReadonlyMap<number, ReadonlyMap<string, readonly Attestation[]>>;
+  readonly candidacies: ReadonlyMap<string, Candidacy>;
+  readonly tasks: ReadonlyMap<string, TaskState>;
+  /** Admissions and evictions since the last closed epoch, for its record. */
+  readonly admissions: number;
+  readonly evictions: number;
+  readonly disputesJudged: ReadonlySet<string>;
+}
+
+export interface Candidacy {
+  readonly record: NodeRecord;
+  readonly applicationDigest: Uint8Array;
+  readonly epoch: number;
+  readonly judgements: ReadonlyMap<string, { verdict: string; resultDigest: Uint8Array }>;
+  readonly outcome: 'open' | 'admitted' | 'refused';
+}
+
+export type Bid = Extract<OperationBody, { kind: 'bid' }>;
+export type TaskReport = Extract<OperationBody, { kind: 'verify' }>;
+
+export interface Election {
+  readonly executor: string;
+  readonly salt: Uint8Array;
+  readonly verifiers: readonly string[];
+  readonly electedBlock: number;
+}
+
+export interface TaskState {
+  readonly attempt: number;
+  /** Block whose hash seeds the draws of this attempt. */
+  readonly startBlock: number;
+  readonly bids: ReadonlyMap<string, Bid>;
+  readonly excluded: readonly string[];
+  readonly election?: Election;
+  readonly certificate?: Uint8Array;
+  readonly reports: ReadonlyMap<string, TaskReport>;
+  readonly outcome: 'open' | 'settled' | 'failed';
+}
+
+/** EIP-712 messages that members sign once an operation decided them. Values as the contracts expect them. */
+export type Vote =
+  | { readonly type: 'Admission'; readonly record: NodeRecord; readonly epoch: number }
+  | {
+      readonly type: 'Eviction';
+      readonly account: string;
+      readonly epoch: number;
+      readonly evidenceDigest: Uint8Array;
+      readonly reason: number;
+    }
+  | {
+      readonly type: 'EpochRecord';
+      readonly epoch: number;
+      readonly seed: Uint8Array;
+      readonly rosterRoot: Uint8Array;
+      readonly attestationRoot: Uint8Array;
+      readonly creditRoot: Uint8Array;
+      readonly admissions: number;
+      readonly evictions: number;
+      readonly policyVersion: number;
+      readonly boundaryBlock: number;
+    }
+  | {
+      readonly type: 'Election';
+      readonly taskId: Uint8Array;
+      readonly attempt: number;
+      readonly executor: string;
+      readonly salt: Uint8Array;
+    }
+  | {
+      readonly type: 'Settlement';
+      readonly taskId: Uint8Array;
+      readonly attempt: number;
+      readonly executor: string;
+      readonly salt: Uint8Array;
+      readonly verifiers: readonly string[];
+      readonly certificateDigest: Uint8Array;
+    }
+  | {
+      readonly type: 'TaskFailure';
+      readonly taskId: Uint8Array;
+      readonly attempt: number;
+      readonly reason: number;
+    }
+  | { readonly type: 'DisputeVerdict'; readonly disputeId: Uint8Array; readonly guilty: boolean };
+
+/** What the rim does after an operation. Decisions are in the state; effects only tell that they were made. */
+export type Effect =
+  | { readonly type: 'vote'; readonly vote: Vote }
+  | { readonly type: 'roster'; readonly roster: Roster }
+  | { readonly type: 'candidacy'; readonly candidate: Uint8Array }
+  | {
+      readonly type: 'candidacy-closed';
+      readonly candidate: Uint8Array;
+      readonly admitted: boolean;
+      readonly record: NodeRecord;
+    }
+  | {
+      readonly type: 'evicted';
+      readonly account: string;
+      readonly peerKey: Uint8Array;
+      readonly epoch: number;
+      readonly accuser: string;
+    }
+  | { readonly type: 'epoch-closed'; readonly epoch: number; readonly leaves: readonly EpochLeaf[] }
+  | { readonly type: 'bidding'; readonly taskId: Uint8Array; readonly attempt: number }
+  | {
+      readonly type: 'elected';
+      readonly taskId: Uint8Array;
+      readonly attempt: number;
+      readonly election: Election;
+    }
+  | {
+      readonly type: 'task-closed';
+      readonly taskId: Uint8Array;
+      readonly attempt: number;
+      readonly outcome: 'settled' | 'failed';
+      readonly reason: number;
+    }
+  | {
+      readonly type: 'rejected';
+      readonly author: string;
+      readonly kind: OperationBody['kind'];
+      readonly code: string;
+    };
+
+/** A leaf of an epoch's attestation tree, public once its record is on layer 1. */
+export interface EpochLeaf extends Attestation {
+  readonly attestor: string;
+  readonly epoch: number;
+}
+
+export type { Phase };

@@ -1,0 +1,65 @@
+import { DatabaseSync } from 'node:sqlite';
+import { CodedError } from '@nemea/core';
+import type { Journal } from '../../ports/journal.ts';
+
+export type JournalErrorCode = 'JOURNAL_FOREIGN' | 'JOURNAL_CORRUPT';
+export class JournalError extends CodedError<JournalErrorCode> {}
+
+/**
+ * Opens the journal of one node: SQLite in WAL mode with FULL synchronisation, so that `append` returns only once the
+ * records are on disk. `owner` names the machine state that the journal belongs to; another one's is refused.
+ */
+export function openSqliteJournal(path: string, owner: string): Journal {
+  const database = new DatabaseSync(path);
+  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -2000;');
+  database.exec(
+    'CREATE TABLE IF NOT EXISTS record (id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, body BLOB NOT NULL) STRICT;' +
+      'CREATE INDEX IF NOT EXISTS record_kind ON record (kind, id);' +
+      'CREATE TABLE IF NOT EXISTS owner (name TEXT NOT NULL) STRICT;',
+  );
+  claim(database, owner);
+  const insert = database.prepare('INSERT INTO record (kind, body) VALUES (?, ?)');
+  const select = database.prepare('SELECT body FROM record WHERE kind = ? ORDER BY id');
+  const trim = database.prepare(
+    'DELETE FROM record WHERE kind = ? AND id <= (SELECT id FROM record WHERE kind = ? ORDER BY id DESC LIMIT 1 OFFSET ?)',
+  );
+
+  function append(kind: string, records: readonly Uint8Array[]): void {
+    if (records.length === 0) return;
+    database.exec('BEGIN IMMEDIATE');
+    try {
+      for (const record of records) insert.run(kind, record);
+      database.exec('COMMIT');
+    } catch (error) {
+      database.exec('ROLLBACK');
+      throw error;
+    }
+  }
+
+  function read(kind: string): Uint8Array[] {
+    return select.all(kind).map((row) => {
+      if (!(row.body instanceof Uint8Array))
+        throw new JournalError('JOURNAL_CORRUPT', `record of kind ${kind} is no blob`);
+      return row.body;
+    });
+  }
+
+  return {
+    append,
+    read,
+    trim: (kind, keep) => void trim.run(kind, kind, keep),
+    close: () => database.close(),
+  };
+}
+
+function claim(database: DatabaseSync, owner: string): void {
+  const row = database.prepare('SELECT name FROM owner').get();
+  if (row === undefined) {
+    database.prepare('INSERT INTO owner (name) VALUES (?)').run(owner);
+    return;
+  }
+  if (row.name !== owner) {
+    database.close();
+    throw new JournalError('JOURNAL_FOREIGN', `journal belongs to ${String(row.name)}, want ${owner}`);
+  }
+}

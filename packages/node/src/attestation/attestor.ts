@@ -1,0 +1,187 @@
+import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { AttestationResult } from '@nemea/attestation';
+import { CodedError, errorCode, toHex } from '@nemea/core';
+import {
+  ATTESTORS_EXPECTED,
+  type Attestation,
+  answerDigest,
+  attestAlpha,
+  CHALLENGE_COMMANDS,
+  type ChallengeCommand,
+  challengeBinding,
+  drawnFrom,
+  type Member,
+  membersInOrder,
+} from '@nemea/membership';
+import { keccak256 } from 'viem';
+import { peerIdOf } from '../adapters/network/peer-id.ts';
+import type { NodeContext } from '../context.ts';
+import { answerCodec, type Challenge, challengeCodec, PROTOCOLS } from '../protocol.ts';
+
+/** How long a target may take: a busy hardware TPM signs in under a second, and queues. */
+const ANSWER_TIMEOUT_MS = 4_000;
+
+export class AttestorError extends CodedError<'ANSWER_SIGNATURE_INVALID' | 'NOT_A_MEMBER'> {}
+
+/** A target's answer as the attestor judged it. */
+export interface Attested {
+  readonly result: AttestationResult;
+  readonly evidence: Uint8Array;
+  readonly stateDigest: Uint8Array;
+  readonly nonce: Uint8Array;
+  readonly answerDigest: Uint8Array;
+  readonly answerSignature: Uint8Array;
+}
+
+/**
+ * The attestor's side of the twelve steps: asks a target that the VRF drew this node for, checks that the answer is
+ * the target's and answers this very challenge, and judges it.
+ */
+export async function challengeMember(
+  context: NodeContext,
+  target: Member,
+  ask: {
+    epoch: number;
+    command: ChallengeCommand;
+    proof: Uint8Array;
+    task: Challenge['task'];
+    /** What the quote must be bound to beside the challenge, once the target has claimed its state. */
+    contextOf: (stateDigest: Uint8Array) => Uint8Array | undefined;
+  },
+): Promise<Attested> {
+  const { ledger } = context;
+  const nonce = new Uint8Array(randomBytes(32));
+  const request = {
+    epoch: ask.epoch,
+    attestor: ledger.account,
+    target: target.account,
+    command: CHALLENGE_COMMANDS[ask.command],
+    nonce,
+    proofHash: keccak256(ask.proof, 'bytes'),
+  };
+  const signature = await ledger.signRequest(request);
+  const challenge: Challenge = {
+    epoch: ask.epoch,
+    attestor: ledger.account,
+    target: target.account,
+    command: ask.command,
+    nonce,
+    proof: ask.proof,
+    signature,
+    task: ask.task,
+  };
+  const received = await context
+    .overlay()
+    .request(peerIdOf(target.peerKey), PROTOCOLS.challenge, challengeCodec.encode(challenge), {
+      timeoutMs: ANSWER_TIMEOUT_MS,
+    });
+  const answer = answerCodec.parse(received);
+  const bindingContext = ask.contextOf(answer.stateDigest);
+  const binding = challengeBinding({
+    epoch: ask.epoch,
+    attestor: ledger.account,
+    target: target.account,
+    command: ask.command,
+    ...(bindingContext === undefined ? {} : { context: bindingContext }),
+  });
+  const result = context.appraiseMember(target, answer.evidence, { challenge: nonce, binding });
+  const digest = answerDigest({ binding, nonce, quoteDigest: result.quoteDigest });
+  if (!context.verifySignature(target.peerKey, digest, answer.signature)) {
+    throw new AttestorError('ANSWER_SIGNATURE_INVALID', `answer is not signed by ${target.account}`);
+  }
+  return {
+    result,
+    evidence: answer.evidence,
+    stateDigest: answer.stateDigest,
+    nonce,
+    answerDigest: digest,
+    answerSignature: answer.signature,
+  };
+}
+
+/** Draws this node for every other member of an epoch, asks those it is drawn for, and reports once. */
+export class Attestor {
+  readonly #context: NodeContext;
+  #epochLast = 0;
+
+  constructor(context: NodeContext) {
+    this.#context = context;
+  }
+
+  /** Called when the ledger shows a new epoch. Runs at most once per epoch; resolves when its report is proposed. */
+  async attestEpoch(epoch: number): Promise<void> {
+    if (epoch <= this.#epochLast) return;
+    this.#epochLast = epoch;
+    const context = this.#context;
+    const self = context.self();
+    const epochSeed = context.ledger.history.epochSeed(epoch);
+    if (self === undefined || epochSeed === undefined || self.admittedEpoch >= epoch) return;
+    const draw = { networkId: context.ledger.networkId, epochSeed };
+    const pending: Promise<Attestation | undefined>[] = [];
+    for (const target of membersInOrder(context.state().roster)) {
+      if (target.account === self.account || target.admittedEpoch >= epoch) continue;
+      const { beta, proof } = await context.tpm.vrfProve(attestAlpha(draw, target.account));
+      if (!drawnFrom(context.state().roster, self, beta, ATTESTORS_EXPECTED)) continue;
+      pending.push(this.#attest(epoch, target, beta, proof));
+    }
+    const attestations = (await Promise.all(pending)).filter((attestation) => attestation !== undefined);
+    if (attestations.length > 0) context.propose({ kind: 'attest', epoch, attestations });
+  }
+
+  async #attest(
+    epoch: number,
+    target: Member,
+    beta: Uint8Array,
+    proof: Uint8Array,
+  ): Promise<Attestation | undefined> {
+    const context = this.#context;
+    await delay(momentOf(beta, context.ledger.network.epochMs));
+    try {
+      const attested = await challengeMember(context, target, {
+        epoch,
+        command: 'epoch',
+        proof,
+        task: null,
+        contextOf: () => undefined,
+      });
+      this.#accuseIfContradicting(epoch, target, proof, attested);
+      return {
+        target: target.account,
+        verdict: attested.result.verdict,
+        quoteDigest: attested.result.quoteDigest,
+        proof,
+        answerDigest: attested.answerDigest,
+        answerSignature: attested.answerSignature,
+      };
+    } catch (error) {
+      // Silence costs the target liveness credit, not its deposit: there is nothing to accuse it of.
+      context.logger.warn({ target: target.account, epoch, code: errorCode(error) }, 'target did not answer');
+      return undefined;
+    }
+  }
+
+  /** Evidence that the target's own TPM signed and that policy forbids goes before all members at once. */
+  #accuseIfContradicting(epoch: number, target: Member, proof: Uint8Array, attested: Attested): void {
+    if (attested.result.verdict !== 'contraindicated' || !attested.result.authentic) return;
+    const context = this.#context;
+    context.logger.warn(
+      { target: target.account, epoch, quote: toHex(attested.result.quoteDigest) },
+      'evidence contradicts policy: accusing',
+    );
+    context.propose({
+      kind: 'accuse',
+      epoch,
+      target: target.account,
+      proof,
+      nonce: attested.nonce,
+      evidence: attested.evidence,
+    });
+  }
+}
+
+/** When within the epoch: from the draw itself, so nobody can foresee it, and early enough to be reported in time. */
+function momentOf(beta: Uint8Array, epochMs: number): number {
+  const fraction = ((beta[30] as number) << 8) | (beta[31] as number);
+  return Math.floor((fraction / 65_536) * epochMs * 0.5);
+}

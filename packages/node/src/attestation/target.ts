@@ -1,0 +1,205 @@
+import { parseEvidence } from '@nemea/attestation';
+import { CodedError, errorCode, sha256 } from '@nemea/core';
+import {
+  ATTESTORS_EXPECTED,
+  answerDigest,
+  attestAlpha,
+  CHALLENGE_COMMANDS,
+  challengeBinding,
+  drawnFrom,
+  type Member,
+  phaseContext,
+  provenBeta,
+} from '@nemea/membership';
+import { recoverRequester } from '@nemea/sdk';
+import { keccak256 } from 'viem';
+import { peerIdOf } from '../adapters/network/peer-id.ts';
+import type { NodeContext } from '../context.ts';
+import { answerCodec, type Challenge, challengeCodec } from '../protocol.ts';
+
+/** Answers that one attestor may ask for in one epoch: its draw gives it one, retries give it a few. */
+const ANSWERS_PER_EPOCH = 4;
+const PHASE_TIMEOUT_MS = 3_500;
+
+export type ChallengeErrorCode =
+  | 'CHALLENGE_SENDER_MISMATCH'
+  | 'CHALLENGE_SIGNATURE_INVALID'
+  | 'CHALLENGE_EPOCH_WRONG'
+  | 'CHALLENGE_TARGET_WRONG'
+  | 'CHALLENGE_VRF_FALSE'
+  | 'CHALLENGE_NOT_DRAWN'
+  | 'CHALLENGE_TOO_OFTEN'
+  | 'CHALLENGE_TASK_UNKNOWN';
+export class ChallengeError extends CodedError<ChallengeErrorCode> {}
+
+/** What the executor of a task answers for, by phase; undefined when this node runs no such task. */
+export interface PhaseStates {
+  stateDigest(
+    taskId: Uint8Array,
+    attempt: number,
+    phase: 'before' | 'during' | 'after',
+    timeoutMs: number,
+  ): Promise<Uint8Array | undefined>;
+  isVerifier(taskId: Uint8Array, attempt: number, account: string): boolean;
+}
+
+/**
+ * The attested node's side of the twelve steps. Signature bad: drop. VRF false under a good signature: drop, and
+ * report the signed request to layer 1. Otherwise a quote under the attestor's nonce, signed by the peer key.
+ */
+export class Target {
+  readonly #context: NodeContext;
+  readonly #phases: PhaseStates;
+  readonly #answers = new Map<string, number>();
+
+  constructor(context: NodeContext, phases: PhaseStates) {
+    this.#context = context;
+    this.#phases = phases;
+  }
+
+  async answer(peer: string, message: Uint8Array): Promise<Uint8Array> {
+    const challenge = challengeCodec.parse(message);
+    const attestor = this.#authenticateSender(peer, challenge);
+    await this.#checkSignature(challenge);
+    this.#checkEpoch(challenge);
+    await this.#checkDraw(attestor, challenge);
+    this.#countAnswer(challenge);
+    return this.#quote(challenge);
+  }
+
+  #authenticateSender(peer: string, challenge: Challenge): Member {
+    const attestor = this.#context.state().roster.get(challenge.attestor);
+    if (attestor === undefined || peerIdOf(attestor.peerKey) !== peer) {
+      throw new ChallengeError('CHALLENGE_SENDER_MISMATCH', `peer ${peer} is not ${challenge.attestor}`);
+    }
+    if (challenge.target !== this.#context.ledger.account) {
+      throw new ChallengeError('CHALLENGE_TARGET_WRONG', `challenge is for ${challenge.target}`);
+    }
+    return attestor;
+  }
+
+  async #checkSignature(challenge: Challenge): Promise<void> {
+    const { ledger } = this.#context;
+    let signer: string;
+    try {
+      signer = await recoverRequester(ledger.network, toRequest(challenge), challenge.signature);
+    } catch (cause) {
+      throw new ChallengeError('CHALLENGE_SIGNATURE_INVALID', 'request carries no valid signature', {
+        cause,
+      });
+    }
+    if (signer !== challenge.attestor) {
+      throw new ChallengeError(
+        'CHALLENGE_SIGNATURE_INVALID',
+        `request is signed by ${signer}, want ${challenge.attestor}`,
+      );
+    }
+  }
+
+  #checkEpoch(challenge: Challenge): void {
+    const { history } = this.#context.ledger;
+    const current = history.epochOf(history.head);
+    // The attestor may see a block before or after this node does: one epoch either way.
+    if (Math.abs(challenge.epoch - current) > 1 || history.epochSeed(challenge.epoch) === undefined) {
+      throw new ChallengeError('CHALLENGE_EPOCH_WRONG', `epoch: got ${challenge.epoch}, want ${current}`);
+    }
+  }
+
+  async #checkDraw(attestor: Member, challenge: Challenge): Promise<void> {
+    if (challenge.command !== 'epoch') {
+      const task = challenge.task;
+      if (task === null || !this.#phases.isVerifier(task.taskId, task.attempt, attestor.account)) {
+        throw new ChallengeError('CHALLENGE_NOT_DRAWN', `${attestor.account} is no verifier of this task`);
+      }
+      return;
+    }
+    const { ledger } = this.#context;
+    const epochSeed = ledger.history.epochSeed(challenge.epoch) as Uint8Array;
+    const alpha = attestAlpha({ networkId: ledger.networkId, epochSeed }, challenge.target);
+    const beta = provenBeta(attestor, alpha, challenge.proof);
+    const drawn =
+      beta !== undefined && drawnFrom(this.#context.state().roster, attestor, beta, ATTESTORS_EXPECTED);
+    if (drawn) return;
+    if (beta === undefined) await this.#dispute(challenge);
+    throw beta === undefined
+      ? new ChallengeError('CHALLENGE_VRF_FALSE', 'VRF proof does not verify')
+      : new ChallengeError('CHALLENGE_NOT_DRAWN', 'VRF output draws nobody');
+  }
+
+  /** The request is signed by a member and its proof is false: layer 1 shall judge it. */
+  async #dispute(challenge: Challenge): Promise<void> {
+    const { ledger, logger } = this.#context;
+    try {
+      const request = toRequest(challenge);
+      const receipt = await ledger.submit('disputes', 'report', [
+        {
+          ...request,
+          epoch: BigInt(request.epoch),
+          nonce: hex(request.nonce),
+          proofHash: hex(request.proofHash),
+        },
+        hex(challenge.proof),
+        challenge.signature,
+      ]);
+      logger.warn(
+        { attestor: challenge.attestor, tx: receipt.txHash },
+        'false VRF proof reported to layer 1',
+      );
+    } catch (error) {
+      logger.warn({ attestor: challenge.attestor, code: errorCode(error) }, 'dispute was not accepted');
+    }
+  }
+
+  #countAnswer(challenge: Challenge): void {
+    const key = `${challenge.attestor}:${challenge.epoch}:${challenge.command}`;
+    const count = (this.#answers.get(key) ?? 0) + 1;
+    if (count > ANSWERS_PER_EPOCH) {
+      throw new ChallengeError(
+        'CHALLENGE_TOO_OFTEN',
+        `more than ${ANSWERS_PER_EPOCH} requests in epoch ${challenge.epoch}`,
+      );
+    }
+    this.#answers.set(key, count);
+    if (this.#answers.size > 4096) this.#answers.delete(this.#answers.keys().next().value as string);
+  }
+
+  async #quote(challenge: Challenge): Promise<Uint8Array> {
+    const stateDigest = await this.#stateDigest(challenge);
+    const binding = challengeBinding({
+      epoch: challenge.epoch,
+      attestor: challenge.attestor,
+      target: challenge.target,
+      command: challenge.command,
+      ...(challenge.task === null ? {} : { context: phaseContext({ ...challenge.task, stateDigest }) }),
+    });
+    const evidence = await this.#context.collectEvidence(challenge.nonce, binding);
+    const quoteDigest = sha256(parseEvidence(evidence).attest);
+    const signature = this.#context.sign(answerDigest({ binding, nonce: challenge.nonce, quoteDigest }));
+    return answerCodec.encode({ evidence, stateDigest, signature });
+  }
+
+  async #stateDigest(challenge: Challenge): Promise<Uint8Array> {
+    if (challenge.command === 'epoch' || challenge.task === null) return new Uint8Array(32);
+    const { taskId, attempt } = challenge.task;
+    const digest = await this.#phases.stateDigest(taskId, attempt, challenge.command, PHASE_TIMEOUT_MS);
+    if (digest === undefined) {
+      throw new ChallengeError('CHALLENGE_TASK_UNKNOWN', 'this node is in no such phase of this task');
+    }
+    return digest;
+  }
+}
+
+function toRequest(challenge: Challenge) {
+  return {
+    epoch: challenge.epoch,
+    attestor: challenge.attestor,
+    target: challenge.target,
+    command: CHALLENGE_COMMANDS[challenge.command],
+    nonce: challenge.nonce,
+    proofHash: keccak256(challenge.proof, 'bytes'),
+  };
+}
+
+function hex(bytes: Uint8Array): string {
+  return `0x${Buffer.from(bytes).toString('hex')}`;
+}

@@ -1,0 +1,10 @@
+/** Append-only records that survive a crash. What `append` returned for is on disk. */
+export interface Journal {
+  /** Writes all records in one transaction, durably, in order. */
+  append(kind: string, records: readonly Uint8Array[]): void;
+  /** Every record of a kind, oldest first. */
+  read(kind: string): Uint8Array[];
+  /** Keeps the newest `keep` records of a kind. */
+  trim(kind: string, keep: number): void;
+  close(): void;
+}
