@@ -1,4 +1,10 @@
-import type { ConnectionEncrypter, ConnectionGater, PrivateKey, ServiceMap } from '@libp2p/interface';
+import type {
+  Connection,
+  ConnectionEncrypter,
+  ConnectionGater,
+  PrivateKey,
+  ServiceMap,
+} from '@libp2p/interface';
 import type { NoiseComponents } from '@libp2p/noise';
 import { tcp } from '@libp2p/tcp';
 import { yamux } from '@libp2p/yamux';
@@ -62,5 +68,19 @@ export async function createHost<T extends ServiceMap = ServiceMap>(
       pingTimeout: { minTimeout: 15_000 },
     },
     ...(options.services === undefined ? {} : { services: options.services }),
+  });
+}
+
+/**
+ * Cuts connections in a turn of the event loop of their own. Yamux 8 opens a stream in a microtask that throws, with
+ * nobody to catch it, when the connection was aborted in the same turn.
+ */
+export async function abortConnections(connections: readonly Connection[], reason: Error): Promise<void> {
+  if (connections.length === 0) return;
+  await new Promise<void>((resolve) => {
+    setImmediate(() => {
+      for (const connection of connections) connection.abort(reason);
+      resolve();
+    });
   });
 }

@@ -15,7 +15,7 @@ import {
 } from '../../ports/transport.ts';
 import { attestedNoise } from './attested-noise.ts';
 import { Channel } from './channel.ts';
-import { createHost } from './host.ts';
+import { abortConnections, createHost } from './host.ts';
 import { type PeerAddress, parsePeerAddress, toPeerAddress, toPrivateKey } from './identity.ts';
 import { Redial } from './redial.ts';
 import { serveProtocols } from './serve.ts';
@@ -161,8 +161,8 @@ class AttestedOverlay implements Overlay {
     this.#evicted.add(peer);
     const reason = new TransportError('STREAM_CLOSED', `peer ${peer} was evicted`);
     // The gater is asked only while a connection is made: what is open has to be cut here.
-    for (const connection of this.#connections(peer)) connection.abort(reason);
     this.#closeChannels(peer);
+    await abortConnections(this.#connections(peer), reason);
     await host.peerStore.delete(peerIdFromString(peer));
   }
 
@@ -176,6 +176,7 @@ class AttestedOverlay implements Overlay {
     if (!host) return;
     this.#redial?.close();
     for (const peer of [...this.#channels.keys()]) this.#closeChannels(peer);
+    await abortConnections(host.getConnections(), new TransportError('HOST_CLOSED', 'overlay is closing'));
     await host.stop();
     this.#host = undefined;
   }
@@ -246,14 +247,13 @@ class AttestedOverlay implements Overlay {
   #onConnection(host: Libp2p, connection: Connection): void {
     const peer = connection.remotePeer.toString();
     if (!this.#isAdmitted(peer)) {
-      connection.abort(new TransportError('STREAM_CLOSED', 'membership ended during the handshake'));
+      void abortConnections([connection], new TransportError('STREAM_CLOSED', 'membership ended meanwhile'));
       return;
     }
     const others = host.getConnections(connection.remotePeer).filter(({ id }) => id !== connection.id);
     // The newest is kept: a peer that restarted cannot close what it left behind.
-    for (const old of others.slice(0, Math.max(0, others.length + 1 - CONNECTIONS_PER_PEER_MAX))) {
-      old.abort(new TransportError('STREAM_CLOSED', 'peer opened newer connections'));
-    }
+    const surplus = others.slice(0, Math.max(0, others.length + 1 - CONNECTIONS_PER_PEER_MAX));
+    void abortConnections(surplus, new TransportError('STREAM_CLOSED', 'peer opened newer connections'));
   }
 
   #onDisconnect(peer: string): void {

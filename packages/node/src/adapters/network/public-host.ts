@@ -3,7 +3,7 @@ import { noise } from '@libp2p/noise';
 import type { Libp2p, Libp2pOptions } from 'libp2p';
 import { type Protocol, type PublicHostLimits, TransportError } from '../../ports/transport.ts';
 import { Channel } from './channel.ts';
-import { createHost } from './host.ts';
+import { abortConnections, createHost } from './host.ts';
 import { parsePeerAddress, toPrivateKey } from './identity.ts';
 import { serveProtocols } from './serve.ts';
 import { Slots } from './slots.ts';
@@ -121,6 +121,10 @@ export class PublicHost<T extends ServiceMap = ServiceMap> {
     this.#closed = true;
     for (const channel of this.#channels.values()) channel.close();
     this.#channels.clear();
+    await abortConnections(
+      this.libp2p.getConnections(),
+      new TransportError('HOST_CLOSED', 'host is closing'),
+    );
     await this.libp2p.stop();
     for (const { timer } of this.#busy.values()) clearTimeout(timer);
     this.#busy.clear();
@@ -197,7 +201,8 @@ export class PublicHost<T extends ServiceMap = ServiceMap> {
       entry.timer.refresh();
       return;
     }
-    connection.abort(new TransportError('PEER_SILENT', `no request for ${this.#limits.idleTimeoutMs} ms`));
+    const reason = `no request for ${this.#limits.idleTimeoutMs} ms`;
+    void abortConnections([connection], new TransportError('PEER_SILENT', reason));
   }
 }
 
