@@ -48,7 +48,7 @@ check_platform() {
 missing_packages() {
   for pair in $TOOLS; do
     command -v "${pair%%:*}" >/dev/null || echo "${pair##*:}"
-  done | sort -u | tr '\n' ' '
+  done | sort -u | paste -s -d ' ' -
 }
 
 apt() {
@@ -60,7 +60,7 @@ install_system_packages() {
   [ -n "$packages" ] || return 0
   by_hand="apt-get update && apt-get install --no-install-recommends $packages"
   command -v apt-get >/dev/null ||
-    fail "missing system packages: $packages(Debian's names; there is no apt-get here, install them by hand)"
+    fail "missing system packages: $packages (Debian's names; there is no apt-get here, install them by hand)"
   [ "$(id -u)" -eq 0 ] || fail "missing system packages: $packages
 setup: run this once, then try again:  sudo sh -c '$by_hand'"
   run 'updating the package lists' apt update
