@@ -147,7 +147,7 @@ export const policyRegistryAbi = [
 
 export const epochLogAbi = [
   {"type":"constructor","inputs":[{"name":"registry_","type":"address","internalType":"contract INodeRegistry"},{"name":"epochMs_","type":"uint64","internalType":"uint64"}],"stateMutability":"nonpayable"},
-  {"type":"function","name":"epochAt","inputs":[{"name":"epoch","type":"uint64","internalType":"uint64"}],"outputs":[{"name":"recordHash","type":"bytes32","internalType":"bytes32"},{"name":"seed","type":"bytes32","internalType":"bytes32"},{"name":"creditRoot","type":"bytes32","internalType":"bytes32"},{"name":"boundaryBlock","type":"uint64","internalType":"uint64"}],"stateMutability":"view"},
+  {"type":"function","name":"epochAt","inputs":[{"name":"epoch","type":"uint64","internalType":"uint64"}],"outputs":[{"name":"recordHash","type":"bytes32","internalType":"bytes32"},{"name":"seed","type":"bytes32","internalType":"bytes32"}],"stateMutability":"view"},
   {"type":"function","name":"epochMs","inputs":[],"outputs":[{"name":"","type":"uint64","internalType":"uint64"}],"stateMutability":"view"},
   {"type":"function","name":"latest","inputs":[],"outputs":[{"name":"epoch","type":"uint64","internalType":"uint64"},{"name":"seed","type":"bytes32","internalType":"bytes32"},{"name":"creditRoot","type":"bytes32","internalType":"bytes32"},{"name":"boundaryBlock","type":"uint64","internalType":"uint64"}],"stateMutability":"view"},
   {"type":"function","name":"latestEpoch","inputs":[],"outputs":[{"name":"","type":"uint64","internalType":"uint64"}],"stateMutability":"view"},

@@ -11,8 +11,6 @@ contract EpochLog is IEpochLog {
     struct Entry {
         bytes32 recordHash;
         bytes32 seed;
-        bytes32 creditRoot;
-        uint64 boundaryBlock;
     }
 
     INodeRegistry public immutable registry;
@@ -21,6 +19,9 @@ contract EpochLog is IEpochLog {
     /// @inheritdoc IEpochLog
     uint64 public latestEpoch;
 
+    // Only the latest boundary and credit root are read on chain: overwriting them saves two new slots an epoch.
+    uint64 private _boundaryBlock;
+    bytes32 private _creditRoot;
     mapping(uint64 epoch => Entry) private _entries;
 
     constructor(INodeRegistry registry_, uint64 epochMs_) {
@@ -30,35 +31,29 @@ contract EpochLog is IEpochLog {
 
     /// @inheritdoc IEpochLog
     function record(EpochRecord calldata r, bytes[] calldata signatures) external {
-        uint64 previous = latestEpoch;
-        if (r.epoch <= previous) revert EpochNotRising(r.epoch, previous);
-        uint64 previousBoundary = _entries[previous].boundaryBlock;
-        if (r.boundaryBlock < previousBoundary || r.boundaryBlock >= block.number) {
-            revert BoundaryBlockInvalid(r.boundaryBlock, previousBoundary, block.number);
+        if (r.epoch <= latestEpoch) revert EpochNotRising(r.epoch, latestEpoch);
+        if (r.boundaryBlock < _boundaryBlock || r.boundaryBlock > block.number) {
+            revert BoundaryBlockInvalid(r.boundaryBlock, _boundaryBlock, block.number);
         }
         bytes32 recordHash = VoteHash.hash(r);
         uint256 weight = registry.requireQuorum(recordHash, signatures);
 
         latestEpoch = r.epoch;
-        _entries[r.epoch] = Entry(recordHash, r.seed, r.creditRoot, r.boundaryBlock);
+        _boundaryBlock = r.boundaryBlock;
+        _creditRoot = r.creditRoot;
+        _entries[r.epoch] = Entry(recordHash, r.seed);
         emit EpochRecorded(r.epoch, r, recordHash, weight);
     }
 
     /// @inheritdoc IEpochLog
     function latest() external view returns (uint64 epoch, bytes32 seed, bytes32 creditRoot, uint64 boundaryBlock) {
-        epoch = latestEpoch;
-        Entry storage entry = _entries[epoch];
-        return (epoch, entry.seed, entry.creditRoot, entry.boundaryBlock);
+        return (latestEpoch, _entries[latestEpoch].seed, _creditRoot, _boundaryBlock);
     }
 
     /// @inheritdoc IEpochLog
-    function epochAt(uint64 epoch)
-        external
-        view
-        returns (bytes32 recordHash, bytes32 seed, bytes32 creditRoot, uint64 boundaryBlock)
-    {
+    function epochAt(uint64 epoch) external view returns (bytes32 recordHash, bytes32 seed) {
         Entry storage entry = _entries[epoch];
         if (entry.recordHash == 0) revert EpochUnknown(epoch);
-        return (entry.recordHash, entry.seed, entry.creditRoot, entry.boundaryBlock);
+        return (entry.recordHash, entry.seed);
     }
 }

@@ -22,9 +22,7 @@ interface IEpochLog {
     /// @notice The latest epoch with what the next one builds on; all zero before the first record.
     function latest() external view returns (uint64 epoch, bytes32 seed, bytes32 creditRoot, uint64 boundaryBlock);
 
-    /// @notice What is kept of an epoch; the rest is in its event, under `recordHash`, the EIP-712 struct hash.
-    function epochAt(uint64 epoch)
-        external
-        view
-        returns (bytes32 recordHash, bytes32 seed, bytes32 creditRoot, uint64 boundaryBlock);
+    /// @notice What is kept of every epoch. The rest of a record is in its event; `recordHash`, the EIP-712 struct hash,
+    /// proves it.
+    function epochAt(uint64 epoch) external view returns (bytes32 recordHash, bytes32 seed);
 }

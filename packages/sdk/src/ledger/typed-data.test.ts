@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { hashDomain, keccak256, toHex } from 'viem';
+import { hashTypedData, keccak256, toHex } from 'viem';
 import { describe, expect, test } from 'vitest';
 import { nemeaDomain, voteTypes } from './typed-data.ts';
 
@@ -27,18 +27,13 @@ test('the contract hashes no vote that the table lacks', () => {
   expect(hashed.sort()).toEqual(Object.keys(voteTypes).sort());
 });
 
-test('the domain changes with the chain and with the registry, so no vote counts twice', () => {
-  const domainType = [
-    { name: 'name', type: 'string' },
-    { name: 'version', type: 'string' },
-    { name: 'chainId', type: 'uint256' },
-    { name: 'verifyingContract', type: 'address' },
-  ];
+test('the digest changes with the chain and with the registry, so no vote counts twice', () => {
   const address = (salt: string) => `0x${keccak256(toHex(salt)).slice(26)}` as const;
-  const separators = [
+  const message = { disputeId: keccak256(toHex('dispute')), guilty: true };
+  const digests = [
     nemeaDomain(1, address('a')),
     nemeaDomain(2, address('a')),
     nemeaDomain(1, address('b')),
-  ].map((domain) => hashDomain({ domain, types: { EIP712Domain: domainType } }));
-  expect(new Set(separators).size).toBe(3);
+  ].map((domain) => hashTypedData({ domain, types: voteTypes, primaryType: 'DisputeVerdict', message }));
+  expect(new Set(digests).size).toBe(3);
 });
