@@ -1,0 +1,21 @@
+import { CodedError } from '@nemea/core';
+
+export type SandboxErrorCode =
+  | 'SANDBOX_BUSY'
+  | 'SANDBOX_CLOSED'
+  | 'SANDBOX_COMMAND_FAILED'
+  | 'SANDBOX_EROFS_MISSING'
+  | 'SANDBOX_HOST_UNFIT'
+  | 'SANDBOX_IMAGE_MISMATCH'
+  | 'SANDBOX_IMAGE_UNKNOWN'
+  | 'SANDBOX_NOT_ROOT'
+  | 'SANDBOX_OPTIONS_INVALID'
+  | 'SANDBOX_ORDER'
+  | 'SANDBOX_PREFIX_TAKEN'
+  | 'SANDBOX_RUN_INVALID'
+  | 'SANDBOX_RUNC_MISSING'
+  | 'SANDBOX_RUNC_OLD'
+  | 'SANDBOX_SLOTS_EXHAUSTED'
+  | 'SANDBOX_WIPE_FAILED';
+
+export class SandboxError extends CodedError<SandboxErrorCode> {}

@@ -1,0 +1,48 @@
+import { lstatSync, readdirSync, readFileSync } from 'node:fs';
+
+/** Codes that say a file, a process or a cgroup went away between listing and reading it. */
+const GONE = new Set(['ENOENT', 'ESRCH', 'ENODEV', 'ENOTDIR']);
+
+export function systemCode(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === 'string' ? code : undefined;
+}
+
+/** The result of a read, or undefined when what it reads is gone or was never there. */
+export function ifPresent<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (GONE.has(systemCode(error) ?? '')) return undefined;
+    throw error;
+  }
+}
+
+export function readIfPresent(file: string): string | undefined {
+  return ifPresent(() => readFileSync(file, 'utf8'));
+}
+
+/** Sorted names; none when the folder is missing. */
+export function listIfPresent(folder: string): string[] {
+  return ifPresent(() => readdirSync(folder).sort()) ?? [];
+}
+
+/** Sorted names of real sub-folders, links not followed; none when the folder is missing. */
+export function listFolders(folder: string): string[] {
+  return listIfPresent(folder).filter(
+    (name) => ifPresent(() => lstatSync(`${folder}/${name}`).isDirectory()) === true,
+  );
+}
+
+/** Waits until the check holds, at most `tries` times `pauseMs`. */
+export async function eventually(check: () => boolean, tries: number, pauseMs: number): Promise<boolean> {
+  for (let attempt = 0; attempt < tries; attempt += 1) {
+    if (check()) return true;
+    await pause(pauseMs);
+  }
+  return check();
+}
+
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,4 @@
+export { SandboxError, type SandboxErrorCode } from './errors.ts';
+export type { HostPolicy, HostWarning } from './host.ts';
+export { digestImage, openRuncSandbox, type RuncSandbox, type RuncSandboxOptions } from './runc-sandbox.ts';
+export { snapshotDifference } from './snapshot.ts';
