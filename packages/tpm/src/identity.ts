@@ -43,6 +43,7 @@ const VRF = { hierarchy: 'endorsement', template: TEMPLATES.vrf } as const;
 const EK_CERTIFICATE_INDEX = 0x01c00002;
 const EK_PERSISTENT_HANDLE = 0x81010001;
 const FORMAT_ONE_HANDLE = 0x0b;
+const ALPHA_BYTES = 32;
 
 /**
  * Opens the TPM's identity. Only the attestation key stays loaded, so that a quote is one command; the others are made
@@ -66,7 +67,10 @@ export async function openIdentity(tpm: Tpm): Promise<Identity> {
       tpm.exclusive((io) =>
         withEk(io, (loaded) => activateCredential(io, { ak, ek: loaded, ...credential })),
       ),
-    vrfProve: (alpha) => tpm.exclusive((io) => withPrimary(io, VRF, (vrf) => proveVrf(io, vrf, alpha))),
+    vrfProve: async (alpha) => {
+      assertAlpha(alpha);
+      return await tpm.exclusive((io) => withPrimary(io, VRF, (vrf) => proveVrf(io, vrf, alpha)));
+    },
     close: () => tpm.flush(ak.handle),
   };
 }
@@ -82,6 +86,12 @@ async function readIdentity(
   assertCertified(ek, ekCertificate);
   const vrf = await withPrimary(io, VRF, async (key) => key);
   return { ek, ekCertificate, vrfPublic: vrf.publicArea };
+}
+
+/** Protocol inputs are labelled hashes; a raw message here would be a caller's mistake. */
+function assertAlpha(alpha: Uint8Array): void {
+  if (alpha.length === ALPHA_BYTES) return;
+  throw new TpmError('TPM_ARGUMENT_INVALID', `vrf alpha: got ${alpha.length} bytes, want ${ALPHA_BYTES}`);
 }
 
 /** The endorsement key where the maker made it persistent, else from its template, which costs an RSA key generation. */

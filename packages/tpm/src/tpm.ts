@@ -126,7 +126,7 @@ export class Tpm {
     return this.exclusive((io) => unseal(io, blob));
   }
 
-  /** Proves a VRF output with an ECDAA key. Throws `TPM_ARGUMENT_INVALID` unless `alpha` is 32 bytes. */
+  /** Proves a VRF output with an ECDAA key. `alpha` is at most 91 bytes: hash what is longer. */
   vrfProve(key: TpmKey, alpha: Uint8Array): Promise<VrfProof> {
     return this.exclusive((io) => proveVrf(io, key, alpha));
   }

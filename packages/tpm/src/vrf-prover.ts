@@ -34,7 +34,7 @@ const ENCODE_TO_CURVE = Uint8Array.of(SUITE_P256_TAI, 0x01);
 const CHALLENGE = Uint8Array.of(SUITE_P256_TAI, 0x02);
 const PROOF_TO_HASH = Uint8Array.of(SUITE_P256_TAI, 0x03);
 const DOMAIN_BACK = Uint8Array.of(0x00);
-const ALPHA_BYTES = 32;
+const ALPHA_BYTES_MAX = 91;
 const COORDINATE_BYTES = 32;
 const COUNTER_MAX = 255;
 const SIGNATURES_MAX = 16;
@@ -46,11 +46,11 @@ const BASE_POINT: Point = {
 /**
  * Proves the RFC 9381 output of an ECDAA P-256 key that never leaves the TPM: TPM2_Commit gives Gamma = x*H and two
  * commitments, TPM2_Sign proves with them that Gamma and the public key share x. Call it inside one `Tpm.exclusive`:
- * commit counters are single use. `alpha` is a 32-byte hash, because TPM2_Commit takes few bytes.
+ * commit counters are single use. `alpha` is at most 91 bytes, because TPM2_Commit takes 128 with what surrounds it.
  */
 export async function proveVrf(io: TpmIo, key: TpmKey, alpha: Uint8Array): Promise<VrfProof> {
-  if (alpha.length !== ALPHA_BYTES) {
-    throw new TpmError('TPM_ARGUMENT_INVALID', `vrf alpha: got ${alpha.length} bytes, want ${ALPHA_BYTES}`);
+  if (alpha.length > ALPHA_BYTES_MAX) {
+    throw new TpmError('TPM_ARGUMENT_INVALID', `vrf alpha: got ${alpha.length} bytes, want at most ${ALPHA_BYTES_MAX}`);
   }
   const publicKey = publicKeyOf(key);
   const hashed = hashToCurve(publicKey, alpha);

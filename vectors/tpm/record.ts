@@ -1,0 +1,61 @@
+// Records identity.json, attestations.json and vrf-proofs.json from a fresh software TPM: node vectors/tpm/record.ts
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { sha256, fromUtf8, toHex } from '../../packages/core/src/index.ts';
+import { caCertificates, createDevnetCa } from '../../packages/node/src/adapters/tpm/certificate-authority.ts';
+import { openTpm } from '../../packages/node/src/adapters/tpm/open-tpm.ts';
+import { provisionSoftwareTpm, startSoftwareTpm } from '../../packages/node/src/adapters/tpm/swtpm.ts';
+import { openIdentity } from '../../packages/tpm/src/index.ts';
+import { compressedPoint, parsePublicArea } from '../../packages/tpm/src/structures/index.ts';
+
+const PCRS = [0, 7, 14];
+
+function save(name, value) {
+  return writeFile(new URL(name, import.meta.url), `${JSON.stringify(value, undefined, 2)}\n`);
+}
+
+function toVector(name, qualifyingData, { attest, signature }) {
+  return { name, qualifyingData: toHex(qualifyingData), attest: toHex(attest), signature: toHex(signature) };
+}
+
+const dir = await mkdtemp(join(tmpdir(), 'tpm-vectors-'));
+await createDevnetCa(join(dir, 'ca'));
+await provisionSoftwareTpm({ stateDir: join(dir, 'state'), caDir: join(dir, 'ca') });
+const process = await startSoftwareTpm({ stateDir: join(dir, 'state'), socketPath: join(dir, 'sock') });
+const tpm = await openTpm({ kind: 'swtpm', socketPath: process.socketPath });
+const identity = await openIdentity(tpm);
+const ca = await caCertificates(join(dir, 'ca'));
+
+await save('identity.json', {
+  ekPublic: toHex(identity.ekPublic),
+  ekCertificate: toHex(identity.ekCertificate),
+  caRoot: toHex(ca.root),
+  caIntermediate: toHex(ca.intermediate),
+  akPublic: toHex(identity.akPublic),
+  akName: toHex(identity.akName),
+  vrfPublic: toHex(identity.vrfPublic),
+});
+
+await tpm.pcrExtend(14, sha256(fromUtf8('release')));
+const nonce = sha256(fromUtf8('challenge'));
+const pcrs = (await tpm.pcrRead(PCRS)).map(({ pcr, value }) => ({ pcr, value: toHex(value) }));
+await save('attestations.json', [
+  { ...toVector('quote', nonce, await identity.quote({ qualifyingData: nonce, pcrs: PCRS })), pcrs },
+  toVector('get-time', nonce, await identity.getTime(nonce)),
+  toVector('certify', nonce, await identity.certifyVrf(nonce)),
+]);
+
+const proofs = [];
+for (let i = 0; i < 8; i++) {
+  const alpha = sha256(fromUtf8(`input ${i}`));
+  const { beta, proof } = await identity.vrfProve(alpha);
+  proofs.push({ alpha: toHex(alpha), proof: toHex(proof), beta: toHex(beta) });
+}
+const publicKey = toHex(compressedPoint(parsePublicArea(identity.vrfPublic)));
+await save('vrf-proofs.json', { publicKey, proofs });
+
+await identity.close();
+await tpm.close();
+await process.stop();
+await rm(dir, { recursive: true });
