@@ -50,7 +50,10 @@ const BASE_POINT: Point = {
  */
 export async function proveVrf(io: TpmIo, key: TpmKey, alpha: Uint8Array): Promise<VrfProof> {
   if (alpha.length > ALPHA_BYTES_MAX) {
-    throw new TpmError('TPM_ARGUMENT_INVALID', `vrf alpha: got ${alpha.length} bytes, want at most ${ALPHA_BYTES_MAX}`);
+    throw new TpmError(
+      'TPM_ARGUMENT_INVALID',
+      `vrf alpha: got ${alpha.length} bytes, want at most ${ALPHA_BYTES_MAX}`,
+    );
   }
   const publicKey = publicKeyOf(key);
   const hashed = hashToCurve(publicKey, alpha);

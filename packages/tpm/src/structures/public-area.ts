@@ -96,15 +96,16 @@ function readEcc(reader: ByteReader, header: PublicHeader): EccPublicArea {
 }
 
 function readRsa(reader: ByteReader, header: PublicHeader): RsaPublicArea {
-  return {
-    ...header,
-    type: 'rsa',
-    symmetric: readSymmetric(reader),
-    scheme: readScheme(reader),
-    keyBits: reader.u16(),
-    exponent: reader.u32(),
-    modulus: readSized(reader, 'modulus', MODULUS_BYTES_MAX),
-  };
+  const symmetric = readSymmetric(reader);
+  const scheme = readScheme(reader);
+  const keyBits = reader.u16();
+  const exponent = reader.u32();
+  const modulus = readSized(reader, 'modulus', MODULUS_BYTES_MAX);
+  // A template may leave it empty.
+  if (modulus.length !== 0 && modulus.length * 8 !== keyBits) {
+    throw invalid(`modulus: got ${modulus.length} bytes, want ${keyBits / 8}`);
+  }
+  return { ...header, type: 'rsa', symmetric, scheme, keyBits, exponent, modulus };
 }
 
 function readSealed(reader: ByteReader, header: PublicHeader): SealedPublicArea {

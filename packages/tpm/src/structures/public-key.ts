@@ -14,7 +14,7 @@ const ALGORITHM_RSA = fromHex('300d06092a864886f70d0101010500');
 /** Uncompressed point 04 || x || y, coordinates left-padded to the curve's size. Throws `TPM_STRUCTURE_INVALID`. */
 export function eccPoint(area: EccPublicArea): Uint8Array {
   if (area.x.length === 0 || area.y.length === 0) {
-    throw new TpmError('TPM_STRUCTURE_INVALID', 'public area holds no point: it is a template');
+    throw template();
   }
   const bytes = curveBytes(area.curve);
   return concatBytes(Uint8Array.of(4), leftPad(area.x, bytes), leftPad(area.y, bytes));
@@ -41,6 +41,7 @@ export function toSpki(area: PublicArea): Uint8Array {
 }
 
 function rsaPublicKey(area: RsaPublicArea): Uint8Array {
+  if (area.modulus.every((byte) => byte === 0)) throw template();
   const exponent = area.exponent === 0 ? 65537 : area.exponent;
   const exponentBytes = new Uint8Array(4);
   new DataView(exponentBytes.buffer).setUint32(0, exponent);
@@ -67,4 +68,8 @@ function leftPad(value: Uint8Array, bytes: number): Uint8Array {
   const padded = new Uint8Array(bytes);
   padded.set(value, bytes - value.length);
   return padded;
+}
+
+function template(): TpmError {
+  return new TpmError('TPM_STRUCTURE_INVALID', 'public area holds no key: it is a template');
 }
