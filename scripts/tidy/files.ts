@@ -56,5 +56,8 @@ export function isTypeScript(path: string): boolean {
 
 /** Tests, slow tests, benchmarks, and the helpers that only they import. */
 export function isTestFile(path: string): boolean {
-  return /\.(?:test|slow|bench)\.ts$|(?:^|[/.-])testing\.ts$|\/testing\//.test(path);
+  if (/\.(?:test|slow|bench)\.ts$/.test(path)) return true;
+  return /^(?:packages|apps)\/(?:.*\/)?(?:tests?\/|testing\/|(?:testing|compliance|test-[a-z-]+)\.ts$)/.test(
+    path,
+  );
 }

@@ -17,8 +17,8 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   contracts: ['packages/core'],
 };
 
-/** Rooms that start or measure everything else; nothing imports them. */
-const FREE_ROOMS = ['scripts', 'bench', 'images', 'examples'];
+/** Rooms that start, record or measure everything else; nothing imports them. */
+const FREE_ROOMS = ['scripts', 'bench', 'images', 'examples', 'vectors'];
 const SCOPE = '@nemea/';
 
 export function allowedImports(room: string): ReadonlySet<string> {
