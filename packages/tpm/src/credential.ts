@@ -22,6 +22,12 @@ export interface Credential {
 }
 
 type StorageKey = EccPublicArea | RsaPublicArea;
+
+interface SharedSeed {
+  readonly seed: Uint8Array;
+  readonly encryptedSecret: Uint8Array;
+}
+
 type HashName = 'sha256' | 'sha384';
 
 const LABEL_IDENTITY = fromUtf8('IDENTITY\0');
@@ -39,7 +45,7 @@ export function makeCredential(ekPublic: Uint8Array, akName: Uint8Array, secret:
   if (secret.length === 0 || secret.length > hashBits / 8) {
     throw refuse(`secret: got ${secret.length} bytes, want 1 to ${hashBits / 8}`);
   }
-  const { seed, encryptedSecret } = ek.type === 'rsa' ? rsaSeed(ek, hash) : eccSeed(ek, hash);
+  const { seed, encryptedSecret } = shareSeed(ek, hash);
   const empty = new Uint8Array(0);
   const symmetricKey = kdfa(hash, seed, 'STORAGE', akName, empty, symmetricKeyBits(ek));
   const encrypted = encryptCfb(symmetricKey, writeSized(new ByteWriter(), secret).toBytes());
@@ -68,8 +74,18 @@ function hashName(nameAlg: number): HashName {
   throw refuse(`endorsement key name algorithm: got ${nameAlg}, want sha-256 or sha-384`);
 }
 
+/** The key is a stranger's: OpenSSL refuses points off the curve and impossible moduli. */
+function shareSeed(ek: StorageKey, hash: HashName): SharedSeed {
+  try {
+    return ek.type === 'rsa' ? rsaSeed(ek, hash) : eccSeed(ek, hash);
+  } catch (cause) {
+    if (cause instanceof TpmError) throw cause;
+    throw new TpmError('TPM_ARGUMENT_INVALID', 'endorsement key: not a valid public key', { cause });
+  }
+}
+
 /** TPM 2.0 Part 1, B.10.3: a random seed by RSA-OAEP under the key's name algorithm. */
-function rsaSeed(ek: RsaPublicArea, hash: HashName): { seed: Uint8Array; encryptedSecret: Uint8Array } {
+function rsaSeed(ek: RsaPublicArea, hash: HashName): SharedSeed {
   const seed = randomBytes(createHash(hash).digest().length);
   const key = createPublicKey({ key: Buffer.from(toSpki(ek)), format: 'der', type: 'spki' });
   const encryptedSecret = publicEncrypt(
@@ -80,7 +96,7 @@ function rsaSeed(ek: RsaPublicArea, hash: HashName): { seed: Uint8Array; encrypt
 }
 
 /** TPM 2.0 Part 1, C.6.4: an ephemeral key on the endorsement key's curve, the seed by KDFe. */
-function eccSeed(ek: EccPublicArea, hash: HashName): { seed: Uint8Array; encryptedSecret: Uint8Array } {
+function eccSeed(ek: EccPublicArea, hash: HashName): SharedSeed {
   const bytes = curveBytes(ek.curve);
   const point = eccPoint(ek);
   const ephemeral = createECDH(ek.curve === CURVE.p256 ? 'prime256v1' : 'secp384r1');
