@@ -1,1 +1,46 @@
-export {};
+/**
+ * Weighted PBFT (Castro and Liskov 1999) as a pure machine: it orders opaque byte operations among weighted replicas.
+ * Rules are numbered in docs/spec/consensus.md and cited as [CONS-n]. It trusts the signature functions handed in and
+ * that less than a third of the weight is faulty. It does no I/O, reads no clock, and knows nothing of what the
+ * operations mean; the rim signs, sends, journals and keeps the timers (`./driver.ts` does the signing part).
+ */
+export { authenticate, type Sign, signStatement, type VerifySignature } from './authenticate.ts';
+export {
+  type Decision,
+  encodeDecision,
+  parseDecision,
+  verifyCheckpointCertificate,
+  verifyCommitCertificate,
+  verifyDecision,
+} from './certificate.ts';
+export { type Configuration, createConfiguration, type Member, primaryOf } from './configuration.ts';
+export { drive, type Outbound, type SigningReplica, settle } from './driver.ts';
+export type { Effect, RefusalReason } from './effect.ts';
+export { type EquivocationProof, verifyEquivocation } from './equivocation.ts';
+export { ConsensusError, type ConsensusErrorCode } from './errors.ts';
+export type { Input, TimerId } from './input.ts';
+export { encodeRecord, type JournalRecord, parseRecord } from './journal.ts';
+export {
+  BATCH_BYTES_MAX,
+  BATCH_OPERATIONS_MAX,
+  CHECKPOINT_INTERVAL,
+  DECISIONS_MAX,
+  MESSAGE_BYTES_MAX,
+  OPERATION_BYTES_MAX,
+} from './limits.ts';
+export {
+  type Batch,
+  type Certificate,
+  type CheckpointCertificate,
+  type Content,
+  decisionDigest,
+  encodeMessage,
+  type MemberSignature,
+  parseMessage,
+  type SignedMessage,
+  type Statement,
+} from './message.ts';
+export { isQuorum } from './quorum.ts';
+export { createReplica, step } from './replica.ts';
+export { restoreReplica } from './restore.ts';
+export { DEFAULT_SETTINGS, type ReplicaOptions, type ReplicaState, type Settings } from './state.ts';

@@ -1,0 +1,66 @@
+import { mintVerified, type Verified } from '@nemea/core';
+import { ConsensusError } from './errors.ts';
+import {
+  type Batch,
+  type Content,
+  encodePayload,
+  parsePayload,
+  type SignedMessage,
+  type Statement,
+  signingBytes,
+} from './message.ts';
+
+export type VerifySignature = (publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array) => boolean;
+export type Sign = (message: Uint8Array) => Uint8Array;
+
+/**
+ * Checks the signature of a message and of every message it quotes, and only then lets the machine see it. Whether
+ * the sender may say what it says is the machine's business: `publicKeyOf` may know more senders than the current
+ * members, so that a replica that lags behind learns of it from a member it does not know yet.
+ * Throws `SENDER_UNKNOWN`, `SIGNATURE_INVALID` or `MESSAGE_INVALID`.
+ */
+export function authenticate(input: {
+  networkId: Uint8Array;
+  message: SignedMessage;
+  publicKeyOf: (sender: string) => Uint8Array | undefined;
+  verify: VerifySignature;
+}): Verified<Statement> {
+  const { networkId, message, publicKeyOf, verify } = input;
+  assertSignature(input, message);
+  const content = parsePayload(message.payload);
+  if (content.kind === 'new-view') {
+    for (const quoted of content.viewChanges) {
+      assertSignature({ networkId, publicKeyOf, verify }, quoted.message);
+    }
+  }
+  return mintVerified({ message, sender: message.sender, content });
+}
+
+/** Signs what the machine wants to say; one's own signature needs no check. */
+export function signStatement(input: {
+  networkId: Uint8Array;
+  sender: string;
+  content: Content;
+  batch: Batch;
+  sign: Sign;
+}): Verified<Statement> {
+  const { networkId, sender, content, batch, sign } = input;
+  const payload = encodePayload(content);
+  const signature = sign(signingBytes(networkId, payload));
+  return mintVerified({ message: { payload, sender, signature, batch }, sender, content });
+}
+
+function assertSignature(
+  input: {
+    networkId: Uint8Array;
+    publicKeyOf: (sender: string) => Uint8Array | undefined;
+    verify: VerifySignature;
+  },
+  { payload, sender, signature }: SignedMessage,
+): void {
+  const publicKey = input.publicKeyOf(sender);
+  if (publicKey === undefined) throw new ConsensusError('SENDER_UNKNOWN', `sender ${sender} is not known`);
+  if (!input.verify(publicKey, signingBytes(input.networkId, payload), signature)) {
+    throw new ConsensusError('SIGNATURE_INVALID', `signature of ${sender} does not verify`);
+  }
+}

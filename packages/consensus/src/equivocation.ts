@@ -1,0 +1,79 @@
+import { bytesEqual } from '@nemea/core';
+import type { VerifySignature } from './authenticate.ts';
+import { ConsensusError } from './errors.ts';
+import {
+  type Content,
+  encodePayload,
+  parsePayload,
+  type SignedMessage,
+  signingBytes,
+  type ViewChange,
+  type Vote,
+} from './message.ts';
+
+/** Two statements of one member that no honest replica makes both of. Batches are left out. */
+export type EquivocationProof = { readonly first: SignedMessage; readonly second: SignedMessage };
+
+/**
+ * True when no replica that follows the rules says both [CONS-21]: different digests at one view and sequence (or one
+ * checkpoint), two different view changes or new views for one view, or a view change that forgets what its sender
+ * had committed to in an earlier view.
+ */
+export function contradicts(a: Content, b: Content): boolean {
+  if (isVote(a) && isVote(b)) {
+    return a.view === b.view && a.sequence === b.sequence && !bytesEqual(a.digest, b.digest);
+  }
+  if (a.kind === 'checkpoint' && b.kind === 'checkpoint') {
+    return a.sequence === b.sequence && !bytesEqual(a.digest, b.digest);
+  }
+  if (a.kind === 'view-change' && b.kind === 'view-change') {
+    return a.epoch === b.epoch && a.view === b.view && !samePayload(a, b);
+  }
+  if (a.kind === 'new-view' && b.kind === 'new-view') {
+    return a.epoch === b.epoch && a.view === b.view && !samePayload(a, b);
+  }
+  if (a.kind === 'commit' && b.kind === 'view-change') return forgets(a, b);
+  if (a.kind === 'view-change' && b.kind === 'commit') return forgets(b, a);
+  return false;
+}
+
+/** Lets a stranger check the proof. Returns the culprit's id; throws `EQUIVOCATION_UNPROVEN`. */
+export function verifyEquivocation(input: {
+  networkId: Uint8Array;
+  proof: EquivocationProof;
+  publicKeyOf: (sender: string) => Uint8Array | undefined;
+  verify: VerifySignature;
+}): string {
+  const { first, second } = input.proof;
+  const publicKey = input.publicKeyOf(first.sender);
+  if (publicKey === undefined || first.sender !== second.sender) {
+    throw new ConsensusError('EQUIVOCATION_UNPROVEN', 'want two statements of one known sender');
+  }
+  for (const { payload, signature } of [first, second]) {
+    if (!input.verify(publicKey, signingBytes(input.networkId, payload), signature)) {
+      throw new ConsensusError('EQUIVOCATION_UNPROVEN', `signature of ${first.sender} does not verify`);
+    }
+  }
+  if (!contradicts(parsePayload(first.payload), parsePayload(second.payload))) {
+    throw new ConsensusError('EQUIVOCATION_UNPROVEN', 'the statements do not contradict each other');
+  }
+  return first.sender;
+}
+
+/**
+ * A commit at view u is sent before the view change to any later view of its epoch, which must then show the sequence
+ * as prepared at u or later. Only when the sequence was open to the sender of the view change is it surely of the
+ * same epoch.
+ */
+function forgets(commit: Vote, { view, committed, prepared }: ViewChange): boolean {
+  if (commit.sequence !== committed + 1 || commit.view >= view) return false;
+  return prepared === null || prepared.view < commit.view;
+}
+
+function isVote(content: Content): content is Vote {
+  return content.kind === 'pre-prepare' || content.kind === 'prepare' || content.kind === 'commit';
+}
+
+function samePayload(a: Content, b: Content): boolean {
+  return bytesEqual(encodePayload(a), encodePayload(b));
+}
