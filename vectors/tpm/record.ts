@@ -19,6 +19,28 @@ function toVector(name, qualifyingData, { attest, signature }) {
   return { name, qualifyingData: toHex(qualifyingData), attest: toHex(attest), signature: toHex(signature) };
 }
 
+/** A quote made wrong in one way each: offsets are those of a 34-byte signer and a 32-byte nonce. */
+function malformed(quote) {
+  const changed = (name, code, changes, bytes = Uint8Array.from(quote)) => {
+    for (const [at, value] of Object.entries(changes)) bytes[Number(at)] = value;
+    return { name, code, attest: toHex(bytes) };
+  };
+  const invalid = 'TPM_STRUCTURE_INVALID';
+  return [
+    changed('empty', invalid, {}, new Uint8Array(0)),
+    changed('truncated by a byte', invalid, {}, quote.slice(0, -1)),
+    changed('followed by a byte', invalid, {}, Uint8Array.from([...quote, 0])),
+    changed('magic of an external signature', invalid, { 0: 0 }),
+    changed('unknown type', 'TPM_STRUCTURE_UNSUPPORTED', { 5: 0x99 }),
+    changed('certify type over a quote body', invalid, { 5: 0x17 }),
+    changed('signer longer than the buffer', invalid, { 6: 0xff, 7: 0xff }),
+    changed('nonce longer than the buffer', invalid, { 42: 0, 43: 66 }),
+    changed('safe flag that is no boolean', invalid, { 92: 2 }),
+    changed('more pcr banks than exist', invalid, { 101: 0xff }),
+    changed('pcr bitmap of four bytes', invalid, { 107: 4 }),
+  ];
+}
+
 const dir = await mkdtemp(join(tmpdir(), 'tpm-vectors-'));
 await createDevnetCa(join(dir, 'ca'));
 await provisionSoftwareTpm({ stateDir: join(dir, 'state'), caDir: join(dir, 'ca') });
@@ -45,6 +67,9 @@ await save('attestations.json', [
   toVector('get-time', nonce, await identity.getTime(nonce)),
   toVector('certify', nonce, await identity.certifyVrf(nonce)),
 ]);
+
+const { attest } = await identity.quote({ qualifyingData: nonce, pcrs: PCRS });
+await save('attestations-malformed.json', malformed(attest));
 
 const proofs = [];
 for (let i = 0; i < 8; i++) {

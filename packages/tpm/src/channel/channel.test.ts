@@ -139,6 +139,17 @@ describe('a unix channel', () => {
     await expect(channel.transmit(COMMAND)).rejects.toMatchObject({ code: 'TPM_CHANNEL_DESYNC' });
   });
 
+  it('fails a pending command when its owner closes it', async () => {
+    const channel = await channelTo(() => undefined);
+    const pending = expect(channel.transmit(COMMAND)).rejects.toMatchObject({
+      code: 'TPM_CHANNEL_CLOSED',
+      message: 'channel is dead: channel was closed by its owner',
+    });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await channel.close();
+    await pending;
+  });
+
   it('says so when the other side goes away', async () => {
     const channel = await channelTo((socket) => socket.destroy());
     await expect(channel.transmit(COMMAND)).rejects.toMatchObject({ code: 'TPM_CHANNEL_FAILED' });

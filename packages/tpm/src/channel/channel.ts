@@ -52,6 +52,8 @@ export function serialChannel(pipe: BytePipe): TpmChannel {
       checkHeader(response);
       return response;
     } catch (cause) {
+      // Closed by its owner meanwhile: that is why the exchange failed.
+      if (dead !== undefined) throw closed(dead);
       if (cause instanceof TpmError) return await kill(cause);
       return await kill(new TpmError('TPM_CHANNEL_FAILED', 'tpm transport failed', { cause }));
     }

@@ -21,6 +21,9 @@ import {
 } from './index.ts';
 
 const { identity, attestations } = await readAttestationVectors();
+const malformed = await readVectors<{ name: string; attest: string; code: string }[]>(
+  'tpm/attestations-malformed.json',
+);
 
 function vectorNamed(name: string) {
   const vector = attestations.find((candidate) => candidate.name === name);
@@ -151,6 +154,10 @@ describe('attestations', () => {
     const body = new ByteWriter().u16(2).u16(7).u16(3).u16(8).u64(9n).toBytes();
     const attest = parseAttest(concatBytes(header, body));
     expect(attest).toMatchObject({ type: 'nv-certify', offset: 3, indexName: Uint8Array.of(0, 7) });
+  });
+
+  it.each(malformed)('refuses a quote that is: $name', ({ attest, code }) => {
+    expect(() => parseAttest(fromHex(attest))).toThrow(expect.objectContaining({ code }));
   });
 
   it('refuses another magic, an unknown type and a flag that is no boolean', () => {

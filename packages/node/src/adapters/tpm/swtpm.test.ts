@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -234,6 +234,7 @@ describe('a software TPM process', () => {
   it('says why it cannot be provisioned', async () => {
     const provisioning = provisionSoftwareTpm({ stateDir: join(dir, 'four'), caDir: join(dir, 'no-ca') });
     await expect(provisioning).rejects.toMatchObject({ code: 'SWTPM_PROVISIONING_FAILED' });
+    expect((await readdir(dir)).filter((name) => name.startsWith('four'))).toEqual([]);
   });
 
   it('tells its owner when it ends, and leaves no socket', async () => {

@@ -1,5 +1,5 @@
-import { mkdir, rm, stat } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { mkdir, mkdtemp, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorCode } from '@nemea/core';
 import { assertSocketPath, openUnixChannel, Tpm } from '@nemea/tpm';
@@ -30,36 +30,46 @@ export interface SoftwareTpm {
   stop(): Promise<void>;
 }
 
+// What swtpm keeps in its folder.
+const STATE_FILE = 'tpm2-00.permall';
 const START_MS = 10_000;
 const POLL_MS = 5;
 const SHUTDOWN_MS = 1_000;
 const TERMINATE_MS = 5_000;
 
 /**
- * Makes a TPM with an endorsement key and its certificate from the devnet's CA. Any number may run at once: the first
- * one makes the CA's keys, alone, and the others wait for it. Throws `SWTPM_PROVISIONING_FAILED`.
+ * Makes a TPM with an endorsement key and its certificate from the devnet's CA; a folder that holds a TPM keeps it. Any
+ * number may run at once: the first one makes the CA's keys, alone, and the others wait. Throws
+ * `SWTPM_PROVISIONING_FAILED`.
  */
 export async function provisionSoftwareTpm(options: ProvisionOptions): Promise<void> {
   const stateDir = resolve(options.stateDir);
-  const ca = caPaths(options.caDir);
-  await mkdir(stateDir, { recursive: true, mode: 0o700 });
-  const lock = (await exists(ca.issuer)) ? '--shared' : '--exclusive';
-  const setup = [
-    '--tpm2',
-    '--tpm-state',
-    stateDir,
-    '--create-ek-cert',
-    '--create-platform-cert',
-    '--lock-nvram',
-  ];
-  const config = ['--config', ca.setupConfig, '--pcr-banks', 'sha256', '--not-overwrite'];
-  const { exited } = spawnTied('flock', [lock, ca.lock, 'swtpm_setup', ...setup, ...config]);
-  const exit = await exited;
-  if (exit.code !== 0) {
-    throw new SoftwareTpmError('SWTPM_PROVISIONING_FAILED', `swtpm_setup failed: ${describe(exit)}`, {
-      data: { stateDir },
-    });
+  if (await exists(join(stateDir, STATE_FILE))) return;
+  await mkdir(dirname(stateDir), { recursive: true, mode: 0o700 });
+  // Renamed into place when complete: an interrupted provisioning never looks like a TPM.
+  const draftDir = await mkdtemp(`${stateDir}.draft-`);
+  try {
+    await setUp(draftDir, options.caDir);
+    await rename(draftDir, stateDir);
+  } catch (error) {
+    await rm(draftDir, { recursive: true, force: true });
+    throw error;
   }
+}
+
+async function setUp(stateDir: string, caDir: string): Promise<void> {
+  const ca = caPaths(caDir);
+  const lock = (await exists(ca.issuer)) ? '--shared' : '--exclusive';
+  const running = spawnTied('flock', [
+    ...[lock, ca.lock, 'swtpm_setup', '--tpm2', '--tpm-state', stateDir],
+    ...['--create-ek-cert', '--create-platform-cert', '--lock-nvram', '--pcr-banks', 'sha256'],
+    ...['--config', ca.setupConfig],
+  ]);
+  const exit = await running.exited;
+  if (exit.code === 0) return;
+  throw new SoftwareTpmError('SWTPM_PROVISIONING_FAILED', `swtpm_setup failed: ${describe(exit)}`, {
+    data: { caDir },
+  });
 }
 
 /**
