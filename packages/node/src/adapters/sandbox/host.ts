@@ -33,6 +33,7 @@ export interface HostOptions {
 
 // First releases with the fixes of CVE-2025-31133, CVE-2025-52565 and CVE-2025-52881.
 export const RUNC_MINIMUMS = ['1.2.8', '1.3.3'] as const;
+export const DEFAULT_CGROUP_ROOT = '/sys/fs/cgroup';
 const RUNC_OLDEST = '1.1.0';
 const RUNC_FOLDERS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
 

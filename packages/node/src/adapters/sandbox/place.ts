@@ -8,6 +8,7 @@ import { ID_RANGE } from './bundle.ts';
 import { SandboxError } from './errors.ts';
 import { ifPresent, listIfPresent, readIfPresent, systemCode } from './files.ts';
 
+export const DEFAULT_ROOT = '/run/nemea';
 const SLOTS_MAX = 4096;
 const ID_BASE = 200_000;
 

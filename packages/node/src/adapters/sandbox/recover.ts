@@ -3,11 +3,10 @@ import { join } from 'node:path';
 import { removeGroup } from './cgroup.ts';
 import { SandboxError } from './errors.ts';
 import { listFolders, listIfPresent } from './files.ts';
-import type { Host } from './host.ts';
-import { type HostOptions, inspectHost } from './host.ts';
+import { DEFAULT_CGROUP_ROOT, type Host, inspectHost, RUNC_MINIMUMS } from './host.ts';
 import { mountsBelow, unmount } from './mounts.ts';
-import { isAbandoned, type Place, placeOf, releasePlace } from './place.ts';
-import { wipeRun } from './session.ts';
+import { DEFAULT_ROOT, isAbandoned, type Place, placeOf, releasePlace } from './place.ts';
+import { wipeRun } from './wipe.ts';
 
 /** Removes runs, mounts and groups that a dead process of the same node left. Returns the runs it found. */
 export async function recover(host: Host, place: Place): Promise<string[]> {
@@ -28,13 +27,21 @@ export async function recover(host: Host, place: Place): Promise<string[]> {
   return runs;
 }
 
-/** Removes everything of nodes whose process is gone and may never come back. Returns their ids. */
-export async function removeAbandoned(root: string, options: HostOptions): Promise<string[]> {
+/**
+ * Removes everything of nodes whose process is gone and may never come back. Returns their ids. Only for a caller that
+ * sees all processes of the machine: those of another process namespace look gone.
+ */
+export async function removeAbandoned(root = DEFAULT_ROOT): Promise<string[]> {
   const abandoned = listFolders(root)
     .map((nodeId) => placeOf(root, nodeId))
     .filter(isAbandoned);
   if (abandoned.length === 0) return [];
-  const host = await inspectHost(options);
+  const host = await inspectHost({
+    policy: 'development',
+    runcPath: undefined,
+    runcMinimums: RUNC_MINIMUMS,
+    cgroupRoot: DEFAULT_CGROUP_ROOT,
+  });
   for (const place of abandoned) {
     await recover(host, place);
     releasePlace(place);

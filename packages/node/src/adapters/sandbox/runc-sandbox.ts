@@ -5,10 +5,25 @@ import { bytesEqual, toHex } from '@nemea/core';
 import type { MachineSnapshot, Sandbox, SandboxRun, SandboxSession } from '../../ports/sandbox.ts';
 import { removeGroup } from './cgroup.ts';
 import { SandboxError } from './errors.ts';
-import { type Host, type HostPolicy, type HostWarning, inspectHost, RUNC_MINIMUMS } from './host.ts';
+import {
+  DEFAULT_CGROUP_ROOT,
+  type Host,
+  type HostPolicy,
+  type HostWarning,
+  inspectHost,
+  RUNC_MINIMUMS,
+} from './host.ts';
 import { checkRun } from './limits.ts';
 import { mountImage, supportsNoSwap, unmount } from './mounts.ts';
-import { claimIds, claimPlace, disownPlace, type Place, placeOf, releasePlace } from './place.ts';
+import {
+  claimIds,
+  claimPlace,
+  DEFAULT_ROOT,
+  disownPlace,
+  type Place,
+  placeOf,
+  releasePlace,
+} from './place.ts';
 import { recover } from './recover.ts';
 import { RuncSession } from './session.ts';
 import { takeSnapshot } from './snapshot.ts';
@@ -29,7 +44,7 @@ export interface RuncSandboxOptions {
 
 /** Tests the machine, removes what an earlier life of this node left, and returns the sandbox. */
 export async function openRuncSandbox(options: RuncSandboxOptions): Promise<RuncSandbox> {
-  const root = options.root ?? '/run/nemea';
+  const root = options.root ?? DEFAULT_ROOT;
   if (!/^[a-z0-9][a-z0-9-]{0,31}$/.test(options.nodeId) || !isAbsolute(root)) {
     const message = 'nodeId must be 1 to 32 lower-case letters, digits and dashes, and root an absolute path';
     throw new SandboxError('SANDBOX_OPTIONS_INVALID', message, { data: { nodeId: options.nodeId, root } });
@@ -38,7 +53,7 @@ export async function openRuncSandbox(options: RuncSandboxOptions): Promise<Runc
     policy: options.policy ?? 'development',
     runcPath: options.runcPath,
     runcMinimums: options.runcMinimums ?? RUNC_MINIMUMS,
-    cgroupRoot: options.cgroupRoot ?? '/sys/fs/cgroup',
+    cgroupRoot: options.cgroupRoot ?? DEFAULT_CGROUP_ROOT,
   });
   const place = placeOf(root, options.nodeId);
   claimPlace(place);
@@ -92,7 +107,12 @@ export class RuncSandbox implements Sandbox {
     }
     const folder = join(this.#parts.place.imagesFolder, key);
     mkdirSync(folder, { recursive: true });
-    await mountImage(path, folder);
+    try {
+      await mountImage(path, folder);
+    } catch (error) {
+      rmSync(folder, { recursive: true });
+      throw error;
+    }
     this.#images.set(key, { digest, file: path, folder });
     const after = statSync(path, { bigint: true });
     if (after.ino !== before.ino || after.ctimeNs !== before.ctimeNs || after.dev !== before.dev) {

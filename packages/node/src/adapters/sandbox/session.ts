@@ -1,26 +1,20 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmodSync, chownSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fromUtf8, sha256 } from '@nemea/core';
-import type {
-  SandboxFailureCode,
-  SandboxOutcome,
-  SandboxRecord,
-  SandboxRun,
-  SandboxSession,
-  SandboxUsage,
-} from '../../ports/sandbox.ts';
+import type { SandboxOutcome, SandboxRecord, SandboxRun, SandboxSession } from '../../ports/sandbox.ts';
 import { bundleConfig, jobHostId } from './bundle.ts';
-import { groupProcesses, killGroup, readUsage, removeGroup } from './cgroup.ts';
-import { collectResults, RESULTS_MAX } from './collect.ts';
+import { groupProcesses, killGroup, readUsage } from './cgroup.ts';
+import { RESULTS_MAX } from './collect.ts';
 import { runCommand } from './command.ts';
 import { SandboxError } from './errors.ts';
-import { eventually, pause, readIfPresent, systemCode } from './files.ts';
+import { eventually, pause } from './files.ts';
 import type { Host } from './host.ts';
-import { mountRamDisk, mountsBelow, unmount } from './mounts.ts';
-import { overwriteFiles } from './overwrite.ts';
+import { mountRamDisk } from './mounts.ts';
+import { judgeRun, type KillReason } from './outcome.ts';
 import type { Place } from './place.ts';
 import { seccompProfile } from './seccomp.ts';
+import { wipeRun } from './wipe.ts';
 
 const PAGE = 4096;
 const KILL_TRIES = 400;
@@ -34,12 +28,6 @@ export interface SessionPlace {
   readonly noSwap: boolean;
   /** Called once, when nothing of the session is left. */
   readonly onWiped: () => void;
-}
-
-/** Why the run was ended from outside; the first reason counts. */
-interface KillReason {
-  readonly code: SandboxFailureCode;
-  readonly detail: string;
 }
 
 export class RuncSession implements SandboxSession {
@@ -214,6 +202,7 @@ export class RuncSession implements SandboxSession {
     this.#end({ code: 'STDOUT_TOO_LARGE', detail: `the program printed more than ${stdoutBytes} bytes` });
   }
 
+  /** Reads the counters before the container is deleted with them, and only when nothing can change its output. */
   async #judge(exitCode: number | undefined): Promise<SandboxOutcome> {
     const { cgroups } = this.#at.host;
     const isEmpty = await eventually(
@@ -226,42 +215,16 @@ export class RuncSession implements SandboxSession {
       KILL_PAUSE_MS,
     );
     const { cpuMs, memoryPeakBytes, oomKills } = readUsage(cgroups, this.#group);
-    const usage: SandboxUsage = { wallMs: this.#wallMs, cpuMs, memoryPeakBytes };
-    const fail = (code: SandboxFailureCode, detail: string): SandboxOutcome => ({
-      outcome: 'failed',
-      code,
-      detail,
-      usage,
+    return judgeRun({
+      exitCode,
+      isEmpty,
+      killReason: this.#killReason,
+      oomKills,
+      usage: { wallMs: this.#wallMs, cpuMs, memoryPeakBytes },
+      limits: this.#run.limits,
+      outDir: this.#outDir,
+      logFile: this.#logFile,
     });
-    if (!isEmpty) return fail('RUNTIME_FAILED', 'a process of the run could not be ended');
-    if (this.#killReason !== undefined) return fail(this.#killReason.code, this.#killReason.detail);
-    const runtimeError = this.#runtimeError();
-    if (runtimeError !== undefined) return fail('RUNTIME_FAILED', runtimeError);
-    if (exitCode === undefined) return fail('RUNTIME_FAILED', 'the container runtime was killed');
-    if (exitCode !== 0 && oomKills > 0) {
-      return fail(
-        'OUT_OF_MEMORY',
-        `the program needed more than ${this.#run.limits.memoryBytes} bytes of memory`,
-      );
-    }
-    if (exitCode === EXIT_RESULT_NOT_WRITTEN) {
-      return fail('OUTPUT_TOO_LARGE', `the results exceed ${this.#run.limits.outputBytes} bytes`);
-    }
-    if (exitCode !== 0)
-      return fail('EXIT_NONZERO', EXIT_REASONS[exitCode] ?? 'the program ended with an error');
-    const collected = collectResults(this.#outDir, this.#run.limits.outputBytes);
-    if (!collected.ok) return fail(collected.code, collected.detail);
-    return { outcome: 'completed', outputs: collected.outputs, usage };
-  }
-
-  /** The runtime's own error; its log is out of the program's reach. */
-  #runtimeError(): string | undefined {
-    for (const line of (readIfPresent(this.#logFile) ?? '').split('\n')) {
-      if (!line.includes('"level":"error"')) continue;
-      const { msg } = JSON.parse(line) as { msg?: unknown };
-      return `the container runtime failed: ${String(msg).slice(0, 300)}`;
-    }
-    return undefined;
   }
 
   #config(): Record<string, unknown> {
@@ -292,44 +255,6 @@ export class RuncSession implements SandboxSession {
 
   get #logFile(): string {
     return join(this.#folder, 'runc.log');
-  }
-}
-
-// The exit statuses of images/python/run.py. Others stay untold: the program could speak through them.
-const EXIT_RESULT_NOT_WRITTEN = 84;
-const EXIT_REASONS: Readonly<Record<number, string>> = {
-  80: 'the code file does not load',
-  81: 'the code file has no function of that name',
-  82: 'the function raised an exception',
-  83: 'the function returned something else than bytes or a list of bytes',
-};
-
-/** Removes all of a run by its names alone, so that it also works after a crash. Returns what could not be removed. */
-export async function wipeRun(host: Host, place: Place, runId: string): Promise<string[]> {
-  const left: string[] = [];
-  const group = `${place.group}/${runId}`;
-  if (existsSync(join(place.runcRoot, runId))) {
-    await runCommand(host.runcPath, ['--root', place.runcRoot, 'delete', '--force', runId]);
-    if (existsSync(join(place.runcRoot, runId))) left.push('the container');
-  }
-  if (!(await removeGroup(host.cgroups, group))) left.push('its cgroup');
-  const folder = join(place.runsFolder, runId);
-  for (const { target } of mountsBelow(folder).reverse()) {
-    const failure = tryOverwrite(target);
-    if (failure !== undefined) left.push(failure);
-    if (!(await unmount(target))) left.push(`the RAM disk ${target}`);
-  }
-  if (left.length === 0) rmSync(folder, { recursive: true, force: true });
-  return left;
-}
-
-/** An unmounted RAM disk is better than one that could not be overwritten, so a failure is told and not thrown. */
-function tryOverwrite(target: string): string | undefined {
-  try {
-    overwriteFiles(target);
-    return undefined;
-  } catch (error) {
-    return `data in ${target} that was freed without being overwritten (${systemCode(error) ?? String(error)})`;
   }
 }
 

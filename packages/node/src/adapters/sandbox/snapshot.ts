@@ -87,8 +87,13 @@ function processesOf(isOwn: (id: number) => boolean): string[] {
   return listIfPresent('/proc')
     .filter((name) => /^\d+$/.test(name))
     .filter((pid) => {
-      const uids = /^Uid:\s+(.*)$/m.exec(readIfPresent(`/proc/${pid}/status`) ?? '')?.[1] ?? '';
-      return uids.split(/\s+/).some((uid) => uid !== '' && isOwn(Number(uid)));
+      const status = readIfPresent(`/proc/${pid}/status`) ?? '';
+      const field = (name: string) => new RegExp(`^${name}:\\s+(.*)$`, 'm').exec(status)?.[1] ?? '';
+      // Only its exit status is left, until the machine's first process collects it.
+      if (field('State').startsWith('Z') && field('Threads') === '1') return false;
+      return field('Uid')
+        .split(/\s+/)
+        .some((uid) => uid !== '' && isOwn(Number(uid)));
     });
 }
 
