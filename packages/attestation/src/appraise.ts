@@ -62,8 +62,10 @@ const ZERO_PCR = new Uint8Array(32);
  * verdict, never an exception. Bytes that are not authenticated say nothing, so what depends on them is left `none`.
  */
 export function appraise(input: Appraisal): AttestationResult {
-  const key = appraiseAttestationKey(input);
-  const signature = appraiseSignature(input, key.area);
+  const akName = concatBytes(Uint8Array.of(0, ALG.sha256), sha256(input.endorsements.akPublic));
+  const quoteDigest = sha256(input.evidence.attest);
+  const key = appraiseAttestationKey(input, akName);
+  const signature = appraiseSignature(input, key.area, quoteDigest);
   const attest = appraiseAttestStructure(input, signature);
   const { quote } = attest;
   const qualifying = appraiseQualifyingData(input, quote);
@@ -98,8 +100,8 @@ export function appraise(input: Appraisal): AttestationResult {
     level: input.endorsements.level,
     authentic: [key.claim, signature, attest.claim, qualifying, selection, digest, log].every(isAffirming),
     appraisedAtMs: input.nowMs,
-    akName: concatBytes(Uint8Array.of(0, ALG.sha256), sha256(input.endorsements.akPublic)),
-    quoteDigest: sha256(input.evidence.attest),
+    akName,
+    quoteDigest,
     clock: quote === null ? null : { ...quote.clockInfo, firmwareVersion: quote.firmwareVersion },
     release: log.verdict === 'affirming' ? lastRelease(input.evidence) : null,
     claims,
@@ -117,12 +119,15 @@ function isAffirming(claim: AppraisedClaim): boolean {
   return claim.verdict === 'affirming';
 }
 
-function appraiseAttestationKey(input: Appraisal): {
+function appraiseAttestationKey(
+  input: Appraisal,
+  akName: Uint8Array,
+): {
   readonly claim: AppraisedClaim;
   readonly area: EccPublicArea | null;
 } {
   const { akPublic } = input.endorsements;
-  const claim = claimOf('attestation-key', 'endorsements.akPublic', sha256(akPublic), 'AK template');
+  const claim = claimOf('attestation-key', 'endorsements.akPublic', akName, 'AK template');
   try {
     return { claim: affirm(claim, 'restricted TPM-made ECDSA P-256 key'), area: checkAkPublic(akPublic) };
   } catch (error) {
@@ -132,9 +137,13 @@ function appraiseAttestationKey(input: Appraisal): {
 }
 
 /** Over the received bytes, before anything in them is believed. */
-function appraiseSignature(input: Appraisal, area: EccPublicArea | null): AppraisedClaim {
+function appraiseSignature(
+  input: Appraisal,
+  area: EccPublicArea | null,
+  quoteDigest: Uint8Array,
+): AppraisedClaim {
   const { attest, signature } = input.evidence;
-  const claim = claimOf('signature', 'evidence.signature', null, sha256(attest));
+  const claim = claimOf('signature', 'evidence.signature', null, quoteDigest);
   if (area === null) return leaveOut(claim);
   let parsed: TpmSignature;
   try {

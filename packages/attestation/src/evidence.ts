@@ -1,5 +1,6 @@
 import { fromUtf8, hashDomain } from '@nemea/core';
 import { z } from 'zod';
+import { BoundedCache, cacheKey } from './bounded-cache.ts';
 import { boundedInteger, boundedText, byteString, defineDocument } from './document.ts';
 import { AttestationError } from './errors.ts';
 
@@ -63,9 +64,16 @@ export function encodeEvidence(evidence: Evidence): Uint8Array {
   return codec.encode(evidence);
 }
 
-/** What an event extends PCR 14 with. */
+const eventDigests = new BoundedCache<Uint8Array>(EVENTS_MAX);
+
+/** What an event extends PCR 14 with. Remembered: the same releases and images stand in every log, every epoch. */
 export function eventDigest(event: Omit<MeasuredEvent, 'pcr'>): Uint8Array {
-  return hashDomain('nemea/event/1', fromUtf8(event.kind), event.digest, fromUtf8(event.name));
+  const id = `${event.kind} ${event.digest.length} ${cacheKey(event.digest)}${event.name}`;
+  const known = eventDigests.get(id);
+  if (known !== undefined) return known.slice();
+  const digest = hashDomain('nemea/event/1', fromUtf8(event.kind), event.digest, fromUtf8(event.name));
+  eventDigests.set(id, digest.slice());
+  return digest;
 }
 
 export interface QualifyingDataParts {
@@ -75,13 +83,13 @@ export interface QualifyingDataParts {
 }
 
 /** The quote's extraData: this network, this verifier's nonce, and whatever the quote must be bound to. */
-export function qualifyingData(parts: QualifyingDataParts): Uint8Array {
-  for (const [name, bytes] of Object.entries(parts)) {
+export function qualifyingData({ networkId, challenge, binding }: QualifyingDataParts): Uint8Array {
+  for (const [name, bytes] of Object.entries({ networkId, challenge, binding })) {
     if (bytes.length !== 32) {
       throw new AttestationError('QUALIFYING_DATA_INVALID', `${name}: got ${bytes.length} bytes, want 32`);
     }
   }
-  return hashDomain('nemea/evidence/1', parts.networkId, parts.challenge, parts.binding);
+  return hashDomain('nemea/evidence/1', networkId, challenge, binding);
 }
 
 function isAscending(pcrs: readonly { readonly pcr: number }[]): boolean {

@@ -14,8 +14,16 @@ import {
   toSpki,
 } from '@nemea/tpm/structures';
 import { p256 } from '@noble/curves/nist.js';
+import { BoundedCache, cacheKey } from './bounded-cache.ts';
 import { AttestationError, type AttestationErrorCode } from './errors.ts';
 import { verifyTpmSignature } from './signature.ts';
+
+const COORDINATE_BYTES = 32;
+// The template with both coordinates in full: one key has one encoding, and so one name.
+const AK_PUBLIC_BYTES = TEMPLATES.ak.length + 2 * COORDINATE_BYTES;
+
+/** Attestation keys that passed: the same few hundred sign all day. */
+const checkedAks = new BoundedCache<EccPublicArea>(1024);
 
 /**
  * An attestation key must be made by the TPM and never leave it, and must be restricted: then everything it signs that
@@ -25,7 +33,26 @@ import { verifyTpmSignature } from './signature.ts';
  * resetCount and firmwareVersion, so it only makes its own owner look as if the TPM had been reset.
  */
 export function checkAkPublic(akPublic: Uint8Array): EccPublicArea {
-  return checkTemplate(akPublic, TEMPLATES.ak, 'AK_PUBLIC_INVALID', 'a restricted ECDSA P-256 signing key');
+  if (akPublic.length !== AK_PUBLIC_BYTES) {
+    throw new AttestationError('AK_PUBLIC_INVALID', `got ${akPublic.length} bytes, want ${AK_PUBLIC_BYTES}`);
+  }
+  const id = cacheKey(akPublic);
+  const checked = checkedAks.get(id);
+  if (checked !== undefined) return checked;
+  const area = checkTemplate(
+    akPublic,
+    TEMPLATES.ak,
+    'AK_PUBLIC_INVALID',
+    'a restricted ECDSA P-256 signing key',
+  );
+  if (area.x.length !== COORDINATE_BYTES || area.y.length !== COORDINATE_BYTES) {
+    throw new AttestationError(
+      'AK_PUBLIC_INVALID',
+      `coordinates: got ${area.x.length} and ${area.y.length} bytes`,
+    );
+  }
+  checkedAks.set(id, area);
+  return area;
 }
 
 /** The VRF key must be made by the TPM, unrestricted ECDAA, without policy. Throws `VRF_PUBLIC_INVALID`. */

@@ -58,7 +58,8 @@ const VERDICTS = ['affirming', 'warning', 'contraindicated'] as const;
 /** The verdicts of the EAT Attestation Result draft (EAR): trust, trust with care, do not trust. */
 export type Verdict = (typeof VERDICTS)[number];
 
-const DETAIL_BYTES_MAX = 256;
+// A quoted event name of 128 bytes may double when it is escaped.
+const DETAIL_BYTES_MAX = 512;
 const CLAIM_VALUE_BYTES_MAX = 1024;
 export const RESULT_BYTES_MAX = 32 * 1024;
 
