@@ -21,6 +21,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { selectDeb822, selectOneLine } from './apt-sources.ts';
@@ -94,7 +95,7 @@ function ensureImage(): void {
 function checkReproducible(): void {
   requireTools();
   const digests = [1, 2].map((round) => {
-    const out = mkdtempSync('/tmp/nemea-image-');
+    const out = mkdtempSync(join(tmpdir(), 'nemea-image-'));
     try {
       const record = buildImage(out);
       say(`build ${round}: ${record.digest}`);
@@ -109,13 +110,13 @@ function checkReproducible(): void {
 
 function buildImage(out: string): BuildRecord {
   mkdirSync(out, { recursive: true });
-  const work = mkdtempSync('/tmp/nemea-build-');
+  const work = mkdtempSync(join(tmpdir(), 'nemea-build-'));
+  const scratch = join(out, `.python-${process.pid}.erofs`);
   try {
     const packages = unpackPackages(work);
     const rootfs = join(work, 'image');
     selectFiles(join(work, 'packages'), rootfs);
     addOwnFiles(rootfs);
-    const scratch = join(out, `.python-${process.pid}.erofs`);
     makeErofs(rootfs, scratch);
     const bytes = readFileSync(scratch);
     const digest = sha256Hex(bytes);
@@ -134,6 +135,7 @@ function buildImage(out: string): BuildRecord {
     return record;
   } finally {
     rmSync(work, { recursive: true, force: true });
+    rmSync(scratch, { force: true });
   }
 }
 

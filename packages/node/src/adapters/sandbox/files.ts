@@ -1,4 +1,5 @@
-import { lstatSync, readdirSync, readFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { createReadStream, lstatSync, readdirSync, readFileSync } from 'node:fs';
 
 /** Codes that say a file, a process or a cgroup went away between listing and reading it. */
 const GONE = new Set(['ENOENT', 'ESRCH', 'ENODEV', 'ENOTDIR']);
@@ -32,6 +33,14 @@ export function listFolders(folder: string): string[] {
   return listIfPresent(folder).filter(
     (name) => ifPresent(() => lstatSync(`${folder}/${name}`).isDirectory()) === true,
   );
+}
+
+/** SHA-256 of a file that may be large. */
+export async function digestFile(file: string): Promise<Uint8Array> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(file, { highWaterMark: 1024 * 1024 }))
+    hash.update(chunk as Buffer);
+  return new Uint8Array(hash.digest());
 }
 
 /** Waits until the check holds, at most `tries` times `pauseMs`. */

@@ -1,11 +1,10 @@
 /** Whether this machine can hold a sandbox, and what about it a verifier should know. */
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { sha256 } from '@nemea/core';
 import { type Cgroups, countsSwap, findCgroups, missingControllers } from './cgroup.ts';
 import { runCommand } from './command.ts';
 import { SandboxError } from './errors.ts';
-import { readIfPresent } from './files.ts';
+import { digestFile, readIfPresent } from './files.ts';
 
 export type HostPolicy = 'development' | 'production';
 
@@ -54,7 +53,7 @@ export async function inspectHost(options: HostOptions): Promise<Host> {
     throw unfit(`cgroup version ${cgroups.version} has no controller ${missing.join(', ')}`);
   const warnings = [...runc.warnings, ...memoryWarnings()];
   refuseInProduction(options.policy, warnings);
-  const runcDigest = sha256(readFileSync(runc.path));
+  const runcDigest = await digestFile(runc.path);
   return {
     runcPath: runc.path,
     runcVersion: runc.version,

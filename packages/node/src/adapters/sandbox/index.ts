@@ -1,5 +1,5 @@
 export { SandboxError, type SandboxErrorCode } from './errors.ts';
 export type { HostPolicy, HostWarning } from './host.ts';
 export { removeAbandoned } from './recover.ts';
-export { digestImage, openRuncSandbox, type RuncSandbox, type RuncSandboxOptions } from './runc-sandbox.ts';
-export { snapshotDifference } from './snapshot.ts';
+export { openRuncSandbox, type RuncSandbox, type RuncSandboxOptions } from './runc-sandbox.ts';
+export { snapshotDifference, snapshotDigest } from './snapshot.ts';

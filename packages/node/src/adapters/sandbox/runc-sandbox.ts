@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto';
-import { createReadStream, mkdirSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, rmSync, statSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import { bytesEqual, toHex } from '@nemea/core';
 import type { MachineSnapshot, Sandbox, SandboxRun, SandboxSession } from '../../ports/sandbox.ts';
 import { removeGroup } from './cgroup.ts';
 import { SandboxError } from './errors.ts';
+import { digestFile } from './files.ts';
 import {
   DEFAULT_CGROUP_ROOT,
   type Host,
@@ -95,7 +95,7 @@ export class RuncSandbox implements Sandbox {
     this.#requireIdle();
     const path = resolve(file);
     const before = statSync(path, { bigint: true });
-    const digest = await digestImage(path);
+    const digest = await digestFile(path);
     if (!bytesEqual(digest, expectedDigest)) {
       const message = `image digest mismatch: got ${toHex(digest)}, want ${toHex(expectedDigest)}`;
       throw new SandboxError('SANDBOX_IMAGE_MISMATCH', message, { data: { file: path } });
@@ -179,12 +179,4 @@ export class RuncSandbox implements Sandbox {
     if (this.#session !== undefined)
       throw new SandboxError('SANDBOX_BUSY', 'a session is open: wipe it first');
   }
-}
-
-/** An image's identity: the SHA-256 of its file. */
-export async function digestImage(file: string): Promise<Uint8Array> {
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(file, { highWaterMark: 1024 * 1024 }))
-    hash.update(chunk as Buffer);
-  return new Uint8Array(hash.digest());
 }
