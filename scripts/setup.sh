@@ -86,12 +86,16 @@ install_npm_packages() {
 started_all_s=$(date +%s)
 check_platform
 mkdir -p .nemea
-# Two commands started together must not install into the same folder at once.
-exec 9>.nemea/setup.lock
+# Two commands started together must not install into the same folder at once. Opened for reading: root may have made it.
+[ -e .nemea/setup.lock ] || : >.nemea/setup.lock
+exec 9<.nemea/setup.lock
 flock -n 9 || { say 'waiting for another set-up to end ...' && flock 9; }
 install_system_packages
 install_npm_packages
 # The system's Node may be older: name the pinned one. Both builders do nothing when their output is current.
 node_modules/.bin/node scripts/build-contracts.ts </dev/null || fail 'building the contracts failed'
-node_modules/.bin/node scripts/build-image.ts </dev/null || fail 'building the worker image failed'
+if ! node_modules/.bin/node scripts/build-image.ts </dev/null; then
+  [ "$(id -u)" -eq 0 ] || fail 'the worker image is missing; run this once, then try again:  sudo npm run setup'
+  fail 'building the worker image failed'
+fi
 say "ready ($(($(date +%s) - started_all_s)) s)"
