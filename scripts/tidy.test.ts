@@ -155,6 +155,12 @@ describe('purity', () => {
     }
   });
 
+  it('lets code have a method that is called like the global', () => {
+    const text =
+      'interface Peer {\n  fetch(from: string): Promise<void>;\n}\nexport const f = (p: Peer) => p.fetch("x");\n';
+    expect(problems({ 'packages/node/src/loop.ts': text })).toEqual([]);
+  });
+
   it('lets code compute with a library that can also do I/O', () => {
     expect(problems({ 'packages/node/src/loop.ts': "import { keccak256 } from 'viem';\n" })).toEqual([]);
   });

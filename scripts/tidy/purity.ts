@@ -11,6 +11,10 @@ const PURE_SCOPED = new Set(['@libp2p/crypto', '@libp2p/peer-id', '@libp2p/inter
 const VIEM_CLIENTS =
   /\b(?:http|webSocket|ipc|custom|fallback|createClient|createPublicClient|createWalletClient|createTestClient)\b/;
 
+/** The globals, called; a method or a function of one's own by that name is declared or called by another spelling. */
+const GLOBAL_IO =
+  /(?<=(?:\bawait|\breturn|\bvoid|[=(,?:>[])\s*)fetch\(|\bglobalThis\.fetch\b|\bnew WebSocket\(/g;
+
 /** Machines that must give the same effects for the same inputs, on every node and in every replay. */
 const PURE_ROOMS =
   /^packages\/(?:core|vrf|consensus|membership)\/src\/|^packages\/attestation\/src\/appraise/;
@@ -40,7 +44,7 @@ function checkFile(file: TextFile): Problem[] {
     }
   }
   if (!IO_ROOMS.test(file.path)) {
-    for (const match of source.bare.matchAll(/(?<![\w$.])(?:fetch\(|new WebSocket\()/g)) {
+    for (const match of source.bare.matchAll(GLOBAL_IO)) {
       report('io-outside-adapters', match.index, `${match[0]}…) does I/O: take a port as an argument`);
     }
   }
