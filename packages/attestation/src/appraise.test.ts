@@ -390,12 +390,6 @@ const refused: readonly Row[] = [
     { appraisal: { expected: { ...EXPECTED, deadlineMs: 9_999 } } },
   ],
   [
-    'a time that is not a number',
-    'freshness',
-    'EVIDENCE_STALE',
-    { appraisal: { expected: { ...EXPECTED, deadlineMs: Number.NaN } } },
-  ],
-  [
     'a level below the least',
     'level',
     'LEVEL_TOO_LOW',

@@ -62,6 +62,8 @@ const ZERO_PCR = new Uint8Array(32);
  * verdict, never an exception. Bytes that are not authenticated say nothing, so what depends on them is left `none`.
  */
 export function appraise(input: Appraisal): AttestationResult {
+  assertTime(input.nowMs);
+  if (input.expected.deadlineMs !== undefined) assertTime(input.expected.deadlineMs);
   const akName = concatBytes(Uint8Array.of(0, ALG.sha256), sha256(input.endorsements.akPublic));
   const quoteDigest = sha256(input.evidence.attest);
   const key = appraiseAttestationKey(input, akName);
@@ -106,6 +108,11 @@ export function appraise(input: Appraisal): AttestationResult {
     release: log.verdict === 'affirming' ? lastRelease(input.evidence) : null,
     claims,
   };
+}
+
+/** The verifier's own times: a wrong one is a bug of the caller, not bad evidence. */
+function assertTime(timeMs: number): void {
+  assert(Number.isSafeInteger(timeMs) && timeMs >= 0, `a time is whole milliseconds, got ${timeMs}`);
 }
 
 /** Fails closed: a claim that could not be appraised never lets a result affirm. */
@@ -341,7 +348,7 @@ function appraiseFreshness(input: Appraisal, quote: QuoteAttest | null): Apprais
   const claim = claimOf('freshness', 'time of appraisal', input.nowMs, deadlineMs ?? null);
   if (quote === null) return leaveOut(claim);
   if (deadlineMs === undefined) return affirm(claim, 'made after its challenge; no deadline was set');
-  if (!(input.nowMs <= deadlineMs)) return refuse(claim, 'EVIDENCE_STALE', 'answered after the deadline');
+  if (input.nowMs > deadlineMs) return refuse(claim, 'EVIDENCE_STALE', 'answered after the deadline');
   return affirm(claim, 'answered in time');
 }
 
@@ -349,7 +356,7 @@ function appraiseLevel(input: Appraisal): AppraisedClaim {
   const { level } = input.endorsements;
   const { levelMin } = input.policy;
   const claim = claimOf('level', 'endorsements.level', level, levelMin);
-  if (!(level >= levelMin)) {
+  if (level < levelMin) {
     return refuse(claim, 'LEVEL_TOO_LOW', `got ${levelName(level)}, want ${levelName(levelMin)}`);
   }
   return affirm(claim, 'the level suffices');
