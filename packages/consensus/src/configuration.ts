@@ -34,18 +34,12 @@ export function createConfiguration(members: readonly Member[], epoch = 1): Conf
   return { epoch, members: ordered, weightTotal, byId };
 }
 
-export function sameMembers(a: readonly Member[], b: readonly Member[]): boolean {
-  return (
-    a.length === b.length &&
-    a.every((member, index) => {
-      const other = b[index] as Member;
-      return (
-        member.id === other.id &&
-        member.weight === other.weight &&
-        bytesEqual(member.publicKey, other.publicKey)
-      );
-    })
-  );
+export function sameMembers(a: Configuration, b: Configuration): boolean {
+  if (a.members.length !== b.members.length) return false;
+  return a.members.every(({ id, publicKey, weight }) => {
+    const other = b.byId.get(id);
+    return other !== undefined && other.weight === weight && bytesEqual(other.publicKey, publicKey);
+  });
 }
 
 export function weightOf(configuration: Configuration, id: string): number {

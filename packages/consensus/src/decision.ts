@@ -43,8 +43,10 @@ export function applyExecution(state: ReplicaState, members: readonly Member[] |
   assert(state.executing !== null, `nothing to execute at ${state.committed}`);
   const { view } = state.executing.certificate;
   state.executing = null;
-  if (members !== null && !sameMembers(state.configuration.members, members)) {
-    state.configuration = createConfiguration(members, state.committed + 1);
+  const configuration =
+    members === null ? state.configuration : createConfiguration(members, state.committed + 1);
+  if (!sameMembers(state.configuration, configuration)) {
+    state.configuration = configuration;
     placeInView(state, 0);
     state.waitingNewView = null;
     state.viewChanges.clear();

@@ -1,0 +1,80 @@
+import { toHex, toUtf8 } from '@nemea/core';
+import { verifyDecision } from '../certificate.ts';
+import { createConfiguration, type Member } from '../configuration.ts';
+import { parsePayload, type SignedMessage } from '../message.ts';
+import { slotOf } from '../speech.ts';
+import type { Cluster } from './cluster.ts';
+
+/** What a replica has signed, by slot: survives its crashes, unlike the replica. */
+export type Statements = Map<string, string>;
+
+/** Throws when the replica has signed something else in the same slot before. */
+export function checkStatement(statements: Statements, { payload, sender }: SignedMessage): void {
+  const content = parsePayload(payload);
+  if (content.kind === 'status') return;
+  const slot = slotOf(content);
+  const text = 'digest' in content ? toHex(content.digest) : toHex(payload);
+  const before = statements.get(slot);
+  if (before !== undefined && before !== text) throw new Error(`${sender} contradicts itself in ${slot}`);
+  statements.set(slot, text);
+}
+
+/** Throws unless the replicas named agree on every sequence that two of them have decided. */
+export function checkAgreement(cluster: Cluster, ids: readonly string[]): void {
+  const digests = new Map<number, string>();
+  for (const id of ids) {
+    for (const { sequence, certificate } of cluster.node(id).decisions) {
+      const digest = toHex(certificate.digest);
+      const other = digests.get(sequence) ?? digest;
+      if (other !== digest) throw new Error(`${id} disagrees at sequence ${sequence}`);
+      digests.set(sequence, digest);
+    }
+  }
+}
+
+/** Throws when a replica has executed an operation twice, or one that nobody asked for. */
+export function checkExactlyOnce(cluster: Cluster, ids: readonly string[]): void {
+  for (const id of ids) {
+    const seen = new Set<string>();
+    for (const operation of cluster.executed(id)) {
+      if (seen.has(operation)) throw new Error(`${id} executed "${operation}" twice`);
+      // What a faulty primary makes up is an operation like any other: the machine knows no meanings.
+      const isKnown = cluster.requested.has(operation) || operation.startsWith('forged ');
+      if (!isKnown) throw new Error(`${id} executed "${operation}" unasked`);
+      seen.add(operation);
+    }
+  }
+}
+
+/** Throws unless every decision proves itself to a stranger who knows only the first members. */
+export function checkCertificates(cluster: Cluster, id: string): void {
+  const { options, decisions } = cluster.node(id);
+  let members: readonly Member[] = options.members;
+  let parent: Uint8Array = new Uint8Array(32);
+  for (const decision of decisions) {
+    const judge = {
+      configuration: createConfiguration(members),
+      networkId: options.networkId,
+      verify: options.verify,
+    };
+    parent = verifyDecision(judge, parent, decision);
+    for (const operation of decision.batch) members = membersAfter(cluster, members, toUtf8(operation));
+  }
+}
+
+function membersAfter(cluster: Cluster, members: readonly Member[], text: string): readonly Member[] {
+  if (!text.startsWith('members ')) return members;
+  const weights: Record<string, number> = JSON.parse(text.slice('members '.length));
+  return Object.entries(weights).map(([id, weight]) => ({
+    id,
+    publicKey: cluster.node(id).publicKey,
+    weight,
+  }));
+}
+
+/** All of the above that must hold whatever happens. */
+export function checkSafety(cluster: Cluster, honest: readonly string[]): void {
+  checkAgreement(cluster, honest);
+  checkExactlyOnce(cluster, honest);
+  for (const id of honest) checkCertificates(cluster, id);
+}

@@ -1,0 +1,77 @@
+import { concatBytes, fromUtf8 } from '@nemea/core';
+import { signStatement } from '../authenticate.ts';
+import { type Batch, type Content, decisionDigest, parsePayload, type SignedMessage } from '../message.ts';
+import type { Misbehaviour, Node } from './cluster.ts';
+import { NETWORK_ID } from './cluster.ts';
+
+/** Speaks to nobody, and yet is not crashed. */
+export const silent: Misbehaviour = () => {};
+
+/**
+ * As primary proposes one batch to half of the others and its reverse, with one operation added, to the rest, and
+ * then votes for both.
+ */
+export const equivocating: Misbehaviour = ({ node, message, send, others }) => {
+  const content = parsePayload(message.payload);
+  const half = Math.ceil(others.length / 2);
+  const isVote = content.kind === 'pre-prepare' || content.kind === 'prepare' || content.kind === 'commit';
+  if (!isVote || node.state === null) {
+    for (const to of others) send(to, message);
+    return;
+  }
+  const batch = forgedBatch(message.batch);
+  const digest =
+    content.kind === 'pre-prepare'
+      ? decisionDigest(node.state.digest, batch)
+      : (forgedDigests.get(node)?.get(`${content.view}/${content.sequence}`) ?? content.digest);
+  if (content.kind === 'pre-prepare') {
+    const forged = forgedDigests.get(node) ?? new Map<string, Uint8Array>();
+    forged.set(`${content.view}/${content.sequence}`, digest);
+    forgedDigests.set(node, forged);
+  }
+  const twin = forge(node, { ...content, digest }, content.kind === 'pre-prepare' ? batch : []);
+  others.forEach((to, index) => {
+    if (content.kind !== 'pre-prepare') send(to, twin);
+    send(to, index < half ? message : twin);
+  });
+};
+
+/** Claims to be far ahead in every status, and leaves the sequence it should be working on. */
+export const boasting: Misbehaviour = ({ node, message, send, others }) => {
+  const content = parsePayload(message.payload);
+  const sent =
+    content.kind === 'status'
+      ? forge(node, { ...content, committed: content.committed + 1_000_000 }, [])
+      : message;
+  for (const to of others) send(to, sent);
+};
+
+/** Proposes an operation of its own instead of any that was asked for. */
+export const censoring: Misbehaviour = ({ node, message, send, others }) => {
+  const content = parsePayload(message.payload);
+  if (node.state === null) return;
+  let sent = message;
+  if (content.kind === 'pre-prepare') {
+    const batch = [fromUtf8(`forged ${content.sequence}`)];
+    const digest = decisionDigest(node.state.digest, batch);
+    sent = forge(node, { ...content, digest }, batch);
+  }
+  for (const to of others) send(to, sent);
+};
+
+/** Denies in view changes that anything was prepared. */
+export const forgetful: Misbehaviour = ({ node, message, send, others }) => {
+  const content = parsePayload(message.payload);
+  const sent = content.kind === 'view-change' ? forge(node, { ...content, prepared: null }, []) : message;
+  for (const to of others) send(to, sent);
+};
+
+const forgedDigests = new WeakMap<Node, Map<string, Uint8Array>>();
+
+function forgedBatch(batch: Batch): Batch {
+  return [...[...batch].reverse(), concatBytes(fromUtf8('forged '), batch[0] ?? new Uint8Array(1))];
+}
+
+function forge(node: Node, content: Content, batch: Batch): SignedMessage {
+  return signStatement({ networkId: NETWORK_ID, sender: node.id, content, batch, sign: node.sign }).message;
+}
