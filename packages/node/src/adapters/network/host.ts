@@ -72,14 +72,13 @@ export async function createHost<T extends ServiceMap = ServiceMap>(
 }
 
 /**
- * Cuts connections in a turn of the event loop of their own. Yamux 8 opens a stream in a microtask that throws, with
- * nobody to catch it, when the connection was aborted in the same turn.
+ * Cuts connections in a turn of the event loop of their own; which ones is chosen in that turn. Yamux 8 opens a stream
+ * in a microtask that throws, with nobody to catch it, when the connection was aborted in the same turn.
  */
-export async function abortConnections(connections: readonly Connection[], reason: Error): Promise<void> {
-  if (connections.length === 0) return;
+export async function abortConnections(choose: () => readonly Connection[], reason: Error): Promise<void> {
   await new Promise<void>((resolve) => {
     setImmediate(() => {
-      for (const connection of connections) connection.abort(reason);
+      for (const connection of choose()) connection.abort(reason);
       resolve();
     });
   });

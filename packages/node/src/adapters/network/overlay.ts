@@ -162,7 +162,7 @@ class AttestedOverlay implements Overlay {
     const reason = new TransportError('STREAM_CLOSED', `peer ${peer} was evicted`);
     // The gater is asked only while a connection is made: what is open has to be cut here.
     this.#closeChannels(peer);
-    await abortConnections(this.#connections(peer), reason);
+    await abortConnections(() => this.#connections(peer), reason);
     await host.peerStore.delete(peerIdFromString(peer));
   }
 
@@ -176,7 +176,10 @@ class AttestedOverlay implements Overlay {
     if (!host) return;
     this.#redial?.close();
     for (const peer of [...this.#channels.keys()]) this.#closeChannels(peer);
-    await abortConnections(host.getConnections(), new TransportError('HOST_CLOSED', 'overlay is closing'));
+    await abortConnections(
+      () => host.getConnections(),
+      new TransportError('HOST_CLOSED', 'overlay is closing'),
+    );
     await host.stop();
     this.#host = undefined;
   }
@@ -247,13 +250,19 @@ class AttestedOverlay implements Overlay {
   #onConnection(host: Libp2p, connection: Connection): void {
     const peer = connection.remotePeer.toString();
     if (!this.#isAdmitted(peer)) {
-      void abortConnections([connection], new TransportError('STREAM_CLOSED', 'membership ended meanwhile'));
+      void abortConnections(
+        () => [connection],
+        new TransportError('STREAM_CLOSED', 'membership ended meanwhile'),
+      );
       return;
     }
     const others = host.getConnections(connection.remotePeer).filter(({ id }) => id !== connection.id);
     // The newest is kept: a peer that restarted cannot close what it left behind.
     const surplus = others.slice(0, Math.max(0, others.length + 1 - CONNECTIONS_PER_PEER_MAX));
-    void abortConnections(surplus, new TransportError('STREAM_CLOSED', 'peer opened newer connections'));
+    void abortConnections(
+      () => surplus,
+      new TransportError('STREAM_CLOSED', 'peer opened newer connections'),
+    );
   }
 
   #onDisconnect(peer: string): void {

@@ -182,7 +182,7 @@ test('one machine gets no more connections than its share', async () => {
   await dial(first);
   await dial(second);
   await expect(dial(third)).rejects.toThrow();
-  await abortConnections(first.getConnections(), new Error('leaves'));
+  await abortConnections(() => first.getConnections(), new Error('leaves'));
   await until(() => first.getConnections().length === 0);
   await expect.poll(() => dial(third).then((connection) => connection.status)).toBe('open');
 });

@@ -109,12 +109,25 @@ export class PublicHost<T extends ServiceMap = ServiceMap> {
     const connection = await this.connect(address, options.timeoutMs);
     const restMs = Math.max(1, Math.ceil(options.timeoutMs - (performance.now() - startedMs)));
     const channel = this.#channel(connection, protocol);
-    this.#begin(connection);
+    this.hold(connection);
     try {
       return await channel.request(message, restMs);
     } finally {
-      this.#end(connection);
+      this.#release(connection);
     }
+  }
+
+  /** Keeps the connection from counting as idle until it is released or hung up. */
+  hold(connection: Connection): void {
+    const entry = this.#busy.get(connection.id);
+    if (entry) entry.requests += 1;
+  }
+
+  /** Ends a hold and closes the connection, unless a request still uses it. */
+  async hangUp(connection: Connection): Promise<void> {
+    this.#release(connection);
+    const reason = new TransportError('STREAM_CLOSED', 'done with the peer');
+    await abortConnections(() => (this.#isHeld(connection) ? [] : [connection]), reason);
   }
 
   async close(): Promise<void> {
@@ -122,7 +135,7 @@ export class PublicHost<T extends ServiceMap = ServiceMap> {
     for (const channel of this.#channels.values()) channel.close();
     this.#channels.clear();
     await abortConnections(
-      this.libp2p.getConnections(),
+      () => this.libp2p.getConnections(),
       new TransportError('HOST_CLOSED', 'host is closing'),
     );
     await this.libp2p.stop();
@@ -146,7 +159,7 @@ export class PublicHost<T extends ServiceMap = ServiceMap> {
         return all ? [own, all] : [own];
       },
       onActivity: (connection, change) =>
-        change === 'begin' ? this.#begin(connection) : this.#end(connection),
+        change === 'begin' ? this.hold(connection) : this.#release(connection),
     });
     this.libp2p.addEventListener('peer:disconnect', ({ detail }) => perPeer.delete(detail.toString()));
   }
@@ -181,28 +194,25 @@ export class PublicHost<T extends ServiceMap = ServiceMap> {
     this.#busy.delete(connection.id);
   }
 
-  #begin(connection: Connection): void {
-    const entry = this.#busy.get(connection.id);
-    if (entry) entry.requests += 1;
-  }
-
-  #end(connection: Connection): void {
+  #release(connection: Connection): void {
     const entry = this.#busy.get(connection.id);
     if (!entry) return;
     entry.requests -= 1;
     entry.timer.refresh();
   }
 
+  #isHeld(connection: Connection): boolean {
+    return (this.#busy.get(connection.id)?.requests ?? 0) > 0;
+  }
+
   #onIdle(connection: Connection): void {
-    const entry = this.#busy.get(connection.id);
-    if (!entry) return;
-    const foreign = connection.streams.some(({ protocol }) => protocol.startsWith('/ipfs/'));
-    if (entry.requests > 0 || foreign) {
-      entry.timer.refresh();
-      return;
-    }
-    const reason = `no request for ${this.#limits.idleTimeoutMs} ms`;
-    void abortConnections([connection], new TransportError('PEER_SILENT', reason));
+    const reason = new TransportError('PEER_SILENT', `no request for ${this.#limits.idleTimeoutMs} ms`);
+    void abortConnections(() => {
+      const foreign = connection.streams.some(({ protocol }) => protocol.startsWith('/ipfs/'));
+      if (!this.#isHeld(connection) && !foreign) return [connection];
+      this.#busy.get(connection.id)?.timer.refresh();
+      return [];
+    }, reason);
   }
 }
 
