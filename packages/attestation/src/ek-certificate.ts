@@ -1,35 +1,27 @@
-import 'reflect-metadata';
-import { bytesEqual, sha256 } from '@nemea/core';
-import {
-  BasicConstraintsExtension,
-  ExtendedKeyUsageExtension,
-  KeyUsageFlags,
-  KeyUsagesExtension,
-  Name,
-  SubjectAlternativeNameExtension,
-  X509Certificate,
-} from '@peculiar/x509';
+import { assert, bytesEqual, sha256 } from '@nemea/core';
+import { KeyUsageFlags } from '@peculiar/x509';
+import { type Certificate, parseCertificate } from './certificate.ts';
 import { AttestationError } from './errors.ts';
 import type { AssuranceLevel } from './level.ts';
 import { manufacturerLevel } from './manufacturers.ts';
 import { nativeCrypto } from './native-crypto.ts';
 
 const CHAIN_LENGTH_MAX = 8;
-const CERTIFICATE_BYTES_MAX = 8192;
 const RSA_MODULUS_BITS_MIN = 2048;
 const EK_CERTIFICATE_USAGE = '2.23.133.8.1';
-const SAN_MANUFACTURER = '2.23.133.2.1';
-const SAN_MODEL = '2.23.133.2.2';
-const SAN_VERSION = '2.23.133.2.3';
-const BASIC_CONSTRAINTS = '2.5.29.19';
-const KEY_USAGE = '2.5.29.15';
-const EXTENDED_KEY_USAGE = '2.5.29.37';
-const SUBJECT_ALT_NAME = '2.5.29.17';
-/** The extensions whose meaning is enforced here. Any other one that is critical refuses the chain (RFC 5280, 4.2). */
-const ENFORCED_EXTENSIONS = new Set([BASIC_CONSTRAINTS, KEY_USAGE, EXTENDED_KEY_USAGE, SUBJECT_ALT_NAME]);
+const TPM_MANUFACTURER = '2.23.133.2.1';
+const TPM_MODEL = '2.23.133.2.2';
+const TPM_VERSION = '2.23.133.2.3';
+/**
+ * The extensions whose meaning is enforced here: key usage, alternative name, basic constraints, extended key usage.
+ * Any other one that is critical refuses the chain (RFC 5280, 4.2).
+ */
+const ENFORCED_EXTENSIONS = new Set(['2.5.29.15', '2.5.29.17', '2.5.29.19', '2.5.29.37']);
 const SIGNATURE_ALGORITHMS = new Set(['RSASSA-PKCS1-v1_5', 'RSA-PSS', 'ECDSA']);
 const SIGNATURE_HASHES = new Set(['SHA-256', 'SHA-384', 'SHA-512']);
 const EC_CURVES = new Set(['prime256v1', 'secp384r1', 'secp521r1']);
+// An empty RDNSequence.
+const EMPTY_NAME_BYTES = 2;
 
 /** A maker's root, and the best level its certificates can give: a devnet authority may name any maker it likes. */
 export interface TrustedRoot {
@@ -60,194 +52,160 @@ export interface EkCertificate {
  * checked here. Throws `EK_CHAIN_INVALID`, `EK_CERTIFICATE_INVALID`, or `EK_CRYPTO_UNAVAILABLE` outside Node.
  */
 export function verifyEkCertificate(input: EkChain): EkCertificate {
-  const { path, root } = completePath(input.chain.map(parseCertificate), input.roots);
-  path.forEach((certificate, position) => {
+  const { leaf, authorities, root } = completePath(input);
+  for (const certificate of [leaf, ...authorities]) {
     checkValidity(certificate, input.nowMs);
     checkExtensions(certificate);
-    if (position > 0) checkIssuer(certificate, position - 1);
+  }
+  let certificate = leaf;
+  authorities.forEach((issuer, intermediatesBelow) => {
+    checkAuthority(issuer, intermediatesBelow);
+    checkSignature(certificate, issuer);
+    certificate = issuer;
   });
-  path.slice(1).forEach((issuer, i) => {
-    checkSignature(path[i] as X509Certificate, issuer);
-  });
-
-  const leaf = path[0] as X509Certificate;
   checkEkUsage(leaf);
+
   const identity = readTpmIdentity(leaf);
-  const publicKeySpki = new Uint8Array(leaf.publicKey.rawData);
   return {
     ...identity,
-    publicKeySpki,
-    ekId: sha256(publicKeySpki),
+    publicKeySpki: leaf.publicKeySpki,
+    ekId: sha256(leaf.publicKeySpki),
     level: Math.min(manufacturerLevel(identity.manufacturer), root.levelMax) as AssuranceLevel,
   };
 }
 
-function parseCertificate(der: Uint8Array): X509Certificate {
-  if (der.length > CERTIFICATE_BYTES_MAX) {
-    throw chainError(`certificate: got ${der.length} bytes, want at most ${CERTIFICATE_BYTES_MAX}`);
-  }
-  let certificate: X509Certificate;
-  try {
-    certificate = new X509Certificate(new Uint8Array(der));
-  } catch (cause) {
-    throw chainError('certificate is not DER', cause);
-  }
-  // The library ignores what follows the certificate, and re-encodes what is not DER.
-  if (!bytesEqual(new Uint8Array(certificate.rawData), der)) {
-    throw chainError('certificate is not exactly one DER structure');
-  }
-  return certificate;
+interface CertificatePath {
+  readonly leaf: Certificate;
+  /** From the leaf's issuer to the trusted root. */
+  readonly authorities: readonly Certificate[];
+  readonly root: TrustedRoot;
 }
 
-function completePath(
-  chain: readonly X509Certificate[],
-  roots: readonly TrustedRoot[],
-): { readonly path: readonly X509Certificate[]; readonly root: TrustedRoot } {
+function completePath({ chain, roots }: EkChain): CertificatePath {
   if (chain.length === 0 || chain.length > CHAIN_LENGTH_MAX) {
     throw chainError(`got ${chain.length} certificates, want 1 to ${CHAIN_LENGTH_MAX}`);
   }
-  const [leaf] = chain as readonly [X509Certificate];
-  if (sameName(leaf.issuerName, leaf.subjectName) && !isEmptyName(leaf.subjectName)) {
+  const [leaf, ...authorities] = chain.map(parseCertificate);
+  assert(leaf !== undefined, 'the chain is not empty');
+  if (leaf.subject.length > EMPTY_NAME_BYTES && bytesEqual(leaf.issuer, leaf.subject)) {
     throw chainError('the EK certificate is self-issued');
   }
-  const last = chain.at(-1) as X509Certificate;
-  for (const root of roots) {
-    if (bytesEqual(new Uint8Array(last.rawData), root.certificate)) {
-      if (chain.length === 1) throw chainError('the EK certificate is itself a root');
-      return { path: chain, root };
-    }
+  const last = authorities.at(-1) ?? leaf;
+  const given = roots.find(({ certificate }) => bytesEqual(certificate, last.der));
+  if (given !== undefined) {
+    if (last === leaf) throw chainError('the EK certificate is itself a root');
+    return { leaf, authorities, root: given };
   }
   for (const root of roots) {
     const certificate = parseCertificate(root.certificate);
-    if (sameName(certificate.subjectName, last.issuerName) && signatureHolds(last, certificate)) {
-      return { path: [...chain, certificate], root };
+    if (bytesEqual(certificate.subject, last.issuer) && signatureHolds(last, certificate)) {
+      return { leaf, authorities: [...authorities, certificate], root };
     }
   }
-  throw chainError(`no trusted root issued ${JSON.stringify(last.subject)}`);
+  throw chainError(`no trusted root issued ${last.label}`);
 }
 
-function checkValidity(certificate: X509Certificate, nowMs: number): void {
-  if (nowMs < certificate.notBefore.getTime() || nowMs > certificate.notAfter.getTime()) {
-    throw chainError(`${describe(certificate)} is not valid at ${nowMs} ms`);
+function checkValidity(certificate: Certificate, nowMs: number): void {
+  if (!(nowMs >= certificate.notBeforeMs && nowMs <= certificate.notAfterMs)) {
+    throw chainError(`${certificate.label} is not valid at ${nowMs} ms`);
   }
 }
 
-function checkExtensions(certificate: X509Certificate): void {
+function checkExtensions(certificate: Certificate): void {
   const seen = new Set<string>();
   for (const { type, critical } of certificate.extensions) {
-    if (seen.has(type)) throw chainError(`${describe(certificate)} repeats extension ${type}`);
+    if (seen.has(type)) throw chainError(`${certificate.label} repeats extension ${type}`);
     seen.add(type);
     if (critical && !ENFORCED_EXTENSIONS.has(type)) {
-      throw chainError(`${describe(certificate)} has an unknown critical extension ${type}`);
+      throw chainError(`${certificate.label} has an unknown critical extension ${type}`);
     }
   }
 }
 
 /** RFC 5280, 6.1.4 (k) to (n). */
-function checkIssuer(certificate: X509Certificate, intermediatesBelow: number): void {
-  const constraints = certificate.getExtension(BasicConstraintsExtension);
-  if (!constraints?.ca) throw chainError(`${describe(certificate)} is not a certificate authority`);
-  if (constraints.pathLength !== undefined && intermediatesBelow > constraints.pathLength) {
-    throw chainError(
-      `${describe(certificate)}: got ${intermediatesBelow} authorities below, want at most ${constraints.pathLength}`,
-    );
+function checkAuthority(certificate: Certificate, intermediatesBelow: number): void {
+  const { label, isAuthority, pathLength, keyUsage } = certificate;
+  if (!isAuthority) throw chainError(`${label} is not a certificate authority`);
+  if (pathLength !== undefined && intermediatesBelow > pathLength) {
+    throw chainError(`${label}: got ${intermediatesBelow} authorities below, want at most ${pathLength}`);
   }
-  const usage = certificate.getExtension(KeyUsagesExtension);
-  if (usage !== null && (usage.usages & KeyUsageFlags.keyCertSign) === 0) {
-    throw chainError(`${describe(certificate)} may not sign certificates`);
+  if (keyUsage !== null && (keyUsage & KeyUsageFlags.keyCertSign) === 0) {
+    throw chainError(`${label} may not sign certificates`);
   }
 }
 
-function checkSignature(certificate: X509Certificate, issuer: X509Certificate): void {
-  if (!sameName(certificate.issuerName, issuer.subjectName)) {
-    throw chainError(`${describe(certificate)} names another issuer than ${describe(issuer)}`);
+function checkSignature(certificate: Certificate, issuer: Certificate): void {
+  if (!bytesEqual(certificate.issuer, issuer.subject)) {
+    throw chainError(`${certificate.label} names another issuer than ${issuer.label}`);
   }
   if (!signatureHolds(certificate, issuer)) {
-    throw chainError(`${describe(certificate)} is not signed by ${describe(issuer)}`);
+    throw chainError(`${certificate.label} is not signed by ${issuer.label}`);
   }
 }
 
-function signatureHolds(certificate: X509Certificate, issuer: X509Certificate): boolean {
+function signatureHolds(certificate: Certificate, issuer: Certificate): boolean {
   if (nativeCrypto === undefined) {
     throw new AttestationError('EK_CRYPTO_UNAVAILABLE', 'certificate chains are verified in Node only');
   }
-  const { name, hash } = certificate.signatureAlgorithm;
-  if (!SIGNATURE_ALGORITHMS.has(name) || !SIGNATURE_HASHES.has(hash?.name)) {
-    throw chainError(`${describe(certificate)}: signature algorithm ${name} ${hash?.name} is not accepted`);
+  const { signatureAlgorithm, signatureHash } = certificate;
+  if (!SIGNATURE_ALGORITHMS.has(signatureAlgorithm) || !SIGNATURE_HASHES.has(signatureHash)) {
+    throw chainError(`${certificate.label}: ${signatureAlgorithm} with ${signatureHash} is not accepted`);
   }
+  let modulusLength: number | undefined;
+  let namedCurve: string | undefined;
+  let holds: boolean;
   try {
-    const key = new nativeCrypto.X509Certificate(new Uint8Array(issuer.rawData)).publicKey;
-    const { modulusLength, namedCurve } = key.asymmetricKeyDetails ?? {};
-    if (
-      modulusLength !== undefined ? modulusLength < RSA_MODULUS_BITS_MIN : !EC_CURVES.has(namedCurve ?? '')
-    ) {
-      throw chainError(`${describe(issuer)}: key of ${modulusLength ?? namedCurve} is too weak or unknown`);
-    }
-    return new nativeCrypto.X509Certificate(new Uint8Array(certificate.rawData)).verify(key);
+    const key = new nativeCrypto.X509Certificate(issuer.der).publicKey;
+    ({ modulusLength, namedCurve } = key.asymmetricKeyDetails ?? {});
+    holds = new nativeCrypto.X509Certificate(certificate.der).verify(key);
   } catch (cause) {
-    if (cause instanceof AttestationError) throw cause;
-    throw chainError(`${describe(certificate)}: signature by ${describe(issuer)} cannot be checked`, cause);
+    throw chainError(`the signature of ${certificate.label} by ${issuer.label} cannot be checked`, cause);
   }
+  const strong =
+    modulusLength === undefined ? EC_CURVES.has(namedCurve ?? '') : modulusLength >= RSA_MODULUS_BITS_MIN;
+  if (!strong) throw chainError(`${issuer.label}: key of ${modulusLength ?? namedCurve} is weak or unknown`);
+  return holds;
 }
 
 /** TCG EK Credential Profile 2.6, section 3.2. */
-function checkEkUsage(leaf: X509Certificate): void {
-  if (leaf.getExtension(BasicConstraintsExtension)?.ca) {
-    throw certificateError('the EK certificate is a certificate authority');
-  }
-  const extended = leaf.getExtension(ExtendedKeyUsageExtension);
-  if (!extended?.usages.includes(EK_CERTIFICATE_USAGE)) {
+function checkEkUsage(leaf: Certificate): void {
+  if (leaf.isAuthority) throw certificateError('the EK certificate is a certificate authority');
+  if (!leaf.extendedKeyUsages.includes(EK_CERTIFICATE_USAGE)) {
     throw certificateError(`extended key usage lacks ${EK_CERTIFICATE_USAGE} (EK certificate)`);
   }
-  const usage = leaf.getExtension(KeyUsagesExtension);
-  const wanted = KeyUsageFlags.keyEncipherment | KeyUsageFlags.keyAgreement;
-  if (usage === null || (usage.usages & wanted) === 0) {
+  const usage = leaf.keyUsage ?? 0;
+  if ((usage & (KeyUsageFlags.keyEncipherment | KeyUsageFlags.keyAgreement)) === 0) {
     throw certificateError('key usage has neither key encipherment nor key agreement');
   }
-  if ((usage.usages & (KeyUsageFlags.keyCertSign | KeyUsageFlags.digitalSignature)) !== 0) {
+  if ((usage & (KeyUsageFlags.keyCertSign | KeyUsageFlags.digitalSignature)) !== 0) {
     throw certificateError('key usage lets an endorsement key sign');
   }
 }
 
 /** TCG EK Credential Profile 2.6, section 3.2.9: the TPM is named in the subject alternative name. */
-function readTpmIdentity(leaf: X509Certificate): Pick<EkCertificate, 'manufacturer' | 'model' | 'version'> {
-  const extension = leaf.getExtension(SubjectAlternativeNameExtension);
-  if (extension === null) throw certificateError('no subject alternative name');
-  if (!extension.critical && isEmptyName(leaf.subjectName)) {
+function readTpmIdentity(leaf: Certificate): Pick<EkCertificate, 'manufacturer' | 'model' | 'version'> {
+  const name = leaf.alternativeName;
+  if (name === null) throw certificateError('no subject alternative name');
+  if (!name.critical && leaf.subject.length === EMPTY_NAME_BYTES) {
     throw certificateError('the subject is empty and the subject alternative name is not critical');
   }
-  const directoryNames = extension.names.items.filter((name) => name.type === 'dn');
-  if (directoryNames.length !== 1) {
-    throw certificateError(`got ${directoryNames.length} directory names, want 1`);
+  const [attributes, ...others] = name.directoryNames;
+  if (attributes === undefined || others.length > 0) {
+    throw certificateError(`got ${name.directoryNames.length} directory names, want 1`);
   }
-  const attributes = new Name(directoryNames[0]?.value ?? '').toJSON();
-
-  function attribute(oid: string): string {
-    const values = attributes.flatMap((set) => set[oid] ?? []);
-    const [value] = values;
-    if (values.length !== 1 || value === undefined || value === '') {
-      throw certificateError(`got ${values.length} values of ${oid}, want 1`);
-    }
-    return value;
-  }
-
   return {
-    manufacturer: attribute(SAN_MANUFACTURER),
-    model: attribute(SAN_MODEL),
-    version: attribute(SAN_VERSION),
+    manufacturer: onlyValue(attributes, TPM_MANUFACTURER),
+    model: onlyValue(attributes, TPM_MODEL),
+    version: onlyValue(attributes, TPM_VERSION),
   };
 }
 
-function sameName(a: Name, b: Name): boolean {
-  return bytesEqual(new Uint8Array(a.toArrayBuffer()), new Uint8Array(b.toArrayBuffer()));
-}
-
-function isEmptyName(name: Name): boolean {
-  return name.toArrayBuffer().byteLength === 2;
-}
-
-function describe(certificate: X509Certificate): string {
-  return `certificate ${JSON.stringify(certificate.subject.slice(0, 80))}`;
+function onlyValue(attributes: ReadonlyMap<string, readonly string[]>, oid: string): string {
+  const [value, ...others] = attributes.get(oid) ?? [];
+  if (value === undefined || value === '' || others.length > 0) {
+    throw certificateError(`got ${attributes.get(oid)?.length ?? 0} values of ${oid}, want 1`);
+  }
+  return value;
 }
 
 function chainError(message: string, cause?: unknown): AttestationError {

@@ -1,0 +1,53 @@
+import { fromHex } from '@nemea/core';
+import { parseSignature } from '@nemea/tpm/structures';
+import { p256 } from '@noble/curves/nist.js';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { checkAkPublic } from './key-profile.ts';
+import { verifyPortable, verifyTpmSignature } from './signature.ts';
+import { encodeSignature, softwareAk } from './testing.ts';
+
+const ak = softwareAk('ak');
+const area = checkAkPublic(ak.akPublic);
+const ORDER = p256.Point.Fn.ORDER;
+
+function bytesOf(value: bigint): Uint8Array {
+  return fromHex(value.toString(16).padStart(64, '0'));
+}
+
+function verifyBoth(r: bigint, s: bigint, message: Uint8Array): boolean {
+  const signature = parseSignature(encodeSignature(bytesOf(r), bytesOf(s)));
+  if (signature.scheme !== 'ecdsa') throw new Error('not an ECDSA signature');
+  const native = verifyTpmSignature(area, signature, message);
+  expect(verifyPortable(area, signature.rs, message)).toBe(native);
+  return native;
+}
+
+test('both implementations accept a signature with low and with high s', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 200 }), (message) => {
+      const signature = ak.sign(message);
+      const r = BigInt(`0x${Buffer.from(signature.slice(6, 38)).toString('hex')}`);
+      const s = BigInt(`0x${Buffer.from(signature.slice(40)).toString('hex')}`);
+      expect(verifyBoth(r, s, message)).toBe(true);
+      expect(verifyBoth(r, ORDER - s, message)).toBe(true);
+      expect(verifyBoth(r, s, Uint8Array.of(...message, 0))).toBe(false);
+    }),
+    { numRuns: 30 },
+  );
+});
+
+test('both refuse r and s outside 1 to n-1', () => {
+  for (const bad of [0n, ORDER, 2n ** 256n - 1n]) {
+    expect(verifyBoth(bad, 1n, new Uint8Array(1))).toBe(false);
+    expect(verifyBoth(1n, bad, new Uint8Array(1))).toBe(false);
+  }
+});
+
+test('both refuse a key off the curve', () => {
+  const off = { ...area, y: area.x };
+  const message = new Uint8Array(1);
+  const signature = parseSignature(ak.sign(message));
+  expect(verifyTpmSignature(off, signature, message)).toBe(false);
+  expect(signature.scheme === 'ecdsa' && verifyPortable(off, signature.rs, message)).toBe(false);
+});
