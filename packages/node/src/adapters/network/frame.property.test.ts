@@ -1,0 +1,61 @@
+import { CodedError } from '@nemea/core';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { TransportError } from '../../ports/transport.ts';
+import { encodeFrame, FRAME_OVERHEAD_BYTES, type Frame, parseFrame, toCode } from './frame.ts';
+
+const body = fc.uint8Array({ maxLength: 500 });
+const id = fc.integer({ min: 1, max: 0xffff_ffff });
+const frame: fc.Arbitrary<Frame> = fc.oneof(
+  fc.record({ kind: fc.constant('send' as const), body }),
+  fc.record({ kind: fc.constant('request' as const), id, body }),
+  fc.record({ kind: fc.constant('response' as const), id, body }),
+  fc.record({ kind: fc.constant('error' as const), id, code: fc.stringMatching(/^[A-Z0-9_]{1,64}$/) }),
+);
+
+test('every frame comes back as it was sent, within the stated overhead', () => {
+  fc.assert(
+    fc.property(frame, (sent) => {
+      const bytes = encodeFrame(sent);
+      expect(parseFrame(bytes)).toEqual(sent);
+      const bodyBytes = sent.kind === 'error' ? sent.code.length : sent.body.length;
+      expect(bytes.length).toBeLessThanOrEqual(bodyBytes + FRAME_OVERHEAD_BYTES);
+    }),
+  );
+});
+
+test('bytes that are no frame throw the transport error and nothing else', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+      try {
+        parseFrame(bytes);
+      } catch (error) {
+        expect(error).toBeInstanceOf(TransportError);
+      }
+    }),
+  );
+});
+
+test('a frame with one byte changed, cut or added never parses as the same frame', () => {
+  fc.assert(
+    fc.property(frame, fc.nat(), fc.integer({ min: 1, max: 255 }), (sent, at, change) => {
+      const bytes = encodeFrame(sent);
+      const index = at % bytes.length;
+      const changed = bytes.map((byte, position) => (position === index ? byte ^ change : byte));
+      for (const other of [changed, bytes.slice(0, index), Uint8Array.of(...bytes, change)]) {
+        try {
+          expect(parseFrame(other)).not.toEqual(sent);
+        } catch (error) {
+          if (!(error instanceof CodedError)) throw error;
+          expect(error.code).toBe('FRAME_INVALID');
+        }
+      }
+    }),
+  );
+});
+
+test('only plain codes cross the wire', () => {
+  expect(toCode('QUOTE_INVALID')).toBe('QUOTE_INVALID');
+  for (const leak of ['Error: at /home/x.ts:3', '', 'lower', 'A'.repeat(65)])
+    expect(toCode(leak)).toBe('UNEXPECTED');
+});

@@ -1,0 +1,26 @@
+import { expect, test } from 'vitest';
+import { Rate, Slots } from './slots.ts';
+
+test('slots are given to waiters in order of arrival', async () => {
+  const slots = new Slots(1);
+  const order: number[] = [];
+  await slots.take();
+  const waiting = [1, 2, 3].map((name) => slots.take().then(() => order.push(name)));
+  expect(slots.full).toBe(true);
+  for (let index = 0; index < 3; index++) slots.give();
+  await Promise.all(waiting);
+  expect(order).toEqual([1, 2, 3]);
+  slots.give();
+  expect(slots.full).toBe(false);
+});
+
+test('a burst up to the rate passes at once and the rest is spread over time', () => {
+  const rate = new Rate(4, 0);
+  expect([0, 0, 0, 0, 0, 0].map((nowMs) => rate.take(nowMs))).toEqual([0, 0, 0, 0, 250, 500]);
+  expect(rate.take(1000)).toBe(0);
+});
+
+test('a long pause earns no more than one burst', () => {
+  const rate = new Rate(2, 0);
+  expect([1_000_000, 1_000_000, 1_000_000].map((nowMs) => rate.take(nowMs))).toEqual([0, 0, 500]);
+});
