@@ -1,0 +1,145 @@
+import { fromUtf8, sha256, toHex } from '@nemea/core';
+import { TEMPLATES, type TpmKey } from '@nemea/tpm';
+import { parsePublicArea, toSpki } from '@nemea/tpm/structures';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startTestTpm, type TestTpm } from '../../tpm/src/testing.ts';
+import { type Appraisal, appraise } from './appraise.ts';
+import { collectEvidence, type Quoter } from './attester.ts';
+import { beginEnrolment, checkActivation } from './enrolment.ts';
+import { encodeEvidence, eventDigest, parseEvidence } from './evidence.ts';
+import { LEVEL } from './level.ts';
+import { MeasuredLog } from './measured-log.ts';
+import { failedClaims } from './result.ts';
+import { EXPECTED, IMAGE, RELEASE, RUN } from './testing.ts';
+
+let server: TestTpm;
+let ak: TpmKey;
+let log: MeasuredLog;
+let identity: Quoter;
+
+beforeAll(async () => {
+  server = await startTestTpm();
+  ak = await server.tpm.createPrimary({ hierarchy: 'endorsement', template: TEMPLATES.ak });
+  identity = { quote: (request) => server.tpm.quote(ak, request) };
+  log = await MeasuredLog.open({ tpm: server.tpm });
+  for (const { kind, digest, name } of [RELEASE, IMAGE]) await log.measure({ kind, digest, name });
+});
+
+afterAll(async () => {
+  await server.stop();
+});
+
+async function appraisal(challenge = EXPECTED.challenge): Promise<Appraisal> {
+  const evidence = await collectEvidence({ tpm: server.tpm, identity, log, ...EXPECTED, challenge });
+  return {
+    evidence: parseEvidence(encodeEvidence(evidence)),
+    endorsements: { akPublic: ak.publicArea, level: LEVEL.development },
+    referenceValues: { releases: new Set([toHex(RELEASE.digest)]), images: new Set([toHex(IMAGE.digest)]) },
+    policy: { levelMin: LEVEL.development },
+    expected: { ...EXPECTED, challenge },
+    nowMs: 1,
+  };
+}
+
+describe('evidence of a software TPM', () => {
+  test('is affirmed, and again with its own clock as the record', async () => {
+    const first = appraise(await appraisal());
+    expect(failedClaims(first)).toEqual([]);
+    const clockBefore = first.clock ?? undefined;
+    const second = appraise({ ...(await appraisal(sha256(fromUtf8('second')))), clockBefore });
+    expect(second.verdict).toBe('affirming');
+    expect(second.akName).toEqual(ak.name);
+  });
+
+  test('is affirmed two hundred times, whichever way the signature falls', async () => {
+    for (let i = 0; i < 200; i++)
+      expect(appraise(await appraisal(sha256(Uint8Array.of(i)))).verdict).toBe('affirming');
+  });
+
+  test('is consistent while the node measures', async () => {
+    const busy = Array.from({ length: 20 }, () => log.measure({ kind: 'run', digest: RUN.digest, name: '' }));
+    const collected = Array.from({ length: 20 }, () => appraisal());
+    await Promise.all(busy);
+    for (const input of await Promise.all(collected)) expect(failedClaims(appraise(input))).toEqual([]);
+  });
+
+  test('is taken again when another process extends a register in between', async () => {
+    let reads = 0;
+    const disturbed = {
+      pcrRead: async (pcrs: readonly number[]) => {
+        const values = await server.tpm.pcrRead(pcrs);
+        reads++;
+        if (reads === 1) await server.tpm.pcrExtend(7, eventDigest(RUN));
+        return values;
+      },
+    };
+    const evidence = await collectEvidence({ tpm: disturbed, identity, log, ...EXPECTED });
+    expect(reads).toBe(2);
+    const result = appraise({ ...(await appraisal()), evidence });
+    // PCR 7 is measured now, and nothing explains it: consistent evidence of an unknown state.
+    expect(failedClaims(result).map(({ reason }) => reason)).toEqual(['FIRMWARE_NO_EVENT_LOG']);
+    expect(result.authentic).toBe(true);
+  });
+
+  test('is given up when the registers never rest', async () => {
+    const restless = {
+      pcrRead: async (pcrs: readonly number[]) => {
+        const values = await server.tpm.pcrRead(pcrs);
+        await server.tpm.pcrExtend(7, eventDigest(RUN));
+        return values;
+      },
+    };
+    const collected = collectEvidence({ tpm: restless, identity, log, ...EXPECTED });
+    await expect(collected).rejects.toMatchObject({ code: 'EVIDENCE_UNSTABLE' });
+  });
+
+  test('of a changed release is refused', async () => {
+    await log.measure({ kind: 'release', digest: sha256(fromUtf8('tampered')), name: 'tampered' });
+    const reasons = failedClaims(appraise(await appraisal())).map(({ reason }) => reason);
+    expect(reasons).toContain('RELEASE_NOT_APPROVED');
+  });
+});
+
+describe('enrolment', () => {
+  const secret = sha256(fromUtf8('secret'));
+
+  test('is proven by the TPM that holds both keys', async () => {
+    const ek = await server.tpm.createPrimary({ hierarchy: 'endorsement', template: TEMPLATES.ek });
+    const ekCertificate = certificateOf(ek);
+    const enrolment = beginEnrolment({
+      ekPublic: ek.publicArea,
+      ekCertificate,
+      akPublic: ak.publicArea,
+      secret,
+    });
+    const recovered = await server.tpm.activateCredential({ ak, ek, ...enrolment.credential });
+    expect(checkActivation(enrolment, recovered)).toBe(true);
+    expect(checkActivation(enrolment, sha256(secret))).toBe(false);
+    expect(checkActivation({ ...enrolment, akName: ek.name }, recovered)).toBe(false);
+    await server.tpm.flush(ek.handle);
+  });
+
+  test('is refused when the EK is not the certificate’s, or the AK is no attestation key', async () => {
+    const ek = await server.tpm.createPrimary({ hierarchy: 'endorsement', template: TEMPLATES.ek });
+    await server.tpm.flush(ek.handle);
+    const request = {
+      ekPublic: ek.publicArea,
+      ekCertificate: certificateOf(ek),
+      akPublic: ak.publicArea,
+      secret,
+    };
+    expect(() => beginEnrolment({ ...request, ekCertificate: certificateOf(ak) })).toThrow(
+      expect.objectContaining({ code: 'ENROLMENT_INVALID' }),
+    );
+    expect(() => beginEnrolment({ ...request, akPublic: ek.publicArea })).toThrow(
+      expect.objectContaining({ code: 'AK_PUBLIC_INVALID' }),
+    );
+    expect(() => beginEnrolment({ ...request, secret: new Uint8Array(16) })).toThrow('assertion failed');
+  });
+});
+
+function certificateOf(key: TpmKey) {
+  const publicKeySpki = toSpki(parsePublicArea(key.publicArea));
+  const names = { manufacturer: 'id:00001014', model: 'swtpm', version: 'id:20191023' };
+  return { ...names, publicKeySpki, ekId: sha256(publicKeySpki), level: LEVEL.development };
+}
