@@ -2,12 +2,16 @@ import 'reflect-metadata';
 import {
   BasicConstraintsExtension,
   ExtendedKeyUsageExtension,
+  KeyUsageFlags,
   KeyUsagesExtension,
   Name,
   SubjectAlternativeNameExtension,
   X509Certificate,
 } from '@peculiar/x509';
 import { AttestationError } from './errors.ts';
+
+// The only importer of @peculiar/x509: that library needs reflect-metadata to be loaded before it.
+export { KeyUsageFlags };
 
 /** What an X.509 certificate (RFC 5280) says, before anything is checked. */
 export interface Certificate {

@@ -1,6 +1,5 @@
 import { assert, bytesEqual, sha256 } from '@nemea/core';
-import { KeyUsageFlags } from '@peculiar/x509';
-import { type Certificate, parseCertificate } from './certificate.ts';
+import { type Certificate, KeyUsageFlags, parseCertificate } from './certificate.ts';
 import { AttestationError } from './errors.ts';
 import type { AssuranceLevel } from './level.ts';
 import { manufacturerLevel } from './manufacturers.ts';

@@ -1,0 +1,105 @@
+// Records evidence.json from a fresh software TPM: node vectors/attestation/record.ts
+import { writeFile } from 'node:fs/promises';
+import { fromUtf8, sha256, toHex } from '../../packages/core/src/index.ts';
+import { appraise, failedClaims, resultDigest } from '../../packages/attestation/src/index.ts';
+import { collectEvidence, encodeEvidence, MeasuredLog } from '../../packages/attestation/src/index.ts';
+import { QUOTED_PCRS, qualifyingData } from '../../packages/attestation/src/index.ts';
+import { TEMPLATES } from '../../packages/tpm/src/index.ts';
+import { startTestTpm } from '../../packages/tpm/src/testing.ts';
+
+const digest = (text) => sha256(fromUtf8(text));
+const expected = { networkId: digest('network'), challenge: digest('challenge'), binding: digest('binding') };
+const release = { kind: 'release', digest: digest('release 1'), name: 'nemea 0.1.0' };
+const image = { kind: 'image', digest: digest('image 1'), name: 'python' };
+const run = { kind: 'run', digest: digest('run 1'), name: '' };
+const tampered = { kind: 'release', digest: digest('tampered'), name: 'nemea 0.1.0' };
+const unknownImage = { kind: 'image', digest: digest('image 2'), name: 'unknown' };
+
+/** A TPM with `measured` in its log. `firmware` extends PCR 0; `pcrs` are what gets quoted. */
+async function attest({ measured = [release, image, run], firmware = false, pcrs = QUOTED_PCRS, nonce = expected }) {
+  const { tpm, stop } = await startTestTpm();
+  const ak = await tpm.createPrimary({ hierarchy: 'endorsement', template: TEMPLATES.ak });
+  if (firmware) await tpm.pcrExtend(0, digest('firmware'));
+  const log = await MeasuredLog.open({ tpm });
+  for (const event of measured) await log.measure(event);
+  const identity = { quote: (request) => tpm.quote(ak, request) };
+  let evidence = await collectEvidence({ tpm, identity, log, ...nonce });
+  if (pcrs !== QUOTED_PCRS) {
+    const quote = await tpm.quote(ak, { pcrs, qualifyingData: qualifyingData(nonce) });
+    evidence = { ...evidence, ...quote, pcrs: await tpm.pcrRead(pcrs) };
+  }
+  const time = await tpm.getTime(ak, qualifyingData(nonce));
+  await stop();
+  return { evidence, akPublic: ak.publicArea, time };
+}
+
+const honest = await attest({});
+const stranger = await attest({});
+const flip = (bytes, at) => bytes.map((byte, i) => (i === at ? byte ^ 1 : byte));
+const forge = (change) => ({ ...honest, evidence: { ...honest.evidence, ...change(honest.evidence) } });
+const clock = (change) => {
+  const { clock, resetCount, restartCount } = judge(honest).clock;
+  return { ...honest, clockBefore: { clock, resetCount, restartCount, ...change({ clock, resetCount }) } };
+};
+
+const referenceValues = {
+  releases: new Set([toHex(release.digest)]),
+  images: new Set([toHex(image.digest)]),
+};
+function judge({ evidence, akPublic, clockBefore }) {
+  const endorsements = { akPublic, level: 1 };
+  return appraise({ evidence, endorsements, referenceValues, policy: { levelMin: 1 }, expected, clockBefore, nowMs: 0 });
+}
+
+const other = { ...expected, challenge: digest('another challenge') };
+const cases = {
+  honest,
+  'honest-clock-recorded': clock(() => ({})),
+  'clock-behind-record': clock(({ clock }) => ({ clock: clock + 1n })),
+  'reset-count-behind-record': clock(({ resetCount }) => ({ resetCount: resetCount + 1 })),
+  'ak-of-another-tpm': { ...honest, akPublic: stranger.akPublic },
+  'ak-unrestricted': { ...honest, akPublic: flip(honest.akPublic, 5) },
+  'attest-magic-flipped': forge(({ attest }) => ({ attest: flip(attest, 3) })),
+  'attest-clock-flipped': forge(({ attest }) => ({ attest: flip(attest, 85) })),
+  'attest-trailing-byte': forge(({ attest }) => ({ attest: Uint8Array.of(...attest, 0) })),
+  'signature-s-zero': forge(({ signature }) => ({ signature: signature.map((byte, i) => (i < 40 ? byte : 0)) })),
+  'signature-trailing-byte': forge(({ signature }) => ({ signature: Uint8Array.of(...signature, 0) })),
+  'get-time-for-quote': forge(() => honest.time),
+  'replayed-for-another-challenge': await attest({ nonce: other }),
+  'binding-changed': forge(() => ({ binding: digest('another binding') })),
+  'selection-without-pcr-0': await attest({ pcrs: [1, 2, 3, 4, 5, 6, 7, 14] }),
+  'selection-without-pcr-14': await attest({ pcrs: [0, 1, 2, 3, 4, 5, 6, 7] }),
+  'pcr-value-changed': forge(({ pcrs }) => ({
+    pcrs: pcrs.map((entry) => (entry.pcr === 14 ? { ...entry, value: digest('other') } : entry)),
+  })),
+  'log-event-left-out': forge(({ log }) => ({ log: log.slice(0, -1) })),
+  'log-event-renamed': forge(({ log }) => ({ log: log.with(0, { ...log[0], name: 'nemea 0.1.1' }) })),
+  'firmware-measured': await attest({ firmware: true }),
+  'release-tampered': await attest({ measured: [release, tampered] }),
+  'release-missing': await attest({ measured: [] }),
+  'release-not-first': await attest({ measured: [image, release] }),
+  'image-not-approved': await attest({ measured: [release, unknownImage] }),
+};
+
+const vectors = {
+  networkId: toHex(expected.networkId),
+  challenge: toHex(expected.challenge),
+  binding: toHex(expected.binding),
+  releases: [...referenceValues.releases],
+  images: [...referenceValues.images],
+  cases: Object.entries(cases).map(([name, input]) => {
+    const result = judge(input);
+    const { clockBefore } = input;
+    return {
+      name,
+      akPublic: toHex(input.akPublic),
+      evidence: toHex(encodeEvidence(input.evidence)),
+      clockBefore: clockBefore === undefined ? null : { ...clockBefore, clock: String(clockBefore.clock) },
+      verdict: result.verdict,
+      authentic: result.authentic,
+      failed: failedClaims(result).map(({ name, reason }) => `${name} ${reason}`),
+      resultDigest: toHex(resultDigest(result)),
+    };
+  }),
+};
+await writeFile(new URL('evidence.json', import.meta.url), `${JSON.stringify(vectors, undefined, 2)}\n`);
