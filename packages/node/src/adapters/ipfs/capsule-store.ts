@@ -35,7 +35,12 @@ export async function openCapsuleStore(options: CapsuleStoreOptions): Promise<Ca
   });
   const helia = await createLightHelia(host.libp2p, await openBlocks(options.dir));
   const { unixfs } = await import('@helia/unixfs');
-  await host.start();
+  try {
+    await host.start();
+  } catch (error) {
+    await helia.stop();
+    throw error;
+  }
   return new BitswapCapsuleStore(host, helia, unixfs(helia));
 }
 

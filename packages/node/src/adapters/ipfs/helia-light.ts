@@ -1,7 +1,6 @@
 import type { Connection, Libp2pEvents, TypedEventTarget } from '@libp2p/interface';
 import { assert } from '@nemea/core';
-import type { Helia } from 'helia';
-import type { Blockstore } from 'interface-blockstore';
+import type { Helia, HeliaInit } from 'helia';
 import type { Libp2p } from 'libp2p';
 
 export const BITSWAP = '/ipfs/bitswap/1.2.0';
@@ -40,6 +39,7 @@ export async function createLightHelia(
   return helia;
 }
 
+type Blockstore = NonNullable<HeliaInit['blockstore']>;
 type HeliaClass = new (init: { name: string; version: string; blockstore?: Blockstore }) => Helia;
 
 /**

@@ -4,11 +4,13 @@ import type {
   ConnectionGater,
   PrivateKey,
   ServiceMap,
+  Startable,
 } from '@libp2p/interface';
 import type { NoiseComponents } from '@libp2p/noise';
 import { tcp } from '@libp2p/tcp';
 import { yamux } from '@libp2p/yamux';
 import { createLibp2p, type Libp2p, type Libp2pOptions } from 'libp2p';
+import { TransportError } from '../../ports/transport.ts';
 
 const MEBIBYTE = 1024 * 1024;
 /** Room for streams that are being negotiated, next to those of the protocols. */
@@ -69,6 +71,15 @@ export async function createHost<T extends ServiceMap = ServiceMap>(
     },
     ...(options.services === undefined ? {} : { services: options.services }),
   });
+}
+
+/** Starts listening and serving. Throws `LISTEN_FAILED` when the address is taken or is no address of this machine. */
+export async function startHost(host: Startable, listen: string | undefined): Promise<void> {
+  try {
+    await host.start();
+  } catch (cause) {
+    throw new TransportError('LISTEN_FAILED', `cannot listen on ${listen ?? 'nothing'}`, { cause });
+  }
 }
 
 /**

@@ -300,3 +300,49 @@ test('members find each other by address and again after the link broke', async 
   await until(() => a.overlay.peers().length === 1 && b.overlay.peers().length === 1);
   expect(await ask(a.overlay, b.overlay, fromUtf8('again'))).toEqual(fromUtf8('again'));
 });
+
+test('a peer has one handshake under way at a time, however often it dials', async () => {
+  const { promise: never } = Promise.withResolvers<Uint8Array>();
+  const limits = { handshakeTimeoutMs: 1000 };
+  const slow = await member(0, { limits, collectEvidence: () => never });
+  const twin = await member(0, { limits });
+  const b = await member(1, { limits });
+  const first = codeOf(slow.overlay.connect(addressOf(b.overlay)));
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  expect(await codeOf(twin.overlay.connect(addressOf(b.overlay)))).toBe('HANDSHAKE_BUSY');
+  expect(['HANDSHAKE_TIMED_OUT', 'CONNECTION_FAILED']).toContain(await first);
+  expect(await codeOf(twin.overlay.connect(addressOf(b.overlay)))).toBe('NO_ERROR');
+});
+
+test('a peer that stops reading loses the stream instead of filling memory', async () => {
+  const stuck = { ...echo, maxInFlight: 1, handle: () => new Promise<undefined>(() => undefined) };
+  const { a, b } = await pair({ limits: { writeTimeoutMs: 200 } }, { protocols: { [ECHO]: stuck } });
+  const asked = Array.from({ length: 100 }, () =>
+    codeOf(ask(a.overlay, b.overlay, new Uint8Array(64 * 1024), 60_000)),
+  );
+  expect(new Set(await Promise.all(asked))).toEqual(new Set(['STREAM_CLOSED']));
+});
+
+test('two members that dial each other at the same moment still talk', async () => {
+  const a = await member(0);
+  const b = await member(1);
+  await Promise.all([a.overlay.connect(addressOf(b.overlay)), b.overlay.connect(addressOf(a.overlay))]);
+  expect(await ask(a.overlay, b.overlay, fromUtf8('a'))).toEqual(fromUtf8('a'));
+  expect(await ask(b.overlay, a.overlay, fromUtf8('b'))).toEqual(fromUtf8('b'));
+  expect([a.overlay.peers(), b.overlay.peers()]).toEqual([[b.overlay.peerId], [a.overlay.peerId]]);
+});
+
+test('an address that is taken is named when the overlay opens', async () => {
+  const a = await member(0);
+  const listen = addressOf(a.overlay).replace(/\/p2p\/.*/, '');
+  expect(await codeOf(member(1, { listen }))).toBe('LISTEN_FAILED');
+});
+
+test('a closed overlay refuses work with a code', async () => {
+  const { overlay } = await openMember(0);
+  await overlay.close();
+  await overlay.close();
+  expect(await codeOf(overlay.connect(`/ip4/127.0.0.1/tcp/9/p2p/${await peerIdOfSeed(seedOf(1))}`))).toBe(
+    'HOST_CLOSED',
+  );
+});

@@ -15,7 +15,7 @@ import {
 } from '../../ports/transport.ts';
 import { attestedNoise } from './attested-noise.ts';
 import { Channel } from './channel.ts';
-import { abortConnections, createHost } from './host.ts';
+import { abortConnections, createHost, startHost } from './host.ts';
 import { type PeerAddress, parsePeerAddress, toPeerAddress, toPrivateKey } from './identity.ts';
 import { Redial } from './redial.ts';
 import { serveProtocols } from './serve.ts';
@@ -106,7 +106,7 @@ class AttestedOverlay implements Overlay {
       isConnected: (peer) => this.#connections(peer).length > 0,
       dial: (address) => this.#dial(address),
     });
-    await host.start();
+    await startHost(host, this.#options.listen);
   }
 
   get peerId(): string {
@@ -162,8 +162,9 @@ class AttestedOverlay implements Overlay {
     const reason = new TransportError('STREAM_CLOSED', `peer ${peer} was evicted`);
     // The gater is asked only while a connection is made: what is open has to be cut here.
     this.#closeChannels(peer);
-    await abortConnections(() => this.#connections(peer), reason);
-    await host.peerStore.delete(peerIdFromString(peer));
+    const id = peerIdFromString(peer);
+    await abortConnections(() => host.getConnections(id), reason);
+    await host.peerStore.delete(id);
   }
 
   readmit(peer: string): void {

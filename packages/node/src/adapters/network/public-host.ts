@@ -3,7 +3,7 @@ import { noise } from '@libp2p/noise';
 import type { Libp2p, Libp2pOptions } from 'libp2p';
 import { type Protocol, type PublicHostLimits, TransportError } from '../../ports/transport.ts';
 import { Channel } from './channel.ts';
-import { abortConnections, createHost } from './host.ts';
+import { abortConnections, createHost, startHost } from './host.ts';
 import { parsePeerAddress, toPrivateKey } from './identity.ts';
 import { serveProtocols } from './serve.ts';
 import { Slots } from './slots.ts';
@@ -23,6 +23,8 @@ export const PUBLIC_HOST_LIMITS: PublicHostLimits = {
   answerBytesMax: 1024 * 1024,
 };
 
+const DIALLER_IDLE_SHARE = 0.6;
+
 export interface PublicHostOptions<T extends ServiceMap> {
   readonly privateKey?: Uint8Array;
   readonly listen?: string;
@@ -41,6 +43,7 @@ export interface PublicHostOptions<T extends ServiceMap> {
 export class PublicHost<T extends ServiceMap = ServiceMap> {
   readonly libp2p: Libp2p<T>;
   readonly #limits: PublicHostLimits;
+  readonly #listen: string | undefined;
   readonly #channels = new Map<string, Channel>();
   readonly #busy = new Map<string, { connection: Connection; requests: number; timer: NodeJS.Timeout }>();
   #closed = false;
@@ -64,14 +67,15 @@ export class PublicHost<T extends ServiceMap = ServiceMap> {
       monitored: false,
       ...(options.services === undefined ? {} : { services: options.services }),
     });
-    const host = new PublicHost<T>(libp2p, limits);
+    const host = new PublicHost<T>(libp2p, limits, options.listen);
     await host.#serve(options.protocols);
     return host;
   }
 
-  private constructor(libp2p: Libp2p<T>, limits: PublicHostLimits) {
+  private constructor(libp2p: Libp2p<T>, limits: PublicHostLimits, listen: string | undefined) {
     this.libp2p = libp2p;
     this.#limits = limits;
+    this.#listen = listen;
     libp2p.addEventListener('connection:open', ({ detail }) => this.#watch(detail));
     libp2p.addEventListener('connection:close', ({ detail }) => this.#unwatch(detail));
   }
@@ -85,7 +89,7 @@ export class PublicHost<T extends ServiceMap = ServiceMap> {
   }
 
   async start(): Promise<void> {
-    await this.libp2p.start();
+    await startHost(this.libp2p, this.#listen);
   }
 
   /** An open connection to the peer at this address. Throws `CONNECTION_FAILED`. */
@@ -184,7 +188,9 @@ export class PublicHost<T extends ServiceMap = ServiceMap> {
   }
 
   #watch(connection: Connection): void {
-    const timer = setTimeout(() => this.#onIdle(connection), this.#limits.idleTimeoutMs);
+    // The dialler gives up first, so that no request goes out on a connection that the other side is closing.
+    const share = connection.direction === 'outbound' ? DIALLER_IDLE_SHARE : 1;
+    const timer = setTimeout(() => this.#onIdle(connection), this.#limits.idleTimeoutMs * share);
     timer.unref();
     this.#busy.set(connection.id, { connection, requests: 0, timer });
   }

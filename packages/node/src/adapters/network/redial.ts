@@ -88,6 +88,7 @@ export class Redial {
     this.#options.dial(target.address).then(
       () => {
         target.dialling = false;
+        if (this.#closed) return;
         target.waitMs = this.#options.firstMs;
         // The link may have come and gone while the dial was under way.
         if (!this.#options.isConnected(peer)) this.#backOff(target);
