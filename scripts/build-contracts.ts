@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, globSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { contractsDir, FORGE_PROFILES, runForge } from './forge.ts';
+import { buildContracts, contractsDir } from './forge.ts';
 
 interface AbiItem {
   readonly type: string;
@@ -33,7 +33,7 @@ async function main(args: readonly string[]): Promise<void> {
   const check = args.includes('--check');
   const inputs = inputsDigest();
   if (!isUpToDate(inputs)) {
-    await runForge(['build', 'src', '--offline'], FORGE_PROFILES[0]);
+    await buildContracts('default');
     writeFileSync(STAMP_FILE, inputs);
   }
   const text = renderAbi();

@@ -5,9 +5,13 @@ const root = join(import.meta.dirname, '..');
 
 export const contractsDir = join(root, 'contracts');
 
-/** `default` is the bytecode that is deployed (shanghai); `osaka` proves it on an EVM with the newer precompiles. */
-export const FORGE_PROFILES = ['default', 'osaka'] as const;
-export type ForgeProfile = (typeof FORGE_PROFILES)[number];
+/** See contracts/foundry.toml: the first two build the contracts, the others test what those built. */
+export type ForgeProfile = 'default' | 'osaka' | 'test' | 'test-osaka';
+
+/** Builds the contracts alone; tests have profiles of their own. */
+export async function buildContracts(profile: 'default' | 'osaka'): Promise<void> {
+  await runForge(['build', 'src', '--offline'], profile);
+}
 
 /** Runs forge in contracts/, passing its output on to stderr. Resolves with its stdout; throws on a non-zero exit. */
 export async function runForge(args: readonly string[], profile: ForgeProfile): Promise<string> {

@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { concatBytes, fromHex, merkleProof, merkleRoot, toHex } from '@nemea/core';
 import {
   type Abi,
@@ -33,10 +30,10 @@ import {
   standardReleasePolicyAbi,
   taskEscrowAbi,
   taskStateNames,
-} from '../../../../../contracts/abi.ts';
-import { type Addresses, deployContracts } from '../../../../../contracts/deploy.ts';
-import { nemeaDomain, type VoteName, voteTypes } from '../../../../sdk/src/ledger/typed-data.ts';
-import { ANVIL_MNEMONIC, type Anvil, startAnvil } from './anvil.ts';
+} from '../contracts/abi.ts';
+import { type Addresses, deployContracts } from '../contracts/deploy.ts';
+import { ANVIL_MNEMONIC, type Anvil, startAnvil } from '../packages/node/src/adapters/ethereum/anvil.ts';
+import { nemeaDomain, type VoteName, voteTypes } from '../packages/sdk/src/ledger/typed-data.ts';
 
 const DEPOSIT = 1_000n;
 const FEE = 400n;
@@ -323,32 +320,6 @@ describe('layer 1 on a real chain', () => {
     });
     expect(list).toEqual([hash('image')]);
   });
-});
-
-test('a chain with a state file comes back with its history', async () => {
-  const dir = mkdtempSync(join(tmpdir(), 'nemea-anvil-'));
-  const stateFile = join(dir, 'state.json');
-  try {
-    const first = await startAnvil({ stateFile, blockTimeS: 0 });
-    const wallet = createWalletClient({ account: deployer, chain: foundry, transport: http(first.rpcUrl) });
-    const hash = await wallet.sendTransaction({ to: creator.address, value: 1n });
-    await first.stop();
-
-    const second = await startAnvil({ stateFile, blockTimeS: 0 });
-    const client = createPublicClient({ chain: foundry, transport: http(second.rpcUrl) });
-    const receipt = await client.getTransactionReceipt({ hash });
-    expect(receipt.status).toBe('success');
-    await second.stop();
-  } finally {
-    rmSync(dir, { recursive: true });
-  }
-});
-
-test('an anvil that cannot start says why', async () => {
-  const first = await startAnvil({ blockTimeS: 0 });
-  const port = Number(new URL(first.rpcUrl).port);
-  await expect(startAnvil({ port, blockTimeS: 0 })).rejects.toThrow(/anvil ended with exit code/);
-  await first.stop();
 });
 
 /** abi.encodePacked(account, epoch, credit), as CreditTree.sol hashes it. */

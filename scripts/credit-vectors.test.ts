@@ -1,0 +1,7 @@
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { CREDIT_VECTORS_FILE, renderCreditVectors } from './credit-vectors.ts';
+
+test('the committed credit tree vectors are what the code builds', () => {
+  expect(readFileSync(CREDIT_VECTORS_FILE, 'utf8')).toBe(renderCreditVectors());
+});
