@@ -93,3 +93,15 @@ export function unsigned64(): z.ZodType<bigint> {
     }),
   );
 }
+
+/**
+ * A list of at most `lengthMax`. Not zod's `readonly()`: that freezes what it was given even when it is refused, and
+ * freezing bytes throws.
+ */
+export function boundedList<T>(
+  item: z.ZodType<T>,
+  lengthMax: number,
+  lengthMin = 0,
+): z.ZodType<readonly T[]> {
+  return z.array(item).min(lengthMin).max(lengthMax);
+}

@@ -67,6 +67,14 @@ describe('evidence is refused', () => {
     expect(codeOf(new Uint8Array((1 << 20) + 1))).toBe('EVIDENCE_INVALID');
   });
 
+  test('with a field of another type', () => {
+    for (const key of Object.keys(fields)) {
+      for (const wrong of [-1, 'x\u0000', true, [1], new Uint8Array(3), {}, null]) {
+        expect(codeOf(encodeCbor({ ...fields, [key]: wrong })), key).toBe('EVIDENCE_INVALID');
+      }
+    }
+  });
+
   test('before it is encoded, too', () => {
     const wrong: Evidence = { ...honest, binding: new Uint8Array(1) };
     expect(() => encodeEvidence(wrong)).toThrow(AttestationError);

@@ -1,7 +1,7 @@
 import { fromUtf8, hashDomain } from '@nemea/core';
 import { z } from 'zod';
 import { BoundedCache, cacheKey } from './bounded-cache.ts';
-import { boundedInteger, boundedText, byteString, defineDocument } from './document.ts';
+import { boundedInteger, boundedList, boundedText, byteString, defineDocument } from './document.ts';
 import { AttestationError } from './errors.ts';
 
 /** Firmware and boot configuration (PCR 0 to 7), and the software that the node measured itself. */
@@ -30,13 +30,8 @@ const evidenceSchema = z.strictObject({
   version: z.literal(1),
   attest: byteString(1, ATTEST_BYTES_MAX),
   signature: byteString(1, SIGNATURE_BYTES_MAX),
-  pcrs: z
-    .array(pcrValueSchema)
-    .min(1)
-    .max(PCRS_MAX)
-    .refine(isAscending, 'want ascending PCR numbers')
-    .readonly(),
-  log: z.array(measuredEventSchema).max(EVENTS_MAX).readonly(),
+  pcrs: boundedList(pcrValueSchema, PCRS_MAX, 1).refine(isAscending, 'want ascending PCR numbers'),
+  log: boundedList(measuredEventSchema, EVENTS_MAX),
   binding: byteString(32),
 });
 

@@ -16,6 +16,7 @@ export {
 export { collectEvidence, type EvidenceRequest, type Quoter } from './attester.ts';
 export {
   boundedInteger,
+  boundedList,
   boundedText,
   byteString,
   type DocumentCodec,

@@ -1,6 +1,13 @@
 import { sha256 } from '@nemea/core';
 import { z } from 'zod';
-import { boundedInteger, boundedText, byteString, defineDocument, unsigned64 } from './document.ts';
+import {
+  boundedInteger,
+  boundedList,
+  boundedText,
+  byteString,
+  defineDocument,
+  unsigned64,
+} from './document.ts';
 import { AttestationError } from './errors.ts';
 import { ASSURANCE_LEVELS } from './level.ts';
 

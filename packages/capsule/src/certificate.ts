@@ -1,4 +1,4 @@
-import { boundedInteger, byteString, defineDocument } from '@nemea/attestation';
+import { boundedInteger, boundedList, byteString, defineDocument } from '@nemea/attestation';
 import { sha256 } from '@nemea/core';
 import { z } from 'zod';
 import { CapsuleError } from './errors.ts';
@@ -23,10 +23,7 @@ const certificateSchema = z
       z.strictObject({ kind: z.literal('failed'), code: z.string().regex(/^[A-Z][A-Z0-9_]{1,63}$/) }),
     ]),
     /** The sealed results: where they are, and SHA-256 of their bytes. */
-    results: z
-      .array(z.strictObject({ receiver: digest, cid, digest }))
-      .max(RESULTS_MAX)
-      .readonly(),
+    results: boundedList(z.strictObject({ receiver: digest, cid, digest }), RESULTS_MAX),
     /** The machine's state without the run, then after the wipe. Equal, or the machine is not clean. */
     snapshotBefore: digest,
     snapshotAfter: digest,

@@ -1,6 +1,7 @@
 import {
   ASSURANCE_LEVELS,
   boundedInteger,
+  boundedList,
   boundedText,
   byteString,
   defineDocument,
@@ -28,7 +29,7 @@ const headerSchema = z.strictObject({
   chunkBytes: z.number().int().min(CHUNK_BYTES_MIN).max(CHUNK_BYTES_MAX),
   /** Where the capsule may be opened. */
   environment: z.strictObject({
-    imageDigests: z.array(digest).max(IMAGES_MAX).readonly(),
+    imageDigests: boundedList(digest, IMAGES_MAX),
     levelMin: z.literal([...ASSURANCE_LEVELS]),
     connections: declarations,
   }),
@@ -40,10 +41,7 @@ const headerSchema = z.strictObject({
   /** The task whose result this is. */
   task: z.union([z.null(), z.strictObject({ taskId: digest, index: boundedInteger(0xffff) })]),
   /** Who can open the capsule without a key release: the file key, sealed to each X25519 key. */
-  recipients: z
-    .array(stanzaSchema.extend({ key: byteString(32) }))
-    .max(RECIPIENTS_MAX)
-    .readonly(),
+  recipients: boundedList(stanzaSchema.extend({ key: byteString(32) }), RECIPIENTS_MAX),
 });
 
 /** What a capsule says of itself in the clear. */

@@ -1,4 +1,10 @@
-import { boundedInteger, byteString, defineDocument, EVIDENCE_BYTES_MAX } from '@nemea/attestation';
+import {
+  boundedInteger,
+  boundedList,
+  byteString,
+  defineDocument,
+  EVIDENCE_BYTES_MAX,
+} from '@nemea/attestation';
 import { ByteWriter, hashDomain } from '@nemea/core';
 import { z } from 'zod';
 import { CapsuleError } from './errors.ts';
@@ -47,7 +53,7 @@ const requestSchema = z.strictObject({
   /** Opens the blinded election on layer 1. */
   salt: digest,
   /** The quorum's EIP-712 signatures under the election. */
-  election: z.array(byteString(65)).max(SIGNATURES_MAX).readonly(),
+  election: boundedList(byteString(65), SIGNATURES_MAX),
   /** X25519, made for this run and kept in memory. */
   runKey: byteString(32),
   nonce: digest,
@@ -56,7 +62,7 @@ const requestSchema = z.strictObject({
   /** Opens the `run` event in the measured log; the task id is the request's. */
   runOpening: z.strictObject({ codeDigest: digest, imageDigest: digest, salt: digest }),
   /** The verifiers' signed results about the executor, as they signed them. */
-  results: z.array(byteString(1, RESULT_BYTES_MAX)).max(RESULTS_MAX).readonly(),
+  results: boundedList(byteString(1, RESULT_BYTES_MAX), RESULTS_MAX),
 });
 
 const grantSchema = z.strictObject({ kind: z.literal('grant'), stanza: stanzaSchema });

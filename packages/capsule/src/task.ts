@@ -1,4 +1,4 @@
-import { boundedInteger, boundedText, byteString, defineDocument } from '@nemea/attestation';
+import { boundedInteger, boundedList, boundedText, byteString, defineDocument } from '@nemea/attestation';
 import { z } from 'zod';
 import { CapsuleError } from './errors.ts';
 import { cid, declarations, digest, multiaddr } from './fields.ts';
@@ -15,16 +15,9 @@ const taskSpecSchema = z.strictObject({
   /** Public: anybody may read what will run on the capsules. */
   code: z.strictObject({ digest, cid, source: multiaddr }),
   image: z.strictObject({ digest, name: boundedText(128) }),
-  capsules: z
-    .array(z.strictObject({ id: digest }))
-    .max(CAPSULES_MAX)
-    .readonly(),
+  capsules: boundedList(z.strictObject({ id: digest }), CAPSULES_MAX),
   /** Who can read the results, and the agent to notify. */
-  receivers: z
-    .array(z.strictObject({ key: byteString(32), agent: multiaddr }))
-    .min(1)
-    .max(RECEIVERS_MAX)
-    .readonly(),
+  receivers: boundedList(z.strictObject({ key: byteString(32), agent: multiaddr }), RECEIVERS_MAX, 1),
   limits: z.strictObject({
     timeoutMs: boundedInteger(24 * 3_600_000),
     memoryBytes: boundedInteger(2 ** 40),

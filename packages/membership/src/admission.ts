@@ -55,10 +55,7 @@ export function recordJudgement(
   );
   if (beta === undefined) return { rejected: 'VRF_INVALID' };
   if (!drawnFrom(state.roster, author, beta, JUDGES_EXPECTED)) return { rejected: 'NOT_DRAWN' };
-  const judgements = new Map(candidacy.judgements).set(author.account, {
-    verdict: body.verdict,
-    resultDigest: body.resultDigest,
-  });
+  const judgements = new Map(candidacy.judgements).set(author.account, body);
   return {
     state: { ...state, candidacies: new Map(state.candidacies).set(id, { ...candidacy, judgements }) },
     effects: [],

@@ -1,16 +1,21 @@
-import { appraise, parseEvidence } from '@nemea/attestation';
+import {
+  AttestationError,
+  appraise,
+  type Evidence,
+  parseEvidence,
+  toAssuranceLevel,
+} from '@nemea/attestation';
 import { encodeCbor, merkleRoot, sha256, toHex } from '@nemea/core';
-import { akPublicArea } from '@nemea/tpm/structures';
-import { challengeBinding } from './challenge.ts';
+import { answerDigest, challengeBinding } from './challenge.ts';
 import { creditAfterAbsence, creditAfterAttesting, creditAfterPass } from './credit.ts';
 import { ATTESTORS_EXPECTED, attestAlpha, drawnFrom, provenBeta } from './jury.ts';
-import type { LedgerView } from './ledger-view.ts';
+import { akPublicArea } from './keys.ts';
 import type { Context, Outcome } from './machine.ts';
 import type { Attestation, OperationBody } from './operation.ts';
 import { judgingPolicy } from './policy.ts';
 import { EVICTION_REASONS } from './reasons.ts';
 import { creditRoot, type Member, type Roster, rosterRoot, withCredit, withoutMember } from './roster.ts';
-import type { Effect, EpochLeaf, MembershipState, Vote } from './state.ts';
+import type { Accusation, Effect, EpochLeaf, MembershipState, Vote } from './state.ts';
 
 /** Takes one attestor's results of an epoch. Draw proofs were checked by the targets, and stay checkable by anybody. */
 export function recordAttestations(
@@ -39,10 +44,8 @@ export function recordAttestations(
  * Eviction: the accuser shows evidence that the target's own TPM signed, and every replica judges it again. No trust
  * in the accuser is needed, so one drawn attestor is enough.
  */
-export function judgeAccusation(
-  { state, ledger, author }: Context,
-  body: Extract<OperationBody, { kind: 'accuse' }>,
-): Outcome {
+export function judgeAccusation(context: Context, body: Extract<OperationBody, { kind: 'accuse' }>): Outcome {
+  const { state, ledger, author } = context;
   const target = state.roster.get(body.target);
   if (target === undefined) return { rejected: 'TARGET_UNKNOWN' };
   const epochSeed = ledger.epochSeed(body.epoch);
@@ -52,58 +55,67 @@ export function judgeAccusation(
   const beta = provenBeta(author, alpha, body.proof);
   if (beta === undefined) return { rejected: 'VRF_INVALID' };
   if (!drawnFrom(state.roster, author, beta, ATTESTORS_EXPECTED)) return { rejected: 'NOT_DRAWN' };
-  if (!contradicts(state, ledger, author, target, body)) return { rejected: 'EVIDENCE_NOT_CONTRADICTING' };
+  if (!contradicts(context, target, body)) return { rejected: 'EVIDENCE_NOT_CONTRADICTING' };
   return evict(state, target, {
     epoch: body.epoch,
     evidenceDigest: sha256(body.evidence),
     reason: EVICTION_REASONS.CONTRADICTING_EVIDENCE,
     accuser: author.account,
+    accusation: body,
   });
 }
 
-/** True only for evidence that is authentic, answers this challenge, and shows a state that policy forbids. */
+/**
+ * True for evidence that the target itself signed for this challenge and that policy forbids. What nobody but the
+ * target could have sent counts against it, be it a forbidden state, a log that explains nothing, or garbage.
+ */
 function contradicts(
-  state: MembershipState,
-  ledger: LedgerView,
-  accuser: Member,
+  { state, ledger, author, verifySignature }: Context,
   target: Member,
   body: Extract<OperationBody, { kind: 'accuse' }>,
 ): boolean {
-  let evidence: ReturnType<typeof parseEvidence>;
+  const binding = challengeBinding({
+    epoch: body.epoch,
+    attestor: author.account,
+    target: target.account,
+    command: 'epoch',
+  });
+  const answer = answerDigest({ binding, nonce: body.nonce, evidenceDigest: sha256(body.evidence) });
+  if (!verifySignature(target.peerKey, answer, body.answerSignature)) return false;
+  let evidence: Evidence;
   try {
     evidence = parseEvidence(body.evidence);
-  } catch {
-    // Unreadable bytes prove nothing against the target: anybody could have made them.
-    return false;
+  } catch (error) {
+    if (error instanceof AttestationError) return true;
+    throw error;
   }
   const result = appraise({
     evidence,
-    endorsements: { akPublic: akPublicArea(target.akX, target.akY), level: target.level },
+    endorsements: {
+      akPublic: akPublicArea(target.akX, target.akY),
+      level: toAssuranceLevel(target.level),
+    },
     referenceValues: {
       releases: ledger.approvedReleases(state.ledgerBlock),
       images: ledger.approvedImages(state.ledgerBlock),
     },
     policy: judgingPolicy,
-    expected: {
-      networkId: state.networkId,
-      challenge: body.nonce,
-      binding: challengeBinding({
-        epoch: body.epoch,
-        attestor: accuser.account,
-        target: target.account,
-        command: 'epoch',
-      }),
-    },
+    expected: { networkId: state.networkId, challenge: body.nonce, binding },
     nowMs: 0,
   });
-  // Only what the target's TPM signed for this very challenge counts against it.
-  return result.authentic && result.verdict === 'contraindicated';
+  return result.verdict === 'contraindicated';
 }
 
 function evict(
   state: MembershipState,
   target: Member,
-  cause: { epoch: number; evidenceDigest: Uint8Array; reason: number; accuser: string },
+  cause: {
+    epoch: number;
+    evidenceDigest: Uint8Array;
+    reason: number;
+    accuser: string;
+    accusation: Accusation;
+  },
 ): Outcome {
   const roster = withoutMember(state.roster, target.account);
   const vote: Vote = {
@@ -119,8 +131,8 @@ function evict(
       type: 'evicted',
       account: target.account,
       peerKey: target.peerKey,
-      epoch: cause.epoch,
       accuser: cause.accuser,
+      accusation: cause.accusation,
     },
     { type: 'vote', vote },
   ];
@@ -171,10 +183,11 @@ function epochLeaves(state: MembershipState, epoch: number): EpochLeaf[] {
 /** Canonical bytes of a leaf. */
 export function encodeEpochLeaf(leaf: EpochLeaf): Uint8Array {
   return encodeCbor({
-    answerDigest: leaf.answerDigest,
     answerSignature: leaf.answerSignature,
     attestor: leaf.attestor,
     epoch: leaf.epoch,
+    evidenceDigest: leaf.evidenceDigest,
+    nonce: leaf.nonce,
     proof: leaf.proof,
     quoteDigest: leaf.quoteDigest,
     target: leaf.target,

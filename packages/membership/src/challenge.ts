@@ -36,13 +36,16 @@ export function phaseContext(phase: {
   return hashDomain('nemea/phase/1', phase.taskId, Uint8Array.of(phase.attempt), phase.stateDigest);
 }
 
-/** What a target signs with its peer key when it answers: the binding, the nonce and the quote it gave. */
+/**
+ * What a target signs with its peer key when it answers: the challenge's binding and nonce, and the evidence to the
+ * last byte, so that an attestor cannot change any of it into an accusation.
+ */
 export function answerDigest(answer: {
   binding: Uint8Array;
   nonce: Uint8Array;
-  quoteDigest: Uint8Array;
+  evidenceDigest: Uint8Array;
 }): Uint8Array {
-  return hashDomain('nemea/answer/1', answer.binding, answer.nonce, answer.quoteDigest);
+  return hashDomain('nemea/answer/1', answer.binding, answer.nonce, answer.evidenceDigest);
 }
 
 function u64(value: number): Uint8Array {

@@ -8,6 +8,7 @@ export * from './challenge.ts';
 export * from './credit.ts';
 export * from './errors.ts';
 export * from './jury.ts';
+export { akPublicArea } from './keys.ts';
 export type * from './ledger-view.ts';
 export { applyOperation, initialState } from './machine.ts';
 export * from './operation.ts';

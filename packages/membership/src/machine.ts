@@ -16,7 +16,11 @@ export interface Context {
   readonly state: MembershipState;
   readonly ledger: LedgerView;
   readonly author: Member;
+  readonly verifySignature: VerifySignature;
 }
+
+/** Ed25519 over raw 32-byte keys: arithmetic that the rim provides. */
+export type VerifySignature = (publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array) => boolean;
 
 export function initialState(networkId: Uint8Array, ledger: LedgerView): MembershipState {
   return {
@@ -41,11 +45,14 @@ export function applyOperation(
   before: MembershipState,
   operation: Verified<Operation>,
   ledger: LedgerView,
+  verifySignature: VerifySignature,
 ): { state: MembershipState; effects: readonly Effect[] } {
   const state = { ...before, ledgerBlock: Math.max(before.ledgerBlock, operation.anchor.block) };
   const author = state.roster.get(operation.author);
   const outcome: Outcome =
-    author === undefined ? { rejected: 'AUTHOR_NOT_MEMBER' } : dispatch({ state, ledger, author }, operation);
+    author === undefined
+      ? { rejected: 'AUTHOR_NOT_MEMBER' }
+      : dispatch({ state, ledger, author, verifySignature }, operation);
   if ('rejected' in outcome) {
     const effect: Effect = {
       type: 'rejected',

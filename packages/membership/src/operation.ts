@@ -8,9 +8,13 @@ import { MembershipError } from './errors.ts';
  */
 
 const bytes = (length: number) =>
-  z.instanceof(Uint8Array).refine((value) => value.length === length, `must be ${length} bytes`);
+  z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length === length, {
+    error: `want ${length} bytes`,
+  });
 const bytesUpTo = (length: number) =>
-  z.instanceof(Uint8Array).refine((value) => value.length <= length, `must be at most ${length} bytes`);
+  z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length <= length, {
+    error: `want at most ${length} bytes`,
+  });
 const uint = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 const account = z.string().regex(/^0x[0-9a-f]{40}$/);
 const verdict = z.enum(['affirming', 'warning', 'contraindicated']);
@@ -37,8 +41,9 @@ export const attestationSchema = z.strictObject({
   quoteDigest: bytes(32),
   /** VRF proof that drew the attestor; checked by the target at once, by anybody later. */
   proof,
-  /** The target's Ed25519 signature over the answer: it accepted the draw and gave this quote. */
-  answerDigest: bytes(32),
+  nonce: bytes(32),
+  evidenceDigest: bytes(32),
+  /** The target's Ed25519 signature over the answer: it accepted the draw and gave this very evidence. */
   answerSignature: bytes(64),
 });
 export type Attestation = z.infer<typeof attestationSchema>;
@@ -71,6 +76,7 @@ export const bodySchema = z.discriminatedUnion('kind', [
     proof,
     nonce: bytes(32),
     evidence: bytesUpTo(65_536),
+    answerSignature: bytes(64),
   }),
   z.strictObject({ kind: z.literal('close-epoch'), epoch: uint }),
   z.strictObject({

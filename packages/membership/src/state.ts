@@ -19,11 +19,14 @@ export interface MembershipState {
   readonly disputesJudged: ReadonlySet<string>;
 }
 
+export type Judgement = Extract<OperationBody, { kind: 'judge' }>;
+export type Accusation = Extract<OperationBody, { kind: 'accuse' }>;
+
 export interface Candidacy {
   readonly record: NodeRecord;
   readonly applicationDigest: Uint8Array;
   readonly epoch: number;
-  readonly judgements: ReadonlyMap<string, { verdict: string; resultDigest: Uint8Array }>;
+  readonly judgements: ReadonlyMap<string, Judgement>;
   readonly outcome: 'open' | 'admitted' | 'refused';
 }
 
@@ -110,8 +113,8 @@ export type Effect =
       readonly type: 'evicted';
       readonly account: string;
       readonly peerKey: Uint8Array;
-      readonly epoch: number;
       readonly accuser: string;
+      readonly accusation: Accusation;
     }
   | { readonly type: 'epoch-closed'; readonly epoch: number; readonly leaves: readonly EpochLeaf[] }
   | { readonly type: 'bidding'; readonly taskId: Uint8Array; readonly attempt: number }

@@ -22,6 +22,8 @@ export interface NodeContext {
   propose(body: OperationBody): void;
   /** Fresh evidence of this node over a challenge (32 bytes) and a binding (32 bytes). */
   collectEvidence(challenge: Uint8Array, binding: Uint8Array): Promise<Uint8Array>;
+  /** A bare quote of this node over a challenge and a binding, for public certificates. */
+  quote(challenge: Uint8Array, binding: Uint8Array): Promise<{ attest: Uint8Array; signature: Uint8Array }>;
   /** Judges a member's evidence by the agreed policy, and remembers its TPM clock. */
   appraiseMember(
     member: Member,

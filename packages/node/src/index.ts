@@ -1,1 +1,17 @@
-export {};
+/**
+ * The machines composed: a node, an owner's device, and the adapters that they stand on. Trusts its own TPM, the
+ * layer-1 RPC that it is given, and less than a third of the voting weight to be faulty. Knows no command line.
+ */
+export * from './adapters/control/control.ts';
+export { ANVIL_MNEMONIC, type Anvil, startAnvil } from './adapters/ethereum/anvil.ts';
+export { openCapsuleStore } from './adapters/ipfs/capsule-store.ts';
+export { peerIdOf } from './adapters/network/peer-id.ts';
+export { measureRelease, parseRelease, type Release } from './adapters/release/manifest.ts';
+export { openRuncSandbox, removeAbandoned } from './adapters/sandbox/index.ts';
+export { caCertificates } from './adapters/tpm/certificate-authority.ts';
+export { recordBinding } from './admission/judge.ts';
+export * from './device.ts';
+export * from './node.ts';
+export * from './owner/owner.ts';
+export { encodeEndpoint, parseEndpoint } from './protocol.ts';
+export { certificateBinding } from './tasks/executor.ts';

@@ -23,9 +23,13 @@ export const PROTOCOLS = {
 export class ProtocolError extends CodedError<'MESSAGE_MALFORMED'> {}
 
 const bytes = (length: number) =>
-  z.instanceof(Uint8Array).refine((value) => value.length === length, `want ${length} bytes`);
+  z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length === length, {
+    error: `want ${length} bytes`,
+  });
 const bytesUpTo = (length: number) =>
-  z.instanceof(Uint8Array).refine((value) => value.length <= length, `want at most ${length} bytes`);
+  z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length <= length, {
+    error: `want at most ${length} bytes`,
+  });
 const uint = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 const account = z.string().regex(/^0x[0-9a-f]{40}$/);
 const code = z.string().regex(/^[A-Z][A-Z0-9_]{1,63}$/);
@@ -101,6 +105,8 @@ const phaseResultSchema = z.strictObject({
   verdict: z.enum(['affirming', 'warning', 'contraindicated']),
   quoteDigest: bytes(32),
   proof: bytesUpTo(200),
+  /** Block whose hash seeded the draw that the proof is for. */
+  startBlock: uint,
 });
 export type PhaseResult = z.infer<typeof phaseResultSchema>;
 export const phaseResultCodec = codec('phase result', phaseResultSchema);
@@ -165,6 +171,8 @@ const resultNoticeSchema = z.strictObject({
   cid: z.string().min(1).max(128),
   source: z.string().min(1).max(512),
   capsuleDigest: bytes(32),
+  /** Present in the second notice: the executor's account of the run, to be held against layer 1. */
+  certificate: bytesUpTo(16_384).nullable(),
 });
 export type ResultNotice = z.infer<typeof resultNoticeSchema>;
 export const resultNoticeCodec = codec('result notice', resultNoticeSchema);

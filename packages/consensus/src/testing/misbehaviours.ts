@@ -9,7 +9,7 @@ export const silent: Misbehaviour = () => {};
 
 /**
  * As primary proposes one batch to half of the others and its reverse, with one operation added, to the rest, and
- * then votes for both.
+ * then votes on each side for what that side has seen.
  */
 export const equivocating: Misbehaviour = ({ node, message, send, others }) => {
   const content = parsePayload(message.payload);
@@ -30,10 +30,7 @@ export const equivocating: Misbehaviour = ({ node, message, send, others }) => {
     forgedDigests.set(node, forged);
   }
   const twin = forge(node, { ...content, digest }, content.kind === 'pre-prepare' ? batch : []);
-  others.forEach((to, index) => {
-    if (content.kind !== 'pre-prepare') send(to, twin);
-    send(to, index < half ? message : twin);
-  });
+  others.forEach((to, index) => send(to, index < half ? message : twin));
 };
 
 /** Claims to be far ahead in every status, and leaves the sequence it should be working on. */

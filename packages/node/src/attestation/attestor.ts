@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AttestationResult } from '@nemea/attestation';
-import { CodedError, errorCode, toHex } from '@nemea/core';
+import { CodedError, errorCode, sha256, toHex } from '@nemea/core';
 import {
   ATTESTORS_EXPECTED,
   type Attestation,
@@ -30,7 +30,7 @@ export interface Attested {
   readonly evidence: Uint8Array;
   readonly stateDigest: Uint8Array;
   readonly nonce: Uint8Array;
-  readonly answerDigest: Uint8Array;
+  readonly evidenceDigest: Uint8Array;
   readonly answerSignature: Uint8Array;
 }
 
@@ -86,7 +86,8 @@ export async function challengeMember(
     ...(bindingContext === undefined ? {} : { context: bindingContext }),
   });
   const result = context.appraiseMember(target, answer.evidence, { challenge: nonce, binding });
-  const digest = answerDigest({ binding, nonce, quoteDigest: result.quoteDigest });
+  const evidenceDigest = sha256(answer.evidence);
+  const digest = answerDigest({ binding, nonce, evidenceDigest });
   if (!context.verifySignature(target.peerKey, digest, answer.signature)) {
     throw new AttestorError('ANSWER_SIGNATURE_INVALID', `answer is not signed by ${target.account}`);
   }
@@ -95,7 +96,7 @@ export async function challengeMember(
     evidence: answer.evidence,
     stateDigest: answer.stateDigest,
     nonce,
-    answerDigest: digest,
+    evidenceDigest,
     answerSignature: answer.signature,
   };
 }
@@ -151,7 +152,8 @@ export class Attestor {
         verdict: attested.result.verdict,
         quoteDigest: attested.result.quoteDigest,
         proof,
-        answerDigest: attested.answerDigest,
+        nonce: attested.nonce,
+        evidenceDigest: attested.evidenceDigest,
         answerSignature: attested.answerSignature,
       };
     } catch (error) {
@@ -161,9 +163,9 @@ export class Attestor {
     }
   }
 
-  /** Evidence that the target's own TPM signed and that policy forbids goes before all members at once. */
+  /** Evidence that the target itself signed and that policy forbids goes before all members at once. */
   #accuseIfContradicting(epoch: number, target: Member, proof: Uint8Array, attested: Attested): void {
-    if (attested.result.verdict !== 'contraindicated' || !attested.result.authentic) return;
+    if (attested.result.verdict !== 'contraindicated') return;
     const context = this.#context;
     context.logger.warn(
       { target: target.account, epoch, quote: toHex(attested.result.quoteDigest) },
@@ -176,6 +178,7 @@ export class Attestor {
       proof,
       nonce: attested.nonce,
       evidence: attested.evidence,
+      answerSignature: attested.answerSignature,
     });
   }
 }

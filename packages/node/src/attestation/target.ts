@@ -1,4 +1,3 @@
-import { parseEvidence } from '@nemea/attestation';
 import { CodedError, errorCode, sha256 } from '@nemea/core';
 import {
   ATTESTORS_EXPECTED,
@@ -61,7 +60,7 @@ export class Target {
     const challenge = challengeCodec.parse(message);
     const attestor = this.#authenticateSender(peer, challenge);
     await this.#checkSignature(challenge);
-    this.#checkEpoch(challenge);
+    await this.#checkEpoch(challenge);
     await this.#checkDraw(attestor, challenge);
     this.#countAnswer(challenge);
     return this.#quote(challenge);
@@ -96,8 +95,11 @@ export class Target {
     }
   }
 
-  #checkEpoch(challenge: Challenge): void {
-    const { history } = this.#context.ledger;
+  async #checkEpoch(challenge: Challenge): Promise<void> {
+    const { ledger } = this.#context;
+    const { history } = ledger;
+    // The attestor may have seen the epoch's first block a moment earlier.
+    if (history.epochSeed(challenge.epoch) === undefined) await ledger.sync();
     const current = history.epochOf(history.head);
     // The attestor may see a block before or after this node does: one epoch either way.
     if (Math.abs(challenge.epoch - current) > 1 || history.epochSeed(challenge.epoch) === undefined) {
@@ -173,8 +175,8 @@ export class Target {
       ...(challenge.task === null ? {} : { context: phaseContext({ ...challenge.task, stateDigest }) }),
     });
     const evidence = await this.#context.collectEvidence(challenge.nonce, binding);
-    const quoteDigest = sha256(parseEvidence(evidence).attest);
-    const signature = this.#context.sign(answerDigest({ binding, nonce: challenge.nonce, quoteDigest }));
+    const evidenceDigest = sha256(evidence);
+    const signature = this.#context.sign(answerDigest({ binding, nonce: challenge.nonce, evidenceDigest }));
     return answerCodec.encode({ evidence, stateDigest, signature });
   }
 

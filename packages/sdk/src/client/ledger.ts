@@ -366,7 +366,13 @@ function decode(contract: ContractName | undefined, log: Log): LedgerEvent[] {
       ];
     case 'Settled':
       return [
-        { ...at, type: 'task-settled', taskId: args.taskId.slice(2), executor: args.executor.toLowerCase() },
+        {
+          ...at,
+          type: 'task-settled',
+          taskId: args.taskId.slice(2),
+          executor: args.executor.toLowerCase(),
+          certificateDigest: args.certificateDigest.slice(2),
+        },
       ];
     case 'Refunded':
       return [{ ...at, type: 'task-ended', taskId: args.taskId.slice(2), reason: 0 }];

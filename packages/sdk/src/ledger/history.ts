@@ -26,7 +26,12 @@ export type LedgerEvent = { readonly block: number; readonly txHash: string } & 
       readonly attempt: number;
       readonly commitment: string;
     }
-  | { readonly type: 'task-settled'; readonly taskId: string; readonly executor: string }
+  | {
+      readonly type: 'task-settled';
+      readonly taskId: string;
+      readonly executor: string;
+      readonly certificateDigest: string;
+    }
   | { readonly type: 'task-ended'; readonly taskId: string; readonly reason: number }
   | { readonly type: 'dispute'; readonly dispute: DisputeOnLedger }
   | { readonly type: 'dispute-resolved'; readonly disputeId: string; readonly guilty: boolean }

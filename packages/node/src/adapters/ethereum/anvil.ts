@@ -35,6 +35,10 @@ const LISTENING = /Listening on 127\.0\.0\.1:(\d+)/;
 export async function startAnvil(options: AnvilOptions): Promise<Anvil> {
   const child = spawn(anvilPath(), anvilArguments(options), { stdio: ['ignore', 'pipe', 'pipe'] });
   const exited = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  // A parent that ends without stop() must not leave a chain behind.
+  const endWithParent = () => child.kill('SIGTERM');
+  process.once('exit', endWithParent);
+  child.once('close', () => process.off('exit', endWithParent));
   const port = await listeningPort(child);
   return {
     rpcUrl: `http://127.0.0.1:${port}`,

@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto';
+import { randomUUID, X509Certificate } from 'node:crypto';
 import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { SoftwareTpmError } from './errors.ts';
@@ -51,7 +51,7 @@ export async function createDevnetCa(dir: string): Promise<void> {
 
 // Renamed into place: a provisioning that runs meanwhile sees the old file or the new one, both complete.
 async function writeLines(path: string, lines: readonly string[]): Promise<void> {
-  const draft = `${path}.${process.pid}.draft`;
+  const draft = `${path}.${randomUUID()}.draft`;
   await writeFile(draft, `${lines.join('\n')}\n`, { mode: 0o600 });
   await rename(draft, path);
 }

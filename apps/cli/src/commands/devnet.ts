@@ -1,0 +1,77 @@
+import { renameSync, writeFileSync } from 'node:fs';
+import { startAnvil } from '@nemea/node';
+import type { Command } from 'commander';
+import { Devnet } from '../devnet/devnet.ts';
+import { devnetPaths } from '../devnet/paths.ts';
+import { print, tell, untilStopped } from '../output.ts';
+
+export const DEFAULT_DIR = '.nemea/devnet';
+
+export function addDevnetCommands(program: Command): void {
+  const devnet = program.command('devnet').description('a local network with its own layer 1 and TPM makers');
+
+  devnet
+    .command('up')
+    .description('start layer 1 and founding nodes that attest each other')
+    .option('--nodes <N>', 'founding nodes, 4 to 16', '5')
+    .option('--dir <DIR>', 'where everything of this network lies', DEFAULT_DIR)
+    .option('--json', 'print one JSON line')
+    .addHelpText('after', '\nExample:\n  nemea devnet up --nodes 5')
+    .action(async (options: { nodes: string; dir: string; json?: boolean }) => {
+      const net = new Devnet(options.dir, tell);
+      try {
+        await net.up(Number(options.nodes), []);
+      } catch (error) {
+        await net.down();
+        throw error;
+      }
+      print(options, { dir: net.paths.dir, network: net.network }, `devnet is up in ${net.paths.dir}`);
+    });
+
+  devnet
+    .command('down')
+    .description('stop every process of a devnet; its folder stays')
+    .option('--dir <DIR>', 'folder of the network', DEFAULT_DIR)
+    .addHelpText('after', '\nExample:\n  nemea devnet down --dir .nemea/devnet')
+    .action(async (options: { dir: string }) => {
+      await new Devnet(options.dir, tell).down();
+    });
+
+  devnet
+    .command('status')
+    .description('what runs, and what each node says of itself')
+    .option('--dir <DIR>', 'folder of the network', DEFAULT_DIR)
+    .option('--json', 'print one JSON line')
+    .addHelpText('after', '\nExample:\n  nemea devnet status --json')
+    .action(async (options: { dir: string; json?: boolean }) => {
+      const net = new Devnet(options.dir, tell);
+      const rows = await Promise.all(
+        net.processes.all.map(async (process) => ({
+          ...process,
+          alive: net.processes.isAlive(process.name),
+          status: process.name.startsWith('node-')
+            ? await net.status(Number(process.name.slice(5)))
+            : undefined,
+        })),
+      );
+      const lines = rows.map(({ name, alive, pid, status }) => {
+        const said =
+          status === undefined
+            ? ''
+            : `epoch ${status.epoch}, sequence ${status.sequence}, ${status.peers} peers, ${status.rssMb} MB`;
+        return `${name.padEnd(10)} ${alive ? 'up' : 'down'}  pid ${pid}  ${said}`;
+      });
+      print(options, rows, lines.join('\n') || 'nothing runs');
+    });
+
+  devnet
+    .command('layer1', { hidden: true })
+    .requiredOption('--dir <DIR>')
+    .action(async (options: { dir: string }) => {
+      const paths = devnetPaths(options.dir);
+      const anvil = await startAnvil({ blockTimeS: 1, stateFile: paths.layer1State });
+      writeFileSync(`${paths.layer1}.new`, JSON.stringify({ rpcUrl: anvil.rpcUrl, chainId: anvil.chainId }));
+      renameSync(`${paths.layer1}.new`, paths.layer1);
+      await untilStopped(() => anvil.stop());
+    });
+}

@@ -1,0 +1,28 @@
+import { Command } from 'commander';
+import { addClientCommands } from './commands/client.ts';
+import { addDemoCommand } from './commands/demo.ts';
+import { addDevnetCommands } from './commands/devnet.ts';
+import { addNodeCommands } from './commands/node.ts';
+import { fail } from './output.ts';
+
+const NODE_MAJOR_MIN = 24;
+
+const major = Number(process.versions.node.split('.')[0]);
+if (major < NODE_MAJOR_MIN) {
+  process.stderr.write(
+    `nemea needs Node ${NODE_MAJOR_MIN}; this is ${process.versions.node}. Use \`npm run nemea -- ...\`, which brings its own.\n`,
+  );
+  process.exit(1);
+}
+
+const program = new Command('nemea')
+  .description(
+    "Run a function on private data of several owners, on a machine of nobody's choosing, and check what it runs.",
+  )
+  .showHelpAfterError();
+addDemoCommand(program);
+addDevnetCommands(program);
+addNodeCommands(program);
+addClientCommands(program);
+
+program.parseAsync().catch(fail);

@@ -1,0 +1,239 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { collectEvidence, encodeEvidence, type MeasuredLog } from '@nemea/attestation';
+import { CodedError, errorCode, sha256 } from '@nemea/core';
+import { candidateId, type NodeRecord } from '@nemea/membership';
+import { type Ledger, recoverVoter } from '@nemea/sdk';
+import type { Identity, Tpm } from '@nemea/tpm';
+import type { Logger } from 'pino';
+import type { Outward } from '../ports/transport.ts';
+import {
+  type AdmissionRequest,
+  type AdmissionResponse,
+  admissionRequestCodec,
+  admissionResponseCodec,
+  applicationCodec,
+  PROTOCOLS,
+} from '../protocol.ts';
+import { recordBinding, vrfCertificationData } from './judge.ts';
+
+const REQUEST_TIMEOUT_MS = 15_000;
+const POLL_MS = 300;
+
+export type CandidateErrorCode = 'ADMISSION_REFUSED' | 'ADMISSION_TIMED_OUT' | 'ADMISSION_VOTE_INVALID';
+export class CandidateError extends CodedError<CandidateErrorCode> {}
+
+/** What a candidate shows of itself, and the TPM that stands behind it. */
+export interface Candidate {
+  readonly ledger: Ledger;
+  readonly logger: Logger;
+  readonly tpm: Tpm;
+  readonly identity: Identity;
+  readonly measured: MeasuredLog;
+  readonly ekChain: readonly Uint8Array[];
+  readonly record: NodeRecord;
+}
+
+/** A member's door: reception address with PeerId. */
+export interface Door {
+  readonly account: string;
+  readonly address: string;
+}
+
+/** The proof of trust without its fresh half. */
+export async function buildApplication(candidate: Candidate): Promise<Uint8Array> {
+  const { identity, ledger, record } = candidate;
+  const certify = await identity.certifyVrf(vrfCertificationData(ledger.networkId, record.account));
+  return applicationCodec.encode({
+    record,
+    ekChain: [...candidate.ekChain],
+    ekPublic: identity.ekPublic,
+    akPublic: identity.akPublic,
+    vrfPublic: identity.vrfPublic,
+    certify: { attest: certify.attest, signature: certify.signature },
+  });
+}
+
+/**
+ * Genesis: stands before every other genesis account once and collects their signatures until they outweigh two
+ * thirds, its own included; then registers itself on layer 1.
+ */
+export async function registerAtGenesis(
+  candidate: Candidate,
+  outward: Outward,
+  doors: readonly Door[],
+  accounts: number,
+  timeoutMs: number,
+): Promise<void> {
+  const { ledger, logger, record } = candidate;
+  const application = await buildApplication(candidate);
+  const vote = { type: 'Admission', record, epoch: 0 } as const;
+  const signatures = new Map([[record.account, await ledger.signVote(vote)]]);
+  const deadline = performance.now() + timeoutMs;
+  await Promise.all(
+    doors.map(async (door) => {
+      const judged = await standBefore(candidate, outward, door, application, deadline);
+      if (judged.vote === null) {
+        throw new CandidateError(
+          'ADMISSION_REFUSED',
+          `${door.account} refused: ${judged.reasons.join('; ')}`,
+        );
+      }
+      const signer = await recoverVoter(ledger.network, vote, judged.vote);
+      if (signer !== door.account) {
+        throw new CandidateError(
+          'ADMISSION_VOTE_INVALID',
+          `vote is signed by ${signer}, want ${door.account}`,
+        );
+      }
+      signatures.set(signer, judged.vote);
+    }),
+  );
+  logger.info({ signatures: signatures.size, accounts }, 'all genesis members affirm this node');
+  const certificate = [...signatures].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, signature]) => signature);
+  await ledger.submitVote(vote, certificate);
+}
+
+/**
+ * Joins a running network: applies at every door, answers the judges that the VRF drew, and waits until consensus and
+ * layer 1 agree. Throws `ADMISSION_REFUSED` with every reason that a judge gave.
+ */
+export async function joinNetwork(
+  candidate: Candidate,
+  outward: Outward,
+  doors: readonly Door[],
+  timeoutMs: number,
+): Promise<void> {
+  const { ledger, logger, record } = candidate;
+  const application = await buildApplication(candidate);
+  const deadline = performance.now() + timeoutMs;
+  const reasons = new Set<string>();
+  let appliedEpoch = -1;
+  const answered = new Set<string>();
+  for (;;) {
+    await ledger.sync();
+    if (isAdmitted(ledger, record.account)) return;
+    if (performance.now() > deadline) throw refusedOrLate(reasons, timeoutMs);
+    const epoch = ledger.history.epochOf(ledger.history.head);
+    if (epoch !== appliedEpoch) {
+      appliedEpoch = epoch;
+      answered.clear();
+      await Promise.all(
+        doors.map((door) => ask(outward, door, { kind: 'apply', application }).catch(() => undefined)),
+      );
+    }
+    const outcomes = await Promise.all(
+      doors.map(async (door) => {
+        try {
+          if (answered.has(door.account)) return await outcomeAt(outward, door, application, record);
+          const judged = await oneTrial(candidate, outward, door, application);
+          if (judged === undefined) return 'open';
+          answered.add(door.account);
+          for (const reason of judged.reasons) reasons.add(reason);
+          return 'open';
+        } catch (error) {
+          logger.warn({ door: door.account, code: errorCode(error) }, 'a door did not answer');
+          return 'open';
+        }
+      }),
+    );
+    if (outcomes.filter((outcome) => outcome === 'refused').length * 2 > doors.length) {
+      throw refusedOrLate(reasons, timeoutMs);
+    }
+    await delay(POLL_MS);
+  }
+}
+
+function refusedOrLate(reasons: ReadonlySet<string>, timeoutMs: number): CandidateError {
+  if (reasons.size === 0) {
+    return new CandidateError('ADMISSION_TIMED_OUT', `not admitted within ${timeoutMs} ms`);
+  }
+  return new CandidateError('ADMISSION_REFUSED', `refused: ${[...reasons].join('; ')}`, {
+    data: { reasons: [...reasons] },
+  });
+}
+
+async function outcomeAt(
+  outward: Outward,
+  door: Door,
+  application: Uint8Array,
+  record: NodeRecord,
+): Promise<'unknown' | 'open' | 'admitted' | 'refused'> {
+  const response = await ask(outward, door, { kind: 'status', candidate: candidateOf(application, record) });
+  return response.kind === 'status' ? response.outcome : 'unknown';
+}
+
+/** Asks one judge until it has judged; before genesis is under way a door may not be open yet. */
+async function standBefore(
+  candidate: Candidate,
+  outward: Outward,
+  door: Door,
+  application: Uint8Array,
+  deadline: number,
+): Promise<Extract<AdmissionResponse, { kind: 'judged' }>> {
+  for (;;) {
+    try {
+      await ask(outward, door, { kind: 'apply', application });
+      const judged = await oneTrial(candidate, outward, door, application);
+      if (judged !== undefined) return judged;
+    } catch (error) {
+      if (performance.now() > deadline) throw error;
+      candidate.logger.debug({ door: door.account, code: errorCode(error) }, 'door is not open yet');
+    }
+    if (performance.now() > deadline) {
+      throw new CandidateError('ADMISSION_TIMED_OUT', `${door.account} did not judge in time`);
+    }
+    await delay(POLL_MS);
+  }
+}
+
+/** One trial: challenge, activation, quote, verdict. Undefined while this door does not judge us. */
+async function oneTrial(
+  candidate: Candidate,
+  outward: Outward,
+  door: Door,
+  application: Uint8Array,
+): Promise<Extract<AdmissionResponse, { kind: 'judged' }> | undefined> {
+  const id = candidateOf(application, candidate.record);
+  const challenge = await ask(outward, door, { kind: 'challenge', candidate: id });
+  if (challenge.kind === 'judged') return challenge;
+  if (challenge.kind !== 'challenge') return undefined;
+  const secret = await candidate.identity.activateCredential({
+    credentialBlob: challenge.credentialBlob,
+    encryptedSecret: challenge.encryptedSecret,
+  });
+  const evidence = await collectEvidence({
+    tpm: candidate.tpm,
+    identity: candidate.identity,
+    log: candidate.measured,
+    networkId: candidate.ledger.networkId,
+    challenge: challenge.nonce,
+    binding: recordBinding(candidate.record),
+  });
+  const judged = await ask(outward, door, {
+    kind: 'answer',
+    candidate: id,
+    secret,
+    evidence: encodeEvidence(evidence),
+  });
+  return judged.kind === 'judged' ? judged : undefined;
+}
+
+async function ask(outward: Outward, door: Door, request: AdmissionRequest): Promise<AdmissionResponse> {
+  const response = await outward.request(
+    door.address,
+    PROTOCOLS.admission,
+    admissionRequestCodec.encode(request),
+    {
+      timeoutMs: REQUEST_TIMEOUT_MS,
+    },
+  );
+  return admissionResponseCodec.parse(response);
+}
+
+function candidateOf(application: Uint8Array, record: NodeRecord): Uint8Array {
+  return candidateId(record, sha256(application));
+}
+
+function isAdmitted(ledger: Ledger, account: string): boolean {
+  return ledger.history.weights().has(account);
+}

@@ -1,0 +1,164 @@
+import { randomBytes } from 'node:crypto';
+import {
+  AttestationError,
+  appraise,
+  checkVrfCertification,
+  failedClaims,
+  LEVEL,
+  parseEvidence,
+  toAssuranceLevel,
+  type Verdict,
+  verifyEkCertificate,
+} from '@nemea/attestation';
+import { beginEnrolment, checkActivation, type Enrolment } from '@nemea/attestation/enrolment';
+import { bytesEqual, CodedError, hashDomain, sha256, toHex } from '@nemea/core';
+import { judgingPolicy, type NodeRecord } from '@nemea/membership';
+import type { Ledger } from '@nemea/sdk';
+import { eccPoint, parsePublicArea } from '@nemea/tpm/structures';
+import { type Application, applicationCodec } from '../protocol.ts';
+
+/** Devnet chains: their TPM makers are whoever started them, so no certificate of theirs can mean hardware. */
+const DEVELOPMENT_CHAINS: ReadonlySet<number> = new Set([31_337]);
+
+export class JudgeError extends CodedError<'APPLICATION_INVALID'> {}
+
+/** What a candidate's fresh quote is bound to: its whole record, peer and account keys included. */
+export function recordBinding(record: NodeRecord): Uint8Array {
+  return hashDomain(
+    'nemea/record/1',
+    new TextEncoder().encode(record.account),
+    record.peerKey,
+    record.ekId,
+    record.akX,
+    record.akY,
+    record.vrfX,
+    record.vrfY,
+    Uint8Array.of(record.level),
+    new TextEncoder().encode(record.endpoint),
+  );
+}
+
+/** What the AK signs when it certifies the VRF key: this account, on this network. */
+export function vrfCertificationData(networkId: Uint8Array, account: string): Uint8Array {
+  return hashDomain('nemea/vrf-key/1', networkId, new TextEncoder().encode(account));
+}
+
+/** A candidate whose papers are in order, waiting for its TPM to prove that it is there. */
+export interface Trial {
+  readonly application: Application;
+  readonly enrolment: Enrolment;
+  readonly nonce: Uint8Array;
+}
+
+/**
+ * First half of judging: the endorsement chain up to a root that layer 1 approves, the keys' profiles, the VRF key's
+ * certification, the deposit. Throws a coded error that names the first thing that is wrong.
+ */
+export async function beginTrial(
+  ledger: Ledger,
+  applicationBytes: Uint8Array,
+  nowMs: number,
+): Promise<Trial> {
+  const application = applicationCodec.parse(applicationBytes);
+  const { record } = application;
+  const ekCertificate = verifyEkCertificate({
+    chain: application.ekChain,
+    roots: trustedRoots(ledger, application.ekChain),
+    nowMs,
+  });
+  requireEqual('ekId', record.ekId, ekCertificate.ekId);
+  if (record.level !== ekCertificate.level) {
+    throw new JudgeError('APPLICATION_INVALID', `level: got ${record.level}, want ${ekCertificate.level}`);
+  }
+  requirePoint('ak', application.akPublic, record.akX, record.akY);
+  requirePoint('vrf', application.vrfPublic, record.vrfX, record.vrfY);
+  checkVrfCertification({
+    attest: application.certify.attest,
+    signature: application.certify.signature,
+    akPublic: application.akPublic,
+    vrfPublic: application.vrfPublic,
+    qualifyingData: vrfCertificationData(ledger.networkId, record.account),
+  });
+  await requireDeposit(ledger, record.account);
+  const enrolment = beginEnrolment({
+    ekPublic: application.ekPublic,
+    ekCertificate,
+    akPublic: application.akPublic,
+    secret: new Uint8Array(randomBytes(32)),
+  });
+  return { application, enrolment, nonce: new Uint8Array(randomBytes(32)) };
+}
+
+/** Second half: the activated credential and the fresh quote. Returns every reason, whatever the verdict. */
+export function concludeTrial(
+  ledger: Ledger,
+  trial: Trial,
+  answer: { secret: Uint8Array; evidence: Uint8Array },
+  nowMs: number,
+): { verdict: Verdict; reasons: string[]; resultDigest: Uint8Array } {
+  const { record } = trial.application;
+  const reasons: string[] = [];
+  if (!checkActivation(trial.enrolment, answer.secret)) {
+    reasons.push('CREDENTIAL_WRONG: the attestation key is not in the TPM of the endorsement key');
+  }
+  let verdict: Verdict = 'contraindicated';
+  try {
+    const result = appraise({
+      evidence: parseEvidence(answer.evidence),
+      endorsements: { akPublic: trial.application.akPublic, level: toAssuranceLevel(record.level) },
+      referenceValues: {
+        releases: ledger.history.approvedReleases(ledger.history.head),
+        images: ledger.history.approvedImages(ledger.history.head),
+      },
+      policy: judgingPolicy,
+      expected: { networkId: ledger.networkId, challenge: trial.nonce, binding: recordBinding(record) },
+      nowMs,
+    });
+    for (const claim of failedClaims(result)) reasons.push(`${claim.reason}: ${claim.detail}`);
+    verdict = reasons.length === 0 || result.verdict === 'warning' ? result.verdict : 'contraindicated';
+  } catch (error) {
+    if (!(error instanceof AttestationError)) throw error;
+    reasons.push(`${error.code}: ${error.message}`);
+  }
+  if (reasons.some((reason) => reason.startsWith('CREDENTIAL_WRONG'))) verdict = 'contraindicated';
+  return {
+    verdict,
+    reasons,
+    resultDigest: sha256(new TextEncoder().encode(`${verdict}\n${reasons.join('\n')}`)),
+  };
+}
+
+/** Roots come with the chain, as digests they stand on layer 1: whoever approved the digest approved the root. */
+function trustedRoots(ledger: Ledger, chain: readonly Uint8Array[]) {
+  const approved = ledger.history.approved('ek-root', ledger.history.head);
+  const levelMax = DEVELOPMENT_CHAINS.has(ledger.network.chainId) ? LEVEL.development : LEVEL.hardware;
+  return chain
+    .filter((certificate) => approved.has(toHex(sha256(certificate))))
+    .map((certificate) => ({ certificate, levelMax }));
+}
+
+function requirePoint(name: string, publicArea: Uint8Array, x: Uint8Array, y: Uint8Array): void {
+  const area = parsePublicArea(publicArea);
+  if (area.type !== 'ecc')
+    throw new JudgeError('APPLICATION_INVALID', `${name}: got ${area.type}, want an ecc key`);
+  const point = eccPoint(area);
+  requireEqual(`${name}X`, x, point.slice(1, 33));
+  requireEqual(`${name}Y`, y, point.slice(33));
+}
+
+function requireEqual(field: string, got: Uint8Array, want: Uint8Array): void {
+  if (!bytesEqual(got, want)) {
+    throw new JudgeError('APPLICATION_INVALID', `${field}: got ${toHex(got)}, want ${toHex(want)}`);
+  }
+}
+
+/** Nobody is judged, and no member's time is spent, without the deposit on layer 1. */
+export async function requireDeposit(ledger: Ledger, account: string): Promise<void> {
+  const [node, minimum] = await Promise.all([
+    ledger.read<{ deposit: bigint }>('nodeRegistry', 'node', [account]),
+    ledger.read<bigint>('nodeRegistry', 'depositMin'),
+  ]);
+  if (node.deposit < minimum) {
+    throw new JudgeError('APPLICATION_INVALID', `deposit: got ${node.deposit}, want at least ${minimum}`);
+  }
+}

@@ -1,0 +1,210 @@
+import { CodedError, sha256, toHex } from '@nemea/core';
+import { candidateId, drawnFrom, JUDGES_EXPECTED, judgeAlpha, type MembershipState } from '@nemea/membership';
+import type { Ledger } from '@nemea/sdk';
+import type { Logger } from 'pino';
+import type { NodeContext } from '../context.ts';
+import {
+  type AdmissionRequest,
+  type AdmissionResponse,
+  admissionRequestCodec,
+  admissionResponseCodec,
+  applicationCodec,
+} from '../protocol.ts';
+import { beginTrial, concludeTrial, requireDeposit, type Trial } from './judge.ts';
+
+/** Candidates that may stand at the desk at a time, and how long one may take. */
+const TRIALS_MAX = 64;
+const TRIAL_TIMEOUT_MS = 60_000;
+/** How long the first judge waits for the others before it asks for the decision. */
+const CLOSE_AFTER_MS = 1_500;
+
+export class AdmissionError extends CodedError<'CANDIDATE_UNKNOWN' | 'NOT_A_JUDGE' | 'DESK_FULL'> {}
+
+interface Pending {
+  readonly application: Uint8Array;
+  readonly startedMs: number;
+  trial?: Trial;
+  judged?: Extract<AdmissionResponse, { kind: 'judged' }>;
+}
+
+/** What the desk needs before there is a network: at genesis every named account judges every other. */
+export interface GenesisJudging {
+  readonly ledger: Ledger;
+  readonly logger: Logger;
+  readonly accounts: ReadonlySet<string>;
+}
+
+/**
+ * The one door for strangers. Takes applications, gives challenges to those this node is drawn to judge, judges their
+ * answers, and tells the outcome. Everything that a stranger sends is parsed, bounded and forgotten after a while.
+ */
+export class ReceptionDesk {
+  readonly #genesis: GenesisJudging;
+  #context: NodeContext | undefined;
+  readonly #pending = new Map<string, Pending>();
+  readonly #proofs = new Map<string, { proof: Uint8Array; epoch: number }>();
+
+  constructor(genesis: GenesisJudging) {
+    this.#genesis = genesis;
+  }
+
+  /** From here on candidates are judged by drawn members, and decided by consensus. */
+  attach(context: NodeContext): void {
+    this.#context = context;
+  }
+
+  async handle(_peer: string, message: Uint8Array): Promise<Uint8Array> {
+    const request = admissionRequestCodec.parse(message);
+    return admissionResponseCodec.encode(await this.#respond(request));
+  }
+
+  /** A candidacy entered the order: draw this node as its judge. */
+  async onCandidacy(candidate: Uint8Array): Promise<void> {
+    const context = this.#context;
+    const self = context?.self();
+    const candidacy = context?.state().candidacies.get(toHex(candidate));
+    if (context === undefined || self === undefined || candidacy === undefined) return;
+    const epochSeed = context.ledger.history.epochSeed(candidacy.epoch);
+    if (epochSeed === undefined) return;
+    const alpha = judgeAlpha({ networkId: context.ledger.networkId, epochSeed }, candidate);
+    const { beta, proof } = await context.tpm.vrfProve(alpha);
+    if (drawnFrom(context.state().roster, self, beta, JUDGES_EXPECTED)) {
+      this.#proofs.set(toHex(candidate), { proof, epoch: candidacy.epoch });
+    }
+  }
+
+  async #respond(request: AdmissionRequest): Promise<AdmissionResponse> {
+    switch (request.kind) {
+      case 'apply':
+        return await this.#apply(request.application);
+      case 'challenge':
+        return this.#challenge(toHex(request.candidate));
+      case 'answer':
+        return this.#judge(toHex(request.candidate), request);
+      case 'status':
+        return { kind: 'status', outcome: this.#outcome(request.candidate) };
+    }
+  }
+
+  async #apply(applicationBytes: Uint8Array): Promise<AdmissionResponse> {
+    const application = applicationCodec.parse(applicationBytes);
+    await requireDeposit(this.#genesis.ledger, application.record.account);
+    const digest = sha256(applicationBytes);
+    const candidate = candidateId(application.record, digest);
+    this.#forgetOld();
+    if (this.#pending.size >= TRIALS_MAX)
+      throw new AdmissionError('DESK_FULL', `more than ${TRIALS_MAX} candidates`);
+    const known = this.#pending.get(toHex(candidate));
+    if (known === undefined)
+      this.#pending.set(toHex(candidate), { application: applicationBytes, startedMs: Date.now() });
+    if (this.#context !== undefined) {
+      this.#context.propose({ kind: 'apply', record: application.record, applicationDigest: digest });
+    }
+    return { kind: 'accepted', candidate };
+  }
+
+  async #challenge(id: string): Promise<AdmissionResponse> {
+    const pending = this.#pending.get(id);
+    if (pending === undefined) throw new AdmissionError('CANDIDATE_UNKNOWN', 'no such application here');
+    if (!this.#mayJudge(id, pending)) return { kind: 'wait', code: 'NOT_A_JUDGE' };
+    if (pending.judged !== undefined) return pending.judged;
+    try {
+      pending.trial = await beginTrial(this.#genesis.ledger, pending.application, Date.now());
+    } catch (error) {
+      if (!(error instanceof CodedError)) throw error;
+      return this.#record(id, pending, {
+        verdict: 'contraindicated',
+        reasons: [`${error.code}: ${error.message}`.slice(0, 256)],
+        resultDigest: sha256(new TextEncoder().encode(error.code)),
+      });
+    }
+    return {
+      kind: 'challenge',
+      credentialBlob: pending.trial.enrolment.credential.credentialBlob,
+      encryptedSecret: pending.trial.enrolment.credential.encryptedSecret,
+      nonce: pending.trial.nonce,
+    };
+  }
+
+  async #judge(
+    id: string,
+    answer: Extract<AdmissionRequest, { kind: 'answer' }>,
+  ): Promise<AdmissionResponse> {
+    const pending = this.#pending.get(id);
+    if (pending?.trial === undefined) throw new AdmissionError('CANDIDATE_UNKNOWN', 'no challenge was given');
+    if (pending.judged !== undefined) return pending.judged;
+    return this.#record(id, pending, concludeTrial(this.#genesis.ledger, pending.trial, answer, Date.now()));
+  }
+
+  /** Before genesis the verdict is a signed vote in the candidate's own hand; later an operation before all members. */
+  async #record(
+    id: string,
+    pending: Pending,
+    judged: {
+      verdict: 'affirming' | 'warning' | 'contraindicated';
+      reasons: string[];
+      resultDigest: Uint8Array;
+    },
+  ): Promise<AdmissionResponse> {
+    const { record } = applicationCodec.parse(pending.application);
+    const isGenesis = this.#context === undefined;
+    const affirms = judged.verdict !== 'contraindicated';
+    pending.judged = {
+      kind: 'judged',
+      verdict: judged.verdict,
+      reasons: judged.reasons.slice(0, 64).map((reason) => reason.slice(0, 256)),
+      vote:
+        isGenesis && affirms
+          ? await this.#genesis.ledger.signVote({ type: 'Admission', record, epoch: 0 })
+          : null,
+    };
+    this.#genesis.logger.info(
+      { candidate: record.account, verdict: judged.verdict, reasons: judged.reasons },
+      'judged a candidate',
+    );
+    if (this.#context !== undefined) this.#proposeJudgement(this.#context, id, judged);
+    return pending.judged;
+  }
+
+  #proposeJudgement(
+    context: NodeContext,
+    id: string,
+    judged: { verdict: 'affirming' | 'warning' | 'contraindicated'; resultDigest: Uint8Array },
+  ): void {
+    const draw = this.#proofs.get(id);
+    if (draw === undefined) return;
+    const candidate = Uint8Array.from(Buffer.from(id, 'hex'));
+    context.propose({
+      kind: 'judge',
+      candidate,
+      epoch: draw.epoch,
+      proof: draw.proof,
+      verdict: judged.verdict,
+      resultDigest: judged.resultDigest,
+    });
+    setTimeout(() => {
+      if (context.state().candidacies.get(id)?.outcome === 'open') {
+        context.propose({ kind: 'close-candidacy', candidate });
+      }
+    }, CLOSE_AFTER_MS).unref();
+  }
+
+  #mayJudge(id: string, pending: Pending): boolean {
+    if (this.#context !== undefined) return this.#proofs.has(id);
+    return this.#genesis.accounts.has(applicationCodec.parse(pending.application).record.account);
+  }
+
+  #outcome(candidate: Uint8Array): 'unknown' | 'open' | 'admitted' | 'refused' {
+    const state: MembershipState | undefined = this.#context?.state();
+    return state?.candidacies.get(toHex(candidate))?.outcome ?? 'unknown';
+  }
+
+  #forgetOld(): void {
+    for (const [id, pending] of this.#pending) {
+      if (Date.now() - pending.startedMs > TRIAL_TIMEOUT_MS) {
+        this.#pending.delete(id);
+        this.#proofs.delete(id);
+      }
+    }
+  }
+}

@@ -1,0 +1,175 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { MeasuredLog } from '@nemea/attestation';
+import { createEd25519Signer, createEd25519Verifier } from '@nemea/consensus/ed25519';
+import { CodedError, fromUtf8, sha256, toHex } from '@nemea/core';
+import { addressOf } from '@nemea/sdk';
+import { type Identity, openIdentity, type Tpm } from '@nemea/tpm';
+import { type DeviceKeys, openDeviceKeys } from './adapters/keys/sealed-keys.ts';
+import { peerIdOf } from './adapters/network/peer-id.ts';
+import { measureRelease, type Release } from './adapters/release/manifest.ts';
+import { caCertificates, createDevnetCa } from './adapters/tpm/certificate-authority.ts';
+import { openTpm } from './adapters/tpm/open-tpm.ts';
+import { provisionSoftwareTpm, type SoftwareTpm, startSoftwareTpm } from './adapters/tpm/swtpm.ts';
+
+/** Keys are sealed to the software that made them: PCR 14 as the release manifest left it. */
+const SEALING_PCRS = [14] as const;
+
+export type DeviceErrorCode = 'DEVICE_EXISTS' | 'DEVICE_MISSING' | 'DEVICE_MALFORMED';
+export class DeviceError extends CodedError<DeviceErrorCode> {}
+
+/** Where a device's TPM is: a software TPM of its own, or a kernel device with the maker's chain beside it. */
+export type TpmChoice = { readonly kind: 'swtpm' } | { readonly kind: 'device'; readonly path: string };
+
+/** Public facts of a device, as `init` wrote them. */
+export interface DeviceFacts {
+  readonly name: string;
+  readonly tpm: TpmChoice;
+  readonly account: string;
+  readonly peerId: string;
+  /** TCP ports, fixed at the first start so that addresses stay valid. */
+  readonly ports: Readonly<Record<string, number>>;
+}
+
+/** A device that runs: its TPM is open, its software measured, its keys unsealed. */
+export interface Device {
+  readonly dir: string;
+  readonly facts: DeviceFacts;
+  readonly release: Release;
+  readonly tpm: Tpm;
+  readonly identity: Identity;
+  readonly measured: MeasuredLog;
+  readonly keys: DeviceKeys;
+  readonly account: string;
+  readonly peerKey: Uint8Array;
+  readonly peerId: string;
+  /** DER, the EK certificate first, up to its root. */
+  readonly ekChain: readonly Uint8Array[];
+  sign(message: Uint8Array): Uint8Array;
+  verifySignature(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
+  close(): Promise<void>;
+}
+
+const paths = (dir: string) => ({
+  facts: join(dir, 'device.json'),
+  state: join(dir, 'tpm'),
+  socket: socketPath(dir, 'tpm.sock'),
+  keys: join(dir, 'keys.sealed'),
+  chain: (index: number) => join(dir, `ek-chain-${index}.der`),
+});
+
+/** Longest path that a Unix socket address holds everywhere (sun_path, 108 bytes with its zero). */
+const SOCKET_PATH_BYTES_MAX = 107;
+
+/** Where a device's socket lies: in its folder, or in a private one of the system's when that path is too long. */
+export function socketPath(dir: string, name: string): string {
+  const path = join(resolve(dir), name);
+  if (Buffer.byteLength(path) <= SOCKET_PATH_BYTES_MAX) return path;
+  const folder = join(tmpdir(), `nemea-${toHex(sha256(fromUtf8(resolve(dir)))).slice(0, 16)}`);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  return join(folder, name);
+}
+
+/**
+ * Makes a device: provisions a software TPM from the devnet's CA (or takes the given TPM), seals fresh keys to it and
+ * to this release. Refuses to overwrite one: its TPM is its identity.
+ */
+export async function initDevice(options: {
+  dir: string;
+  name: string;
+  tpm: TpmChoice;
+  caDir: string;
+  ports: Readonly<Record<string, number>>;
+  /** DER files above the EK certificate, for a hardware TPM. */
+  ekIssuers?: readonly Uint8Array[];
+}): Promise<DeviceFacts> {
+  const dir = resolve(options.dir);
+  const at = paths(dir);
+  if (existsSync(at.facts)) throw new DeviceError('DEVICE_EXISTS', `a device lies in ${dir} already`);
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const issuers = options.ekIssuers ?? (await provision(at.state, options.caDir));
+  for (const [index, issuer] of issuers.entries()) writeFileSync(at.chain(index + 1), issuer);
+  const draft = { name: options.name, tpm: options.tpm, account: '', peerId: '', ports: options.ports };
+  const device = await openDeviceAt(dir, draft);
+  const facts = { ...draft, account: device.account, peerId: device.peerId };
+  await device.close();
+  writeFileSync(at.facts, `${JSON.stringify(facts, null, 2)}\n`);
+  return facts;
+}
+
+async function provision(stateDir: string, caDir: string): Promise<Uint8Array[]> {
+  await createDevnetCa(caDir);
+  await provisionSoftwareTpm({ stateDir, caDir });
+  const { intermediate, root } = await caCertificates(caDir);
+  return [intermediate, root];
+}
+
+export function readDeviceFacts(dir: string): DeviceFacts {
+  const file = paths(resolve(dir)).facts;
+  if (!existsSync(file))
+    throw new DeviceError('DEVICE_MISSING', `no device in ${dir}: run \`nemea node init\` first`);
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as DeviceFacts;
+  } catch (cause) {
+    throw new DeviceError('DEVICE_MALFORMED', `${file} is not JSON`, { cause });
+  }
+}
+
+/** Starts a device. The software measures itself into PCR 14 before any key is unsealed. */
+export function openDevice(dir: string): Promise<Device> {
+  return openDeviceAt(resolve(dir), readDeviceFacts(dir));
+}
+
+async function openDeviceAt(dir: string, facts: DeviceFacts): Promise<Device> {
+  const at = paths(dir);
+  const software: SoftwareTpm | undefined =
+    facts.tpm.kind === 'swtpm'
+      ? await startSoftwareTpm({ stateDir: at.state, socketPath: at.socket })
+      : undefined;
+  const tpm = await openTpm(
+    facts.tpm.kind === 'swtpm'
+      ? { kind: 'swtpm', socketPath: at.socket }
+      : { kind: 'device', path: facts.tpm.path },
+  );
+  async function close(): Promise<void> {
+    await tpm.shutdown();
+    await tpm.close();
+    await software?.stop();
+  }
+  try {
+    const measured = await MeasuredLog.open({ tpm });
+    const release = measureRelease();
+    await measured.measure({ kind: 'release', digest: release.digest, name: release.name });
+    const identity = await openIdentity(tpm);
+    const keys = await openDeviceKeys(tpm, at.keys, SEALING_PCRS);
+    const signer = createEd25519Signer(keys.peerSeed);
+    return {
+      dir,
+      facts,
+      release,
+      tpm,
+      identity,
+      measured,
+      keys,
+      account: addressOf(keys.accountKey),
+      peerKey: signer.publicKey,
+      peerId: peerIdOf(signer.publicKey),
+      ekChain: readChain(dir, identity.ekCertificate),
+      sign: signer.sign,
+      verifySignature: createEd25519Verifier(),
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function readChain(dir: string, ekCertificate: Uint8Array): Uint8Array[] {
+  const chain = [ekCertificate];
+  for (let index = 1; index <= 4 && existsSync(paths(dir).chain(index)); index++) {
+    chain.push(new Uint8Array(readFileSync(paths(dir).chain(index))));
+  }
+  return chain;
+}

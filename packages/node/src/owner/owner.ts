@@ -1,0 +1,381 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { LEVEL } from '@nemea/attestation';
+import {
+  encodeTaskSpec,
+  inspectCapsule,
+  openResult,
+  parseCleanupCertificate,
+  parseTaskSpec,
+  publicKeyOf,
+  sealCapsule,
+} from '@nemea/capsule';
+import { bytesEqual, CodedError, fromHex, sha256, toHex, toUtf8 } from '@nemea/core';
+import { type Ledger, type Network, openLedger, type Receipt } from '@nemea/sdk';
+import type { Logger } from 'pino';
+import { type Device, openDevice } from '../device.ts';
+import type { CapsuleStore, CapsuleStoreOptions } from '../ports/block-store.ts';
+import { PROTOCOLS, resultNoticeCodec } from '../protocol.ts';
+import { KeyAgent } from './key-agent.ts';
+
+const RESULT_TIMEOUT_MS = 20_000;
+const RESULT_BYTES_MAX = 256 << 20;
+const PAYLOAD_BYTES_MAX = 256 << 20;
+
+export type OwnerErrorCode =
+  | 'CAPSULE_UNKNOWN'
+  | 'LIST_EMPTY'
+  | 'LIST_MISSING'
+  | 'LIST_NOT_UTF8'
+  | 'PAYLOAD_TOO_LARGE'
+  | 'RESULT_MISSING'
+  | 'RESULT_NOT_OURS'
+  | 'RESULT_MISMATCH';
+export class OwnerError extends CodedError<OwnerErrorCode> {}
+
+export interface OwnerOptions {
+  readonly dir: string;
+  readonly network: Network;
+  readonly logger: Logger;
+  openStore(options: CapsuleStoreOptions): Promise<CapsuleStore>;
+}
+
+/** What an owner lets happen with a capsule; the contract StandardReleasePolicy holds it. */
+export interface ReleaseRule {
+  readonly codeDigest: Uint8Array;
+  readonly imageDigest: Uint8Array;
+  readonly minCredit: number;
+  readonly minLevel: number;
+  readonly expiryS: number;
+}
+
+/** What a task's author asks for. Receivers are the owners of the capsules. */
+export interface TaskOrder {
+  readonly codeFile: string;
+  readonly entry: string;
+  readonly imageDigest: Uint8Array;
+  readonly imageName: string;
+  readonly capsuleIds: readonly string[];
+  readonly fee: bigint;
+  readonly minLevel: number;
+  readonly minCredit: number;
+  readonly limits: { timeoutMs: number; memoryBytes: number; pids: number; outputBytes: number };
+}
+
+export interface SealedOnNetwork {
+  readonly capsuleId: string;
+  readonly cid: string;
+  readonly agent: string;
+  readonly receiverKey: string;
+  readonly registration: Receipt;
+  readonly rule: Receipt;
+}
+
+/**
+ * An owner's device outside the trusted network: keeps sealed capsules and their wrapped keys, answers key requests by
+ * its KeyAgent, and takes result capsules. Plain data passes through its memory when its owner seals or opens; it
+ * writes none of it.
+ */
+export class Owner {
+  readonly #device: Device;
+  readonly #ledger: Ledger;
+  readonly #logger: Logger;
+  readonly #agent: KeyAgent;
+  #store: CapsuleStore | undefined;
+
+  private constructor(device: Device, ledger: Ledger, logger: Logger) {
+    this.#device = device;
+    this.#ledger = ledger;
+    this.#logger = logger;
+    this.#agent = new KeyAgent({
+      ledger,
+      logger,
+      capsule: (capsuleId) => this.#held(capsuleId),
+      verifySignature: device.verifySignature,
+    });
+  }
+
+  static async start(options: OwnerOptions): Promise<Owner> {
+    const device = await openDevice(options.dir);
+    const ledger = await openLedger(options.network, device.keys.accountKey);
+    await ledger.sync();
+    const owner = new Owner(device, ledger, options.logger);
+    for (const folder of ['capsules', 'results', 'blocks']) {
+      mkdirSync(join(device.dir, folder), { recursive: true, mode: 0o700 });
+    }
+    owner.#store = await options.openStore({
+      dir: join(device.dir, 'blocks'),
+      privateKey: device.keys.peerSeed,
+      listen: `/ip4/127.0.0.1/tcp/${device.facts.ports.agent ?? 0}`,
+      networkId: ledger.networkId,
+      protocols: {
+        [PROTOCOLS.key]: {
+          maxMessageBytes: 2 << 20,
+          maxInFlight: 16,
+          handle: (peer, message) => owner.#agent.handle(peer, message),
+        },
+        [PROTOCOLS.result]: {
+          maxMessageBytes: 65_536,
+          maxInFlight: 8,
+          handle: (_peer, message) => owner.#onResult(message),
+        },
+      },
+    });
+    return owner;
+  }
+
+  get account(): string {
+    return this.#device.account;
+  }
+
+  /** Address of the key agent and the store, with PeerId. */
+  get address(): string {
+    const address = this.#requireStore().addresses[0] as string;
+    return address.includes('/p2p/') ? address : `${address}/p2p/${this.#device.peerId}`;
+  }
+
+  /** X25519 public key that results for this owner are sealed to. */
+  get receiverKey(): Uint8Array {
+    return publicKeyOf(this.#device.keys.receiverKey);
+  }
+
+  status() {
+    return {
+      account: this.account,
+      address: this.address,
+      receiverKey: toHex(this.receiverKey),
+      capsules: readdirSync(join(this.#device.dir, 'capsules')).filter((name) => name.endsWith('.key'))
+        .length,
+      results: this.results(),
+      rssMb: Math.round(process.memoryUsage.rss() / 1_048_576),
+    };
+  }
+
+  /** Seals a file, puts the capsule on IPFS, wraps its key in the TPM, and registers it with its release rule. */
+  async seal(options: { file: string; mediaType: string; rule: ReleaseRule }): Promise<SealedOnNetwork> {
+    const plain = readPayload(options.file);
+    const { releasePolicy } = this.#ledger.network.contracts;
+    const sealed = await sealCapsule(
+      {
+        kind: 'data',
+        owner: fromHex(this.account),
+        mediaType: options.mediaType,
+        environment: {
+          imageDigests: [options.rule.imageDigest],
+          levelMin: LEVEL.development,
+          connections: [],
+        },
+        policy: { chainId: this.#ledger.network.chainId, contract: fromHex(releasePolicy.toLowerCase()) },
+        task: null,
+      },
+      plain,
+    );
+    plain.fill(0);
+    const id = toHex(sealed.capsuleId);
+    const wrapped = await this.#device.tpm.seal(sealed.fileKey, {});
+    sealed.fileKey.fill(0);
+    writeFileSync(join(this.#device.dir, 'capsules', `${id}.key`), wrapped, { mode: 0o600 });
+    const cid = await this.#requireStore().put(sealed.capsule);
+    const registration = await this.#ledger.submit('capsuleRegistry', 'register', [
+      `0x${id}`,
+      `0x${toHex(new TextEncoder().encode(cid))}`,
+      `0x${toHex(sealed.header.payloadCommitment)}`,
+      releasePolicy,
+      `0x${toHex(this.receiverKey)}`,
+      this.address,
+    ]);
+    const rule = await this.#ledger.submit('releasePolicy', 'setRule', [
+      `0x${id}`,
+      {
+        codeDigest: `0x${toHex(options.rule.codeDigest)}`,
+        imageDigest: `0x${toHex(options.rule.imageDigest)}`,
+        minCredit: options.rule.minCredit,
+        minLevel: options.rule.minLevel,
+        expiry: BigInt(options.rule.expiryS),
+      },
+    ]);
+    return {
+      capsuleId: id,
+      cid,
+      agent: this.address,
+      receiverKey: toHex(this.receiverKey),
+      registration,
+      rule,
+    };
+  }
+
+  /** Puts the code on IPFS and the task, with its fee, into escrow on layer 1. */
+  async submitTask(order: TaskOrder): Promise<{ taskId: string; receipt: Receipt }> {
+    const code = readPayload(order.codeFile);
+    const codeDigest = sha256(code);
+    const cid = await this.#requireStore().put(code);
+    const capsules = await Promise.all(order.capsuleIds.map((id) => this.#capsule(id)));
+    const spec = encodeTaskSpec({
+      version: 1,
+      entry: order.entry,
+      code: { digest: codeDigest, cid, source: this.address },
+      image: { digest: order.imageDigest, name: order.imageName },
+      capsules: order.capsuleIds.map((id) => ({ id: fromHex(id) })),
+      receivers: capsules.map(({ receiverKey, agent }) => ({ key: receiverKey, agent })),
+      limits: order.limits,
+      connections: [],
+      devices: [],
+    });
+    await this.#allowEscrow(order.fee);
+    const terms = {
+      codeDigest: `0x${toHex(codeDigest)}`,
+      imageDigest: `0x${toHex(order.imageDigest)}`,
+      capsuleIds: order.capsuleIds.map((id) => `0x${id}`),
+      timeoutS: Math.ceil(order.limits.timeoutMs / 1000),
+      minLevel: order.minLevel,
+      minCredit: order.minCredit,
+      fee: order.fee,
+    };
+    const receipt = await this.#ledger.submit('taskEscrow', 'create', [terms, `0x${toHex(spec)}`]);
+    const taskId = await this.#ledger.waitFor(() => {
+      const event = this.#ledger.history.events.find(
+        (candidate) => candidate.type === 'task-created' && candidate.txHash === receipt.txHash,
+      );
+      return event?.type === 'task-created' ? toHex(event.task.taskId) : undefined;
+    }, 10_000);
+    return { taskId, receipt };
+  }
+
+  /** The escrow may take fees; done once, so that submitting a task is one transaction. */
+  async #allowEscrow(fee: bigint): Promise<void> {
+    const { taskEscrow } = this.#ledger.network.contracts;
+    const allowed = await this.#ledger.read<bigint>('feeToken', 'allowance', [this.account, taskEscrow]);
+    if (allowed < fee) await this.#ledger.submit('feeToken', 'approve', [taskEscrow, fee * 1_000n]);
+  }
+
+  async #capsule(id: string): Promise<{ receiverKey: Uint8Array; agent: string }> {
+    const record = await this.#ledger.read<{ receiverKey: string; agent: string }>(
+      'capsuleRegistry',
+      'capsule',
+      [`0x${id}`],
+    );
+    return { receiverKey: fromHex(record.receiverKey), agent: record.agent };
+  }
+
+  /** Lets the escrow take fees from now on. */
+  async prepareFees(fee: bigint): Promise<void> {
+    await this.#allowEscrow(fee);
+  }
+
+  /** Tasks whose result capsule has arrived, and whether layer 1 has confirmed the certificate that names it. */
+  results(): { taskId: string; confirmed: boolean }[] {
+    return readdirSync(join(this.#device.dir, 'results'))
+      .filter((name) => name.endsWith('.capsule'))
+      .map((name) => name.slice(0, -'.capsule'.length))
+      .map((taskId) => ({ taskId, confirmed: this.#isConfirmed(taskId) }));
+  }
+
+  /** Opens a result that was sealed to this owner. The caller decides where the plain bytes go. */
+  async open(taskId: string): Promise<Uint8Array> {
+    const file = this.#resultFile(taskId);
+    if (!existsSync(file)) throw new OwnerError('RESULT_MISSING', `no result of task ${taskId} has arrived`);
+    return openResult(new Uint8Array(readFileSync(file)), this.#device.keys.receiverKey);
+  }
+
+  async sync(): Promise<void> {
+    await this.#ledger.sync();
+  }
+
+  async close(): Promise<void> {
+    await this.#store?.close();
+    await this.#device.close();
+  }
+
+  #requireStore(): CapsuleStore {
+    if (this.#store === undefined) throw new OwnerError('CAPSULE_UNKNOWN', 'the store is not open');
+    return this.#store;
+  }
+
+  #held(capsuleId: Uint8Array) {
+    const file = join(this.#device.dir, 'capsules', `${toHex(capsuleId)}.key`);
+    if (!existsSync(file)) return undefined;
+    return {
+      capsuleId,
+      policyContract: fromHex(this.#ledger.network.contracts.releasePolicy.toLowerCase()),
+      unwrapKey: () => this.#device.tpm.unseal(new Uint8Array(readFileSync(file))),
+    };
+  }
+
+  #resultFile(taskId: string): string {
+    if (!/^[0-9a-f]{64}$/.test(taskId)) throw new OwnerError('RESULT_MISSING', 'task id: want 64 hex digits');
+    return join(this.#device.dir, 'results', `${taskId}.capsule`);
+  }
+
+  /** A result is taken only for a task on layer 1 that names this owner as a receiver. */
+  async #onResult(message: Uint8Array): Promise<Uint8Array> {
+    const notice = resultNoticeCodec.parse(message);
+    await this.#ledger.sync();
+    const task = this.#ledger.history.task(notice.taskId, this.#ledger.history.head);
+    const isReceiver =
+      task !== undefined &&
+      bytesEqual(notice.receiver, this.receiverKey) &&
+      parseTaskSpec(task.spec).receivers.some(({ key }) => bytesEqual(key, this.receiverKey));
+    if (!isReceiver) throw new OwnerError('RESULT_NOT_OURS', 'no task on layer 1 names this receiver');
+    const file = this.#resultFile(toHex(notice.taskId));
+    if (notice.certificate !== null) {
+      parseCleanupCertificate(notice.certificate);
+      writeWhole(`${file.slice(0, -'.capsule'.length)}.certificate`, notice.certificate);
+      return new Uint8Array(0);
+    }
+    const capsule = await this.#requireStore().get(notice.cid, {
+      from: notice.source,
+      timeoutMs: RESULT_TIMEOUT_MS,
+      maxBytes: RESULT_BYTES_MAX,
+    });
+    if (!bytesEqual(sha256(capsule), notice.capsuleDigest)) {
+      throw new OwnerError('RESULT_MISMATCH', 'result capsule has another digest than announced');
+    }
+    const { header } = inspectCapsule(capsule);
+    if (header.kind !== 'result' || header.task === null || !bytesEqual(header.task.taskId, notice.taskId)) {
+      throw new OwnerError('RESULT_MISMATCH', 'capsule is no result of this task');
+    }
+    writeWhole(file, capsule);
+    this.#logger.info({ task: toHex(notice.taskId) }, 'result capsule received');
+    return new Uint8Array(0);
+  }
+
+  /** Settled on layer 1 under a certificate that names exactly this capsule. */
+  #isConfirmed(taskId: string): boolean {
+    const certificateFile = `${this.#resultFile(taskId).slice(0, -'.capsule'.length)}.certificate`;
+    if (!existsSync(certificateFile)) return false;
+    const bytes = new Uint8Array(readFileSync(certificateFile));
+    const certificate = parseCleanupCertificate(bytes);
+    const capsuleDigest = sha256(new Uint8Array(readFileSync(this.#resultFile(taskId))));
+    const namesIt = certificate.results.some(
+      (result) => bytesEqual(result.receiver, this.receiverKey) && bytesEqual(result.digest, capsuleDigest),
+    );
+    const settled = this.#ledger.history.events.find(
+      (event) => event.type === 'task-settled' && event.taskId === taskId,
+    );
+    return namesIt && settled?.type === 'task-settled' && settled.certificateDigest === toHex(sha256(bytes));
+  }
+}
+
+/** Reads a payload that is a list of names: present, not empty, valid UTF-8, and small enough to be held in RAM. */
+export function readPayload(file: string): Uint8Array {
+  if (!existsSync(file)) throw new OwnerError('LIST_MISSING', `no file ${file}`);
+  const bytes = new Uint8Array(readFileSync(file));
+  if (bytes.length === 0) throw new OwnerError('LIST_EMPTY', `${file} is empty`);
+  if (bytes.length > PAYLOAD_BYTES_MAX) {
+    throw new OwnerError(
+      'PAYLOAD_TOO_LARGE',
+      `${file}: got ${bytes.length} bytes, want at most ${PAYLOAD_BYTES_MAX}`,
+    );
+  }
+  try {
+    toUtf8(bytes);
+  } catch (cause) {
+    throw new OwnerError('LIST_NOT_UTF8', `${file} is not valid UTF-8`, { cause });
+  }
+  return bytes;
+}
+
+function writeWhole(file: string, bytes: Uint8Array): void {
+  writeFileSync(`${file}.new`, bytes, { mode: 0o600 });
+  renameSync(`${file}.new`, file);
+}

@@ -1,0 +1,401 @@
+import {
+  authenticate,
+  createReplica,
+  DECISIONS_MAX,
+  type Decision,
+  drive,
+  encodeDecision,
+  encodeMessage,
+  encodeRecord,
+  type Input,
+  type JournalRecord,
+  type Outbound,
+  parseDecision,
+  parseMessage,
+  parseRecord,
+  restoreReplica,
+  type Settings,
+  type SigningReplica,
+  settle,
+  type TimerId,
+} from '@nemea/consensus';
+import { bytesEqual, CodedError, decodeCbor, encodeCbor, errorCode } from '@nemea/core';
+import {
+  applyOperation,
+  authenticateOperation,
+  type Effect,
+  encodeOperation,
+  encodeSignedOperation,
+  initialState,
+  type MembershipState,
+  type OperationBody,
+  operationDigest,
+  parseSignedOperation,
+  replicasOf,
+  type SignedOperation,
+} from '@nemea/membership';
+import type { Ledger } from '@nemea/sdk';
+import type { Logger } from 'pino';
+import type { Journal } from './ports/journal.ts';
+import { decisionsRequestCodec } from './protocol.ts';
+
+/** Inputs that may wait; beyond it the oldest message is dropped, as a network would. */
+const QUEUE_MAX = 8_192;
+/** Messages that wait for a block that this node has not seen, and for how long. */
+const PARKED_MAX = 1_024;
+const PARKED_TIMEOUT_MS = 5_000;
+const ANSWER_BYTES_MAX = 4 << 20;
+
+export class LoopError extends CodedError<'LOOP_ANCHOR_UNKNOWN' | 'LOOP_NOT_STARTED'> {}
+
+/** How the loop reaches other replicas; accounts are replica ids. */
+export interface ReplicaTransport {
+  /** Best effort to one replica, or to all others. */
+  transmit(to: string | null, message: Uint8Array): void;
+  forward(operation: Uint8Array): void;
+  fetch(from: string, request: Uint8Array): Promise<Uint8Array>;
+}
+
+export interface ReplicaLoopOptions {
+  readonly ledger: Ledger;
+  readonly journal: Journal;
+  readonly logger: Logger;
+  readonly transport: ReplicaTransport;
+  readonly settings?: Partial<Settings>;
+  sign(message: Uint8Array): Uint8Array;
+  verifySignature(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
+  /** Keys of everybody who is, was or is about to be a member. */
+  publicKeyOf(account: string): Uint8Array | undefined;
+  onEffect(effect: Effect): void;
+}
+
+/**
+ * The rim around consensus and membership: takes an input, steps the machines, performs the effects in order. The one
+ * place where ordered operations meet layer-1 facts; what is written ahead is on disk before anything is said.
+ */
+export class ReplicaLoop {
+  readonly #options: ReplicaLoopOptions;
+  readonly #replica: SigningReplica;
+  #state: MembershipState;
+  #executedSequence = 0;
+  #membersLast: ReturnType<typeof replicasOf> | null = null;
+  readonly #queue: Input[] = [];
+  #isRunning = false;
+  #isClosed = false;
+  readonly #timers = new Map<TimerId, NodeJS.Timeout>();
+  readonly #parked: {
+    readonly operations: readonly SignedOperation[];
+    readonly deadlineMs: number;
+    run(): void;
+  }[] = [];
+
+  private constructor(options: ReplicaLoopOptions, replica: SigningReplica, state: MembershipState) {
+    this.#options = options;
+    this.#replica = replica;
+    this.#state = state;
+  }
+
+  /** Rebuilds state from the journal, or starts at genesis. Layer 1 must be synchronised and genesis complete. */
+  static async start(options: ReplicaLoopOptions): Promise<ReplicaLoop> {
+    const { ledger, journal } = options;
+    const state = initialState(ledger.networkId, ledger.history);
+    const replicaOptions = {
+      id: ledger.account,
+      networkId: ledger.networkId,
+      members: replicasOf(state.roster),
+      verify: options.verifySignature,
+      ...(options.settings === undefined ? {} : { settings: options.settings }),
+    };
+    const records = journal.read('replica').map(parseRecord);
+    const started =
+      records.length === 0 ? createReplica(replicaOptions) : restoreReplica(replicaOptions, records);
+    const replica: SigningReplica = { state: started.state, sign: options.sign };
+    const loop = new ReplicaLoop(options, replica, state);
+    for (const bytes of journal.read('decision')) await loop.#execute(parseDecision(bytes), true);
+    await loop.#perform(settle(replica, started.effects));
+    return loop;
+  }
+
+  get state(): MembershipState {
+    return this.#state;
+  }
+
+  /** Highest sequence that this node has executed. */
+  get sequence(): number {
+    return this.#executedSequence;
+  }
+
+  get view(): number {
+    return this.#replica.state.view;
+  }
+
+  /** Whether this replica has executed all that it knows to be decided. */
+  get isCaughtUp(): boolean {
+    const claims = [...this.#replica.state.claims.values()];
+    return this.#executedSequence >= Math.max(0, ...claims);
+  }
+
+  /** Signs an operation as of the newest block and gives it to every replica, this one first. */
+  propose(body: OperationBody): void {
+    const { ledger, transport } = this.#options;
+    const { head } = ledger.history;
+    const hash = ledger.history.blockHash(head);
+    if (hash === undefined) throw new LoopError('LOOP_ANCHOR_UNKNOWN', 'layer 1 was not read yet');
+    const operation = encodeOperation({ author: ledger.account, anchor: { block: head, hash }, body });
+    const signature = this.#options.sign(operationDigest(ledger.networkId, operation));
+    const signed = encodeSignedOperation(operation, signature);
+    this.#enqueue({ type: 'request', operation: signed });
+    transport.forward(signed);
+  }
+
+  /** A member passed on an operation: only an authentic one may wait for its turn. */
+  receiveRequest(bytes: Uint8Array): void {
+    const signed = parseSignedOperation(bytes);
+    if (!this.#isAuthentic(signed)) return;
+    this.#whenAnchored([signed], () => this.#enqueue({ type: 'request', operation: bytes }));
+  }
+
+  /** A replica spoke. A proposal is looked at only once every block it builds on has been seen here, too. */
+  receiveMessage(bytes: Uint8Array): void {
+    const { ledger, publicKeyOf, verifySignature } = this.#options;
+    const message = parseMessage(bytes);
+    const statement = authenticate({
+      networkId: ledger.networkId,
+      message,
+      publicKeyOf,
+      verify: verifySignature,
+    });
+    const operations = message.batch.map((operation) => parseSignedOperation(operation));
+    this.#whenAnchored(operations, () => this.#enqueue({ type: 'message', statement }));
+  }
+
+  /** Answers a replica that lags behind. */
+  decisionsFrom(request: Uint8Array): Uint8Array {
+    const { from } = decisionsRequestCodec.parse(request);
+    const answer: Uint8Array[] = [];
+    let bytes = 0;
+    for (const decision of this.#options.journal
+      .read('decision')
+      .slice(Math.max(0, from - 1), from - 1 + DECISIONS_MAX)) {
+      bytes += decision.length;
+      if (bytes > ANSWER_BYTES_MAX) break;
+      answer.push(decision);
+    }
+    return encodeCbor(answer);
+  }
+
+  /** Layer 1 moved on: what waited for a block may go ahead. */
+  onBlock(): void {
+    const now = performance.now();
+    for (const waiting of this.#parked.splice(0)) {
+      if (this.#isAnchored(waiting.operations)) waiting.run();
+      else if (now < waiting.deadlineMs) this.#parked.push(waiting);
+    }
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    this.#timers.clear();
+    this.#queue.length = 0;
+  }
+
+  #isAuthentic(signed: SignedOperation): boolean {
+    const key = this.#state.roster.get(signed.operation.author)?.peerKey;
+    if (key === undefined) return false;
+    try {
+      authenticateOperation(this.#options.ledger.networkId, signed, key, this.#options.verifySignature);
+      return true;
+    } catch (error) {
+      this.#options.logger.warn(
+        { author: signed.operation.author, code: errorCode(error) },
+        'request refused',
+      );
+      return false;
+    }
+  }
+
+  #whenAnchored(operations: readonly SignedOperation[], run: () => void): void {
+    if (this.#isAnchored(operations)) {
+      run();
+      return;
+    }
+    if (this.#parked.length >= PARKED_MAX) this.#parked.shift();
+    this.#parked.push({ operations, deadlineMs: performance.now() + PARKED_TIMEOUT_MS, run });
+  }
+
+  #isAnchored(operations: readonly SignedOperation[]): boolean {
+    const { history } = this.#options.ledger;
+    return operations.every(({ operation }) => {
+      const hash = history.blockHash(operation.anchor.block);
+      return hash !== undefined && bytesEqual(hash, operation.anchor.hash);
+    });
+  }
+
+  #enqueue(input: Input): void {
+    if (this.#isClosed) return;
+    if (this.#queue.length >= QUEUE_MAX) this.#queue.shift();
+    this.#queue.push(input);
+    if (!this.#isRunning) void this.#run();
+  }
+
+  async #run(): Promise<void> {
+    this.#isRunning = true;
+    try {
+      for (
+        let input = this.#queue.shift();
+        input !== undefined && !this.#isClosed;
+        input = this.#queue.shift()
+      ) {
+        await this.#perform(drive(this.#replica, input));
+      }
+    } catch (error) {
+      // Journal or machine failed: a replica that cannot write ahead must not speak.
+      this.#options.logger.fatal({ code: errorCode(error), err: error }, 'consensus stopped');
+      this.close();
+    } finally {
+      this.#isRunning = false;
+    }
+  }
+
+  /** Effects in order; records that follow each other go to disk as one. */
+  async #perform(effects: readonly Outbound[]): Promise<void> {
+    let records: JournalRecord[] = [];
+    for (const effect of effects) {
+      if (effect.type === 'persist') {
+        records.push(effect.record);
+        continue;
+      }
+      this.#persist(records);
+      records = [];
+      await this.#performOne(effect);
+    }
+    this.#persist(records);
+  }
+
+  #persist(records: readonly JournalRecord[]): void {
+    if (records.length === 0) return;
+    const { journal } = this.#options;
+    journal.append('replica', records.map(encodeRecord));
+    const base = records.findLastIndex((record) => record.type === 'base');
+    if (base !== -1) journal.trim('replica', records.length - base);
+  }
+
+  async #performOne(effect: Exclude<Outbound, { type: 'persist' }>): Promise<void> {
+    const { transport, logger } = this.#options;
+    switch (effect.type) {
+      case 'transmit':
+        transport.transmit(effect.to, encodeMessage(effect.message));
+        return;
+      case 'forward':
+        transport.forward(effect.operation);
+        return;
+      case 'commit': {
+        const members = await this.#execute(effect.decision, false);
+        await this.#perform(
+          drive(this.#replica, { type: 'executed', sequence: effect.decision.sequence, members }),
+        );
+        return;
+      }
+      case 'startTimer':
+        this.#startTimer(effect.id, effect.timeoutMs);
+        return;
+      case 'stopTimer':
+        clearTimeout(this.#timers.get(effect.id));
+        this.#timers.delete(effect.id);
+        return;
+      case 'fetch':
+        void this.#fetch(effect.from, effect.sequence);
+        return;
+      case 'penalize':
+        logger.error({ member: effect.id }, 'a member contradicted itself: proof of equivocation held');
+        return;
+      case 'refuse':
+        logger.debug({ reason: effect.reason }, 'operation not taken');
+        return;
+      case 'checkpoint':
+        return;
+    }
+  }
+
+  #startTimer(id: TimerId, timeoutMs: number): void {
+    clearTimeout(this.#timers.get(id));
+    this.#timers.set(
+      id,
+      setTimeout(() => this.#enqueue({ type: 'timeout', id }), timeoutMs),
+    );
+  }
+
+  async #fetch(from: string, sequence: number): Promise<void> {
+    try {
+      const answer = decodeCbor(
+        await this.#options.transport.fetch(from, decisionsRequestCodec.encode({ from: sequence })),
+      );
+      if (!Array.isArray(answer)) throw new LoopError('LOOP_NOT_STARTED', 'answer is no list of decisions');
+      const decisions = answer.map((bytes) => parseDecision(bytes as Uint8Array));
+      this.#enqueue({ type: 'decisions', decisions });
+    } catch (error) {
+      this.#options.logger.info({ from, sequence, code: errorCode(error) }, 'decisions not fetched');
+    }
+  }
+
+  /** Applies a decision to the shared state; returns the replicas from the next sequence on if they changed. */
+  async #execute(decision: Decision, isReplay: boolean): Promise<ReturnType<typeof replicasOf> | null> {
+    if (decision.sequence <= this.#executedSequence) return this.#membersLast;
+    if (!isReplay) this.#options.journal.append('decision', [encodeDecision(decision)]);
+    const before = replicasOf(this.#state.roster);
+    const effects: Effect[] = [];
+    for (const bytes of decision.batch) effects.push(...(await this.#apply(bytes)));
+    this.#executedSequence = decision.sequence;
+    const after = replicasOf(this.#state.roster);
+    this.#membersLast = sameReplicas(before, after) ? null : after;
+    if (!isReplay) for (const effect of effects) this.#options.onEffect(effect);
+    return this.#membersLast;
+  }
+
+  async #apply(bytes: Uint8Array): Promise<readonly Effect[]> {
+    let signed: SignedOperation;
+    try {
+      signed = parseSignedOperation(bytes);
+    } catch {
+      // Every replica finds the same bytes unreadable and passes over them.
+      return [];
+    }
+    await this.#waitForBlock(signed.operation.anchor.block);
+    if (!this.#isAnchored([signed]) || !this.#isAuthentic(signed)) return [];
+    const key = this.#state.roster.get(signed.operation.author)?.peerKey as Uint8Array;
+    const { ledger, verifySignature } = this.#options;
+    const operation = authenticateOperation(ledger.networkId, signed, key, verifySignature);
+    const { state, effects } = applyOperation(this.#state, operation, ledger.history, verifySignature);
+    this.#state = state;
+    return effects;
+  }
+
+  /** A quorum has seen the block, so it exists; this node only has to read it, however long its RPC takes. */
+  async #waitForBlock(block: number): Promise<void> {
+    const { ledger, logger } = this.#options;
+    while (ledger.history.head < block && !this.#isClosed) {
+      try {
+        await ledger.sync();
+      } catch (error) {
+        logger.warn({ code: errorCode(error) }, 'layer 1 does not answer, execution waits');
+      }
+      if (ledger.history.head < block) await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+}
+
+function sameReplicas(a: ReturnType<typeof replicasOf>, b: ReturnType<typeof replicasOf>): boolean {
+  return (
+    a.length === b.length &&
+    a.every((replica, i) => {
+      const other = b[i];
+      return (
+        other !== undefined &&
+        replica.id === other.id &&
+        replica.weight === other.weight &&
+        bytesEqual(replica.publicKey, other.publicKey)
+      );
+    })
+  );
+}

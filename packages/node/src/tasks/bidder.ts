@@ -1,0 +1,97 @@
+import { errorCode, toHex } from '@nemea/core';
+import { membersInOrder, type TaskOnLedger, taskAlpha, taskDrawSeed } from '@nemea/membership';
+import type { NodeContext } from '../context.ts';
+
+/** After the first bids could have come in; the next block must exist by then, or the machine refuses to close. */
+const CLOSE_STEP_MS = 2_000;
+const CLOSE_POLL_MS = 100;
+const CLOSE_TRIES = 10;
+
+/** Draws this node for every task that it may run or verify, and sees to it that the draw is closed. */
+export class Bidder {
+  readonly #context: NodeContext;
+  /** Whether this machine can run the task's image now. */
+  readonly #canRun: (task: TaskOnLedger) => boolean;
+  readonly #proofs = new Map<string, Uint8Array>();
+
+  constructor(context: NodeContext, canRun: (task: TaskOnLedger) => boolean) {
+    this.#context = context;
+    this.#canRun = canRun;
+  }
+
+  /** The proof that drew this node as a verifier; shown with every challenge to the executor. */
+  verifyProof(taskId: Uint8Array, attempt: number): Uint8Array | undefined {
+    return this.#proofs.get(`${toHex(taskId)}:${attempt}`);
+  }
+
+  /** A draw opened: a task was created, or its executor was passed over. */
+  async onBidding(
+    task: TaskOnLedger,
+    attempt: number,
+    startBlock: number,
+    excluded: readonly string[],
+  ): Promise<void> {
+    const context = this.#context;
+    const self = context.self();
+    const epochSeed = taskDrawSeed(context.ledger.history, startBlock);
+    if (self === undefined || epochSeed === undefined) return;
+    const draw = { networkId: context.ledger.networkId, epochSeed };
+    const mayRun =
+      self.credit >= task.minCredit &&
+      self.level >= task.minLevel &&
+      !excluded.includes(self.account) &&
+      this.#canRun(task) &&
+      (await this.#coversFee(task));
+    try {
+      const execute = mayRun
+        ? await context.tpm.vrfProve(taskAlpha(draw, 'execute', task.taskId, attempt))
+        : null;
+      const verify = await context.tpm.vrfProve(taskAlpha(draw, 'verify', task.taskId, attempt));
+      this.#remember(`${toHex(task.taskId)}:${attempt}`, verify.proof);
+      context.propose({ kind: 'bid', taskId: task.taskId, attempt, execute, verify });
+    } catch (error) {
+      context.logger.error({ task: toHex(task.taskId), code: errorCode(error) }, 'could not draw for a task');
+    }
+    void this.#closeInTurn(task.taskId, attempt, startBlock);
+  }
+
+  /** What a task may be worth is bounded by the deposit at stake (B7); the contract enforces it at settlement. */
+  async #coversFee(task: TaskOnLedger): Promise<boolean> {
+    const { ledger } = this.#context;
+    const node = await ledger.read<{ deposit: bigint }>('nodeRegistry', 'node', [ledger.account]);
+    return node.deposit >= task.fee;
+  }
+
+  /** Members take turns to close, so that one that is down delays a task and does not stop it. */
+  async #closeInTurn(taskId: Uint8Array, attempt: number, startBlock: number): Promise<void> {
+    const { ledger } = this.#context;
+    const order = membersInOrder(this.#context.state().roster).map((member) => member.account);
+    const turn = (taskId[0] as number) % order.length;
+    const rank = (order.indexOf(ledger.account) - turn + order.length) % order.length;
+    await sleep(rank * CLOSE_STEP_MS);
+    for (let tries = 0; tries < CLOSE_TRIES * (CLOSE_STEP_MS / CLOSE_POLL_MS); tries++) {
+      const task = this.#context.state().tasks.get(toHex(taskId));
+      if (
+        task !== undefined &&
+        (task.attempt !== attempt || task.election !== undefined || task.outcome !== 'open')
+      ) {
+        return;
+      }
+      if (ledger.history.head > startBlock && task !== undefined) {
+        this.#context.propose({ kind: 'close-bids', taskId, attempt });
+        await sleep(CLOSE_STEP_MS);
+      } else {
+        await sleep(CLOSE_POLL_MS);
+      }
+    }
+  }
+
+  #remember(key: string, proof: Uint8Array): void {
+    this.#proofs.set(key, proof);
+    if (this.#proofs.size > 256) this.#proofs.delete(this.#proofs.keys().next().value as string);
+  }
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

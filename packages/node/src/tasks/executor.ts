@@ -1,0 +1,552 @@
+import { randomBytes } from 'node:crypto';
+import { type RunOpening, runCommitment } from '@nemea/attestation';
+import {
+  encodeCleanupCertificate,
+  encodeReleaseMessage,
+  generateReceiverKey,
+  inspectCapsule,
+  openCapsule,
+  openGrant,
+  parseReleaseMessage,
+  parseTaskSpec,
+  type ReceiverKey,
+  releaseBinding,
+  sealResult,
+  type TaskSpec,
+} from '@nemea/capsule';
+import { bytesEqual, CodedError, errorCode, fromHex, hashDomain, sha256, toHex } from '@nemea/core';
+import {
+  type Election,
+  FAILURE_REASONS,
+  type FailureReason,
+  type Member,
+  type Phase,
+  phaseContext,
+  type TaskOnLedger,
+} from '@nemea/membership';
+import { peerIdOf } from '../adapters/network/peer-id.ts';
+import type { NodeContext } from '../context.ts';
+import type { CapsuleStore } from '../ports/block-store.ts';
+import type { Sandbox, SandboxFailureCode } from '../ports/sandbox.ts';
+import { PROTOCOLS, phaseNoticeCodec, resultNoticeCodec, signedPhaseResultCodec } from '../protocol.ts';
+import type { RunPhases } from './phases.ts';
+
+const FETCH_TIMEOUT_MS = 15_000;
+const KEY_TIMEOUT_MS = 10_000;
+const VERIFIERS_TIMEOUT_MS = 8_000;
+const RESULT_TIMEOUT_MS = 15_000;
+const CERTIFICATE_TIMEOUT_MS = 5_000;
+const CODE_BYTES_MAX = 1 << 20;
+const CAPSULE_BYTES_MAX = 256 << 20;
+const STDOUT_BYTES_MAX = 1 << 20;
+
+/** Why a run ended early, as the network and the task's author may know it. */
+export class RunError extends CodedError<FailureReason> {}
+
+/** What the executor needs beside the node's context. */
+export interface ExecutorPorts {
+  readonly sandbox: Sandbox;
+  readonly phases: RunPhases;
+  /** Opens a store under a fresh identity, so that data owners meet the run and not the node. */
+  openStore(): Promise<CapsuleStore>;
+  /** The quorum's signatures under the election, once there are enough. */
+  electionCertificate(taskId: Uint8Array, attempt: number, timeoutMs: number): Promise<readonly string[]>;
+}
+
+/** Everything secret or temporary of one run, wiped in one place. */
+interface Run {
+  readonly task: TaskOnLedger;
+  readonly spec: TaskSpec;
+  readonly attempt: number;
+  readonly election: Election;
+  readonly opening: RunOpening;
+  readonly store: CapsuleStore;
+  readonly runKey: ReceiverKey;
+  readonly startedAtMs: number;
+}
+
+interface CapsuleRecord {
+  readonly owner: string;
+  readonly policy: string;
+  readonly cid: string;
+  readonly agent: string;
+}
+
+interface SealedInput {
+  readonly id: Uint8Array;
+  readonly record: CapsuleRecord;
+  readonly capsule: Uint8Array;
+}
+
+/** Runs a task that this node was elected for, from the first quote to the clean machine. */
+export class Executor {
+  readonly #context: NodeContext;
+  readonly #ports: ExecutorPorts;
+  #running: Promise<void> = Promise.resolve();
+  #isBusy = false;
+
+  constructor(context: NodeContext, ports: ExecutorPorts) {
+    this.#context = context;
+    this.#ports = ports;
+  }
+
+  get isBusy(): boolean {
+    return this.#isBusy;
+  }
+
+  /** One run at a time: the snapshots before and after can only be compared on a quiet machine. */
+  execute(taskId: Uint8Array, attempt: number, election: Election): Promise<void> {
+    this.#running = this.#running.then(async () => {
+      this.#isBusy = true;
+      try {
+        await this.#execute(taskId, attempt, election);
+      } catch (error) {
+        this.#giveUp(taskId, attempt, error);
+      } finally {
+        this.#isBusy = false;
+      }
+    });
+    return this.#running;
+  }
+
+  #giveUp(taskId: Uint8Array, attempt: number, error: unknown): void {
+    const reason: FailureReason = error instanceof RunError ? error.code : 'MACHINE_ERROR';
+    this.#context.logger.warn(
+      {
+        task: toHex(taskId),
+        attempt,
+        reason,
+        code: errorCode(error),
+        detail: error instanceof Error ? error.message : '',
+      },
+      'run given up',
+    );
+    this.#context.propose({ kind: 'abandon', taskId, attempt, reason: FAILURE_REASONS[reason] });
+  }
+
+  async #execute(taskId: Uint8Array, attempt: number, election: Election): Promise<void> {
+    const task = this.#context.ledger.history.task(taskId, this.#context.ledger.history.head);
+    if (task === undefined) throw new RunError('SPEC_INVALID', 'task is not on layer 1');
+    const spec = this.#readSpec(task);
+    const store = await this.#ports.openStore();
+    try {
+      const run: Run = {
+        task,
+        spec,
+        attempt,
+        election,
+        opening: {
+          taskId,
+          codeDigest: task.codeDigest,
+          imageDigest: task.imageDigest,
+          salt: new Uint8Array(randomBytes(32)),
+        },
+        store,
+        runKey: await generateReceiverKey(),
+        startedAtMs: Date.now(),
+      };
+      const certificate = await this.#perform(run);
+      this.#context.propose({ kind: 'complete', taskId, attempt, certificate });
+    } finally {
+      await store.close();
+    }
+  }
+
+  /** The life of a run, in the order of the protocol (protocols, section 12). */
+  async #perform(run: Run): Promise<Uint8Array> {
+    const [code, inputs] = await Promise.all([this.#fetchCode(run), this.#fetchInputs(run)]);
+    const before = await this.#ports.sandbox.snapshot();
+    await this.#measureRun(run);
+    const quoteBefore = await this.#quote(run, 'before', before.digest);
+    const vouchers = await this.#enterPhase(run, 'before', before.digest, null);
+    const { outcome, results } = await this.#runSealed(run, code, inputs, vouchers);
+    const after = await this.#ports.sandbox.snapshot();
+    if (!bytesEqual(before.digest, after.digest)) {
+      throw new RunError('CLEAN_UP_FAILED', 'the machine is not as it was before the run');
+    }
+    if (outcome.outcome === 'failed') throw new RunError(failureOf(outcome.code), outcome.detail);
+    const certificate = encodeCleanupCertificate({
+      version: 1,
+      taskId: run.task.taskId,
+      attempt: run.attempt,
+      executor: fromHex(this.#context.ledger.account),
+      codeDigest: run.task.codeDigest,
+      imageDigest: run.task.imageDigest,
+      outcome: { kind: 'completed' },
+      results,
+      snapshotBefore: before.digest,
+      snapshotAfter: after.digest,
+      quoteBefore,
+      quoteAfter: await this.#quote(run, 'after', after.digest),
+      startedAtMs: run.startedAtMs,
+      finishedAtMs: Date.now(),
+    });
+    await this.#enterPhase(run, 'after', sha256(certificate), certificate);
+    await this.#showCertificate(run, certificate);
+    return certificate;
+  }
+
+  /** Keys, plain inputs and the container exist only inside this function. */
+  async #runSealed(
+    run: Run,
+    code: Uint8Array,
+    inputs: readonly SealedInput[],
+    vouchers: readonly Uint8Array[],
+  ) {
+    const plain: Uint8Array[] = [];
+    let session: Awaited<ReturnType<Sandbox['open']>> | undefined;
+    try {
+      plain.push(...(await this.#openInputs(run, inputs, vouchers)));
+      const { limits } = run.spec;
+      session = await this.#ports.sandbox.open({
+        runId: `run-${toHex(run.task.taskId).slice(0, 16)}-${run.attempt}`,
+        imageDigest: run.task.imageDigest,
+        code,
+        entry: run.spec.entry,
+        inputs: plain,
+        limits: { ...limits, stdoutBytes: STDOUT_BYTES_MAX },
+      });
+      wipe(plain);
+      await session.start();
+      const running = hashDomain('nemea/running/1', run.task.taskId, session.record.seccompDigest);
+      const [outcome] = await Promise.all([session.wait(), this.#enterPhase(run, 'during', running, null)]);
+      const results = outcome.outcome === 'completed' ? await this.#deliver(run, outcome.outputs) : [];
+      return { outcome, results };
+    } finally {
+      wipe(plain);
+      run.runKey.privateKey.fill(0);
+      await session?.wipe();
+    }
+  }
+
+  #readSpec(task: TaskOnLedger): TaskSpec {
+    const { history } = this.#context.ledger;
+    let spec: TaskSpec;
+    try {
+      spec = parseTaskSpec(task.spec);
+    } catch (cause) {
+      throw new RunError('SPEC_INVALID', `task document: ${errorCode(cause)}`, { cause });
+    }
+    const matches =
+      bytesEqual(spec.code.digest, task.codeDigest) &&
+      bytesEqual(spec.image.digest, task.imageDigest) &&
+      spec.capsules.length === task.capsuleIds.length &&
+      spec.capsules.every(({ id }, i) => bytesEqual(id, task.capsuleIds[i] ?? new Uint8Array(0)));
+    if (!matches) throw new RunError('SPEC_INVALID', 'task document contradicts its record on layer 1');
+    if (spec.connections.length > 0 || spec.devices.length > 0) {
+      throw new RunError('SPEC_INVALID', 'this machine grants no connections and no devices');
+    }
+    if (!history.approvedImages(history.head).has(toHex(task.imageDigest))) {
+      throw new RunError(
+        'IMAGE_NOT_APPROVED',
+        `image ${toHex(task.imageDigest)} is not approved in PolicyRegistry`,
+      );
+    }
+    if (!history.approvedCodes(history.head).has(toHex(task.codeDigest))) {
+      throw new RunError(
+        'CODE_NOT_APPROVED',
+        `code ${toHex(task.codeDigest)} is not approved in PolicyRegistry`,
+      );
+    }
+    return spec;
+  }
+
+  async #fetchCode(run: Run): Promise<Uint8Array> {
+    const { code } = run.spec;
+    const bytes = await this.#fetch(run, code.cid, code.source, CODE_BYTES_MAX);
+    if (!bytesEqual(sha256(bytes), code.digest))
+      throw new RunError('INPUT_UNAVAILABLE', 'code has another digest');
+    return bytes;
+  }
+
+  #fetchInputs(run: Run): Promise<SealedInput[]> {
+    return Promise.all(
+      run.task.capsuleIds.map(async (id) => {
+        const record = await this.#capsuleRecord(id);
+        const capsule = await this.#fetch(run, record.cid, record.agent, CAPSULE_BYTES_MAX);
+        const { capsuleId } = inspectCapsule(capsule);
+        if (!bytesEqual(capsuleId, id)) throw new RunError('INPUT_UNAVAILABLE', 'capsule has another header');
+        return { id, record, capsule };
+      }),
+    );
+  }
+
+  async #fetch(run: Run, cid: string, from: string, maxBytes: number): Promise<Uint8Array> {
+    try {
+      return await run.store.get(cid, { from, timeoutMs: FETCH_TIMEOUT_MS, maxBytes });
+    } catch (cause) {
+      throw new RunError('INPUT_UNAVAILABLE', `cannot fetch ${cid}: ${errorCode(cause)}`, { cause });
+    }
+  }
+
+  async #capsuleRecord(id: Uint8Array): Promise<CapsuleRecord> {
+    const record = await this.#context.ledger.read<{
+      owner: string;
+      policy: string;
+      cid: string;
+      agent: string;
+    }>('capsuleRegistry', 'capsule', [`0x${toHex(id)}`]);
+    return {
+      owner: record.owner.toLowerCase(),
+      policy: record.policy.toLowerCase(),
+      cid: new TextDecoder().decode(fromHex(record.cid)),
+      agent: record.agent,
+    };
+  }
+
+  /** From here the TPM tells what this machine is about to run, blinded to all but verifiers and key agents. */
+  async #measureRun(run: Run): Promise<void> {
+    await this.#context.measured.measure({ kind: 'run', digest: runCommitment(run.opening), name: 'run' });
+  }
+
+  /** The executor's own quotes in the certificate: anybody can check them later, nobody needs to be asked. */
+  async #quote(
+    run: Run,
+    phase: Phase,
+    stateDigest: Uint8Array,
+  ): Promise<{ attest: Uint8Array; signature: Uint8Array }> {
+    const binding = certificateBinding(run.task.taskId, run.attempt, phase, stateDigest);
+    return this.#context.quote(run.task.taskId, binding);
+  }
+
+  /** Tells the verifiers that a phase began, answers their challenges, and collects their signed results. */
+  async #enterPhase(
+    run: Run,
+    phase: Phase,
+    stateDigest: Uint8Array,
+    certificate: Uint8Array | null,
+  ): Promise<Uint8Array[]> {
+    const { taskId } = run.task;
+    this.#ports.phases.begin(taskId, run.attempt, phase, stateDigest);
+    const notice = phaseNoticeCodec.encode({
+      taskId,
+      attempt: run.attempt,
+      phase,
+      runSalt: run.opening.salt,
+      certificate,
+    });
+    const results = await Promise.all(
+      run.election.verifiers.map((account) =>
+        this.#notify(this.#context.state().roster.get(account), notice, phase),
+      ),
+    );
+    const signed = results.filter((result) => result !== undefined);
+    if (signed.length * 3 < run.election.verifiers.length * 2) {
+      throw new RunError(
+        'VERIFICATION_FAILED',
+        `${phase}: ${signed.length} of ${run.election.verifiers.length} verifiers answered`,
+      );
+    }
+    return signed;
+  }
+
+  async #notify(
+    verifier: Member | undefined,
+    notice: Uint8Array,
+    phase: Phase,
+  ): Promise<Uint8Array | undefined> {
+    if (verifier === undefined) return undefined;
+    try {
+      const answer = await this.#context
+        .overlay()
+        .request(peerIdOf(verifier.peerKey), PROTOCOLS.phase, notice, { timeoutMs: VERIFIERS_TIMEOUT_MS });
+      signedPhaseResultCodec.parse(answer);
+      return answer;
+    } catch (error) {
+      this.#context.logger.warn(
+        { verifier: verifier.account, phase, code: errorCode(error) },
+        'verifier did not answer',
+      );
+      return undefined;
+    }
+  }
+
+  async #openInputs(
+    run: Run,
+    inputs: readonly SealedInput[],
+    vouchers: readonly Uint8Array[],
+  ): Promise<Uint8Array[]> {
+    const election = await this.#ports.electionCertificate(
+      run.task.taskId,
+      run.attempt,
+      CERTIFICATE_TIMEOUT_MS,
+    );
+    return Promise.all(
+      inputs.map(async (input) => {
+        const fileKey = await this.#requestKey(run, input, election, vouchers);
+        try {
+          return openCapsule(input.capsule, fileKey);
+        } finally {
+          fileKey.fill(0);
+        }
+      }),
+    );
+  }
+
+  /** Asks one owner's key agent: nonce, then evidence bound to the run key under it. */
+  async #requestKey(
+    run: Run,
+    input: SealedInput,
+    election: readonly string[],
+    vouchers: readonly Uint8Array[],
+  ): Promise<Uint8Array> {
+    const { taskId } = run.task;
+    const hello = await this.#askAgent(
+      run,
+      input,
+      encodeReleaseMessage({ kind: 'hello', taskId, capsuleId: input.id }),
+    );
+    if (hello.kind !== 'nonce') throw new RunError('KEY_REFUSED', `key agent refused: ${refusalCode(hello)}`);
+    const binding = releaseBinding({ runKey: run.runKey.publicKey, taskId, capsuleId: input.id });
+    const answer = await this.#askAgent(
+      run,
+      input,
+      encodeReleaseMessage({
+        kind: 'request',
+        taskId,
+        capsuleId: input.id,
+        attempt: run.attempt,
+        executor: fromHex(this.#context.ledger.account),
+        salt: run.election.salt,
+        election: election.map((signature) => fromHex(signature)),
+        runKey: run.runKey.publicKey,
+        nonce: hello.nonce,
+        evidence: await this.#context.collectEvidence(hello.nonce, binding),
+        runOpening: {
+          codeDigest: run.opening.codeDigest,
+          imageDigest: run.opening.imageDigest,
+          salt: run.opening.salt,
+        },
+        results: [...vouchers],
+      }),
+    );
+    if (answer.kind !== 'grant')
+      throw new RunError('KEY_REFUSED', `key agent refused: ${refusalCode(answer)}`);
+    const terms = {
+      taskId,
+      capsuleId: input.id,
+      attempt: run.attempt,
+      runKey: run.runKey.publicKey,
+      policy: { chainId: this.#context.ledger.network.chainId, contract: fromHex(input.record.policy) },
+    };
+    return openGrant(terms, answer.stanza, run.runKey.privateKey);
+  }
+
+  async #askAgent(run: Run, input: SealedInput, message: Uint8Array) {
+    try {
+      return parseReleaseMessage(
+        await run.store.request(input.record.agent, PROTOCOLS.key, message, { timeoutMs: KEY_TIMEOUT_MS }),
+      );
+    } catch (cause) {
+      throw new RunError('INPUT_UNAVAILABLE', `key agent did not answer: ${errorCode(cause)}`, { cause });
+    }
+  }
+
+  /** Seals one result capsule for each receiver and waits until each has fetched its own. */
+  async #deliver(run: Run, outputs: readonly Uint8Array[]) {
+    const { receivers } = run.spec;
+    if (outputs.length !== 1 && outputs.length !== receivers.length) {
+      throw new RunError('OUTPUT_INVALID', `outputs: got ${outputs.length}, want 1 or ${receivers.length}`);
+    }
+    return Promise.all(
+      receivers.map(async (receiver, index) => {
+        const plaintext = outputs[outputs.length === 1 ? 0 : index] as Uint8Array;
+        const { capsule } = await sealResult({
+          receivers: [receiver.key],
+          plaintext,
+          taskId: run.task.taskId,
+          index,
+          owner: fromHex(run.task.creator),
+        });
+        const cid = await run.store.put(capsule);
+        const digest = sha256(capsule);
+        await this.#announce(run, receiver, cid, digest);
+        return { receiver: receiver.key, cid, digest };
+      }),
+    );
+  }
+
+  async #announce(
+    run: Run,
+    receiver: TaskSpec['receivers'][number],
+    cid: string,
+    capsuleDigest: Uint8Array,
+  ): Promise<void> {
+    const notice = resultNoticeCodec.encode({
+      taskId: run.task.taskId,
+      receiver: receiver.key,
+      cid,
+      source: run.store.addresses[0] as string,
+      capsuleDigest,
+      certificate: null,
+    });
+    try {
+      await run.store.request(receiver.agent, PROTOCOLS.result, notice, { timeoutMs: RESULT_TIMEOUT_MS });
+    } catch (cause) {
+      throw new RunError('INPUT_UNAVAILABLE', `receiver did not take its result: ${errorCode(cause)}`, {
+        cause,
+      });
+    }
+  }
+
+  /** Receivers hold their result against this once its digest stands on layer 1. Who is offline can ask a member. */
+  async #showCertificate(run: Run, certificate: Uint8Array): Promise<void> {
+    await Promise.all(
+      run.spec.receivers.map(async (receiver) => {
+        const notice = resultNoticeCodec.encode({
+          taskId: run.task.taskId,
+          receiver: receiver.key,
+          cid: '-',
+          source: '-',
+          capsuleDigest: sha256(certificate),
+          certificate,
+        });
+        try {
+          await run.store.request(receiver.agent, PROTOCOLS.result, notice, { timeoutMs: KEY_TIMEOUT_MS });
+        } catch (error) {
+          this.#context.logger.warn({ code: errorCode(error) }, 'a receiver did not take the certificate');
+        }
+      }),
+    );
+  }
+}
+
+/** What the executor's own quotes in a certificate are bound to. */
+export function certificateBinding(
+  taskId: Uint8Array,
+  attempt: number,
+  phase: Phase,
+  stateDigest: Uint8Array,
+): Uint8Array {
+  return hashDomain(
+    'nemea/certificate-quote/1',
+    new TextEncoder().encode(phase),
+    phaseContext({ taskId, attempt, stateDigest }),
+  );
+}
+
+function refusalCode(message: ReturnType<typeof parseReleaseMessage>): string {
+  return message.kind === 'refusal' ? message.code : 'UNEXPECTED_ANSWER';
+}
+
+function failureOf(code: SandboxFailureCode): FailureReason {
+  switch (code) {
+    case 'TIMEOUT':
+      return 'TIMEOUT';
+    case 'OUT_OF_MEMORY':
+      return 'OUT_OF_MEMORY';
+    case 'OUTPUT_INVALID':
+    case 'OUTPUT_TOO_LARGE':
+    case 'STDOUT_TOO_LARGE':
+      return 'OUTPUT_INVALID';
+    case 'EXIT_NONZERO':
+    case 'KILLED':
+      return 'CODE_FAILED';
+    case 'RUNTIME_FAILED':
+      return 'MACHINE_ERROR';
+  }
+}
+
+function wipe(buffers: Uint8Array[]): void {
+  for (const buffer of buffers.splice(0)) buffer.fill(0);
+}
