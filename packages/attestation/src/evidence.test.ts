@@ -69,7 +69,7 @@ describe('evidence is refused', () => {
 
   test('with a field of another type', () => {
     for (const key of Object.keys(fields)) {
-      for (const wrong of [-1, 'x\u0000', true, [1], new Uint8Array(3), {}, null]) {
+      for (const wrong of [-1, 'x\u0000', true, [1], new Uint8Array(0), {}, null]) {
         expect(codeOf(encodeCbor({ ...fields, [key]: wrong })), key).toBe('EVIDENCE_INVALID');
       }
     }

@@ -117,10 +117,10 @@ const resultSchema = z.strictObject({
   ]),
   /** The digest of the release that the node runs now; null when the log is not authentic or names none. */
   release: z.union([z.null(), byteString(32)]),
-  claims: z
-    .array(claimSchema)
-    .length(CLAIM_NAMES.length)
-    .refine(isOrdered, 'want one claim per step, in order'),
+  claims: boundedList(claimSchema, CLAIM_NAMES.length, CLAIM_NAMES.length).refine(
+    isOrdered,
+    'want one claim per step, in order',
+  ),
 });
 
 export type AppraisedClaim = Readonly<z.infer<typeof claimSchema>>;

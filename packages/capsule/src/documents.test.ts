@@ -163,7 +163,7 @@ describe.each(kinds)('a $name', ({ code, values, encode, parse }) => {
     for (const bytes of encoded) {
       const fields = decodeCbor(bytes) as Record<string, CborValue>;
       for (const key of Object.keys(fields)) {
-        for (const wrong of [-1, 'x\u0000', true, [1], new Uint8Array(3)]) {
+        for (const wrong of [-1, 'x\u0000', true, [1], new Uint8Array(0)]) {
           expect(
             codeOf(() => parse(encodeCbor({ ...fields, [key]: wrong }))),
             key,
