@@ -12,8 +12,18 @@ import { openSequence, type ReplicaState, type Turn } from './state.ts';
 export function noteClaim(state: ReplicaState, sender: string, committed: number): void {
   if (sender === state.id || committed <= state.committed) return;
   const known = state.claims.get(sender);
-  if (known === undefined && state.claims.size >= CLAIMS_MAX) return;
-  if (known === undefined || known < committed) state.claims.set(sender, committed);
+  if (known !== undefined && known >= committed) return;
+  if (known === undefined && state.claims.size >= CLAIMS_MAX && !makeRoom(state, sender)) return;
+  state.claims.set(sender, committed);
+}
+
+/** A member's claim takes the place of a stranger's. */
+function makeRoom({ claims, configuration }: ReplicaState, sender: string): boolean {
+  if (!configuration.byId.has(sender)) return false;
+  for (const id of claims.keys()) {
+    if (!configuration.byId.has(id)) return claims.delete(id);
+  }
+  return false;
 }
 
 export function isBehind(state: ReplicaState): boolean {

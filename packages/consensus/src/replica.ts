@@ -44,7 +44,7 @@ import {
   type ReplicaState,
   type Turn,
 } from './state.ts';
-import { pulse, settleTimers } from './timers.ts';
+import { placeOf, pulse, settleTimers } from './timers.ts';
 import {
   announceNewView,
   handleNewView,
@@ -59,9 +59,10 @@ export function createReplica(options: ReplicaOptions): { state: ReplicaState; e
   return resume(initialState(options));
 }
 
-/** Says where the replica stands and starts its timers; also the first thing after a restart. */
+/** Starts the timers and says where the replica stands; after a restart also what it may not have got across. */
 export function resume(state: ReplicaState): { state: ReplicaState; effects: Effect[] } {
   const turn: Turn = { state, effects: [] };
+  state.timers.pulsedAt = placeOf(state);
   pulse(turn);
   settleTimers(turn);
   return turn;

@@ -101,7 +101,12 @@ export type ReplicaState = {
   transfer: Decision[];
 
   readonly penalized: Set<string>;
-  readonly timers: { progress: string | null; pulse: string | null; catchUp: boolean };
+  readonly timers: {
+    progress: string | null;
+    pulse: string | null;
+    pulsedAt: string | null;
+    catchUp: boolean;
+  };
 };
 
 /** One run of `step`: the state it may change and the effects it collects. */
@@ -146,7 +151,7 @@ export function initialState(options: ReplicaOptions): ReplicaState {
     asked: null,
     transfer: [],
     penalized: new Set(),
-    timers: { progress: null, pulse: null, catchUp: false },
+    timers: { progress: null, pulse: null, pulsedAt: null, catchUp: false },
   };
 }
 

@@ -49,17 +49,28 @@ function isBusy(state: ReplicaState): boolean {
   return !state.active || state.pending.size > 0 || hasProposal || isBehind(state);
 }
 
-/** Repeats what may have been lost: where the replica stands, its open statements, the oldest pending operations. */
+/**
+ * Says where the replica stands. When it has not moved since the last pulse, also repeats what may have been lost: its
+ * open statements and the oldest pending operations.
+ */
 export function pulse({ state, effects }: Turn): void {
   const { view, committed } = state;
   effects.push({ type: 'broadcast', content: { kind: 'status', view, committed }, batch: [] });
-  if (!isBusy(state)) return;
+  const place = placeOf(state);
+  const hasMoved = state.timers.pulsedAt !== place;
+  state.timers.pulsedAt = place;
+  if (hasMoved || !isBusy(state)) return;
   for (const { content, batch } of state.own.values()) effects.push({ type: 'broadcast', content, batch });
   let forwarded = 0;
   for (const operation of state.pending.values()) {
     if (forwarded++ === FORWARD_OPERATIONS_MAX) break;
     effects.push({ type: 'forward', operation });
   }
+}
+
+/** Where the replica stands, as one value. */
+export function placeOf({ view, committed }: ReplicaState): string {
+  return `${view}/${committed}`;
 }
 
 function settleCatchUp(turn: Turn): void {

@@ -67,6 +67,16 @@ describe('a primary that fails', () => {
     expect(new Set(accused)).toEqual(new Set([primary]));
   });
 
+  test('cannot split five replicas, whichever half hears of which batch', () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const { cluster, primary, others } = clusterOf([1, 1, 1, 1, 1], seed);
+      cluster.node(primary).misbehaviour = equivocating;
+      const operations = [cluster.request(), cluster.request()];
+      expect(cluster.runUntilExecuted(operations, others), `seed ${seed}`).toBe(true);
+      checkSafety(cluster, others);
+    }
+  });
+
   test('and comes back does not vote in a view that it has left', () => {
     const { cluster, primary, others } = clusterOf([1, 1, 1, 1]);
     cluster.crash(primary);

@@ -119,9 +119,7 @@ export function handleNewView(turn: Turn, statement: Verified<Statement<NewView>
   noteClaim(state, sender, content.sequence - 1);
   if (content.epoch < state.configuration.epoch) return;
   if (content.sequence > openSequence(state) || state.executing !== null) {
-    const { waitingNewView } = state;
-    if (waitingNewView === null || waitingNewView.content.sequence < content.sequence)
-      state.waitingNewView = statement;
+    keepWaiting(state, statement);
     return;
   }
   if (content.epoch !== state.configuration.epoch) return;
@@ -140,6 +138,16 @@ export function takeWaitingNewView(turn: Turn): void {
   if (waitingNewView === null || waitingNewView.content.sequence > openSequence(state)) return;
   state.waitingNewView = null;
   handleNewView(turn, waitingNewView);
+}
+
+/** One new view is kept, the latest, and only of the sequence that opens next. */
+function keepWaiting(state: ReplicaState, statement: Verified<Statement<NewView>>): void {
+  const { view, sequence } = statement.content;
+  if (sequence > openSequence(state) + 1 || !state.configuration.byId.has(statement.sender)) return;
+  const kept = state.waitingNewView?.content;
+  const isLater =
+    kept === undefined || kept.sequence < sequence || (kept.sequence === sequence && kept.view < view);
+  if (isLater) state.waitingNewView = statement;
 }
 
 function enterView(turn: Turn, { message, sender, content }: Statement<NewView>, anchor: Anchor): void {

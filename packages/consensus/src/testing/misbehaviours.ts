@@ -30,7 +30,7 @@ export const equivocating: Misbehaviour = ({ node, message, send, others }) => {
     forgedDigests.set(node, forged);
   }
   const twin = forge(node, { ...content, digest }, content.kind === 'pre-prepare' ? batch : []);
-  others.forEach((to, index) => send(to, index < half ? message : twin));
+  for (const [index, to] of others.entries()) send(to, index < half ? message : twin);
 };
 
 /** Claims to be far ahead in every status, and leaves the sequence it should be working on. */

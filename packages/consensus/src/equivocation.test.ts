@@ -1,0 +1,116 @@
+import { errorCode } from '@nemea/core';
+import { describe, expect, test } from 'vitest';
+import { signStatement } from './authenticate.ts';
+import { contradicts, verifyEquivocation } from './equivocation.ts';
+import type { Certificate, Content } from './message.ts';
+import { createCheapSigner, verifyCheaply } from './testing/signatures.ts';
+
+const networkId = new Uint8Array(32).fill(1);
+const one = new Uint8Array(32).fill(1);
+const two = new Uint8Array(32).fill(2);
+const vote = (
+  kind: 'pre-prepare' | 'prepare' | 'commit',
+  digest: Uint8Array,
+  view = 3,
+  sequence = 7,
+): Content => ({
+  kind,
+  view,
+  sequence,
+  digest,
+});
+const viewChange = (view: number, committed: number, preparedView: number | null): Content => ({
+  kind: 'view-change',
+  epoch: 1,
+  view,
+  committed,
+  prepared: preparedView === null ? null : certificate(preparedView, committed + 1),
+});
+const certificate = (view: number, sequence: number): Certificate => ({
+  view,
+  sequence,
+  digest: one,
+  signatures: [],
+});
+
+describe('two statements contradict each other [CONS-21]', () => {
+  const pairs: [string, Content, Content][] = [
+    ['when two proposals fill one slot', vote('pre-prepare', one), vote('pre-prepare', two)],
+    ['when a proposal and a prepare differ', vote('pre-prepare', one), vote('prepare', two)],
+    ['when a prepare and a commit differ', vote('prepare', one), vote('commit', two)],
+    [
+      'when two checkpoints of one sequence differ',
+      { kind: 'checkpoint', sequence: 16, digest: one },
+      { kind: 'checkpoint', sequence: 16, digest: two },
+    ],
+    ['when two view changes to one view differ', viewChange(4, 6, 3), viewChange(4, 6, null)],
+    [
+      'when two new views of one view differ',
+      { kind: 'new-view', epoch: 1, view: 4, sequence: 7, viewChanges: [] },
+      { kind: 'new-view', epoch: 1, view: 4, sequence: 8, viewChanges: [] },
+    ],
+    ['when a view change forgets a commit', vote('commit', one), viewChange(4, 6, null)],
+    ['when a view change shows less than was committed to', vote('commit', one), viewChange(4, 6, 2)],
+  ];
+  test.each(pairs)('%s', (_title, a, b) => {
+    expect(contradicts(a, b)).toBe(true);
+    expect(contradicts(b, a)).toBe(true);
+  });
+});
+
+describe('an honest replica may say both', () => {
+  const pairs: [string, Content, Content][] = [
+    ['votes for one batch', vote('prepare', one), vote('commit', one)],
+    ['votes of different views', vote('prepare', one, 3), vote('prepare', two, 4)],
+    ['votes of different sequences', vote('commit', one, 3, 7), vote('commit', two, 3, 8)],
+    ['a commit and a view change that shows it', vote('commit', one), viewChange(4, 6, 3)],
+    ['a commit and a view change after its sequence', vote('commit', one), viewChange(4, 7, null)],
+    ['a commit in the view that the view change asked for', vote('commit', one, 4), viewChange(4, 6, null)],
+    [
+      'a view change and a commit of a later sequence, maybe of another epoch',
+      viewChange(4, 5, null),
+      vote('commit', one),
+    ],
+    ['one thing twice', vote('commit', one), vote('commit', one)],
+    [
+      'view changes to one view of two epochs',
+      viewChange(4, 6, null),
+      { kind: 'view-change', epoch: 9, view: 4, committed: 8, prepared: null },
+    ],
+  ];
+  test.each(pairs)('%s', (_title, a, b) => {
+    expect(contradicts(a, b)).toBe(false);
+    expect(contradicts(b, a)).toBe(false);
+  });
+});
+
+describe('a proof of equivocation', () => {
+  const sign = (sender: string, content: Content) =>
+    signStatement({ networkId, sender, content, batch: [], sign: createCheapSigner(sender).sign }).message;
+  const publicKeyOf = (id: string) => (id === 'stranger' ? undefined : createCheapSigner(id).publicKey);
+  const judge = { networkId, publicKeyOf, verify: verifyCheaply };
+  const first = sign('a', vote('commit', one));
+  const second = sign('a', vote('commit', two));
+
+  const codeOf = (proof: { first: typeof first; second: typeof first }) => {
+    try {
+      return verifyEquivocation({ ...judge, proof });
+    } catch (error) {
+      return errorCode(error);
+    }
+  };
+
+  test('names the culprit to anyone', () => {
+    expect(codeOf({ first, second })).toBe('a');
+  });
+
+  test('is refused for two senders, one statement, an unknown sender or a forged signature', () => {
+    expect(codeOf({ first, second: sign('b', vote('commit', two)) })).toBe('EQUIVOCATION_UNPROVEN');
+    expect(codeOf({ first, second: first })).toBe('EQUIVOCATION_UNPROVEN');
+    const strangers = { first: { ...first, sender: 'stranger' }, second: { ...second, sender: 'stranger' } };
+    expect(codeOf(strangers)).toBe('EQUIVOCATION_UNPROVEN');
+    expect(codeOf({ first, second: { ...second, signature: first.signature } })).toBe(
+      'EQUIVOCATION_UNPROVEN',
+    );
+  });
+});

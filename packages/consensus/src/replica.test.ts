@@ -1,0 +1,236 @@
+import { fromUtf8, type Verified } from '@nemea/core';
+import { describe, expect, test } from 'vitest';
+import { signStatement } from './authenticate.ts';
+import { createConfiguration, primaryOf } from './configuration.ts';
+import { drive, type Outbound } from './driver.ts';
+import type { Effect } from './effect.ts';
+import type { Input } from './input.ts';
+import {
+  FUTURE_STATEMENTS_MAX,
+  OPERATION_BYTES_MAX,
+  PENDING_OPERATIONS_MAX,
+  VIEW_DISTANCE_MAX,
+} from './limits.ts';
+import { type Batch, type Content, decisionDigest, parsePayload, type Statement } from './message.ts';
+import { createReplica, step } from './replica.ts';
+import { createCheapSigner, verifyCheaply } from './testing/signatures.ts';
+
+const networkId = new Uint8Array(32).fill(1);
+const IDS = ['a', 'b', 'c', 'd'];
+const members = IDS.map((id) => ({ id, publicKey: createCheapSigner(id).publicKey, weight: 1 }));
+const configuration = createConfiguration(members);
+const primaryOfFirst = primaryOf(configuration, 0);
+const primaryOfNext = primaryOf(configuration, 1);
+const backup = IDS.find((id) => id !== primaryOfFirst && id !== primaryOfNext) ?? '';
+const peers = IDS.filter((id) => id !== backup);
+const batch: Batch = [fromUtf8('operation')];
+const digest = decisionDigest(new Uint8Array(32), batch);
+
+function start(id = backup) {
+  const { state } = createReplica({ id, networkId, members, verify: verifyCheaply });
+  const replica = { state, sign: createCheapSigner(id).sign };
+  return {
+    state,
+    feed: (input: Input) => drive(replica, input),
+    hear: (sender: string, content: Content, carried: Batch = []) =>
+      drive(replica, { type: 'message', statement: say(sender, content, carried) }),
+  };
+}
+
+function say(sender: string, content: Content, carried: Batch = []): Verified<Statement> {
+  return signStatement({ networkId, sender, content, batch: carried, sign: createCheapSigner(sender).sign });
+}
+
+const prePrepare = (view = 0, sequence = 1): Content => ({ kind: 'pre-prepare', view, sequence, digest });
+const prepare = (view = 0, sequence = 1): Content => ({ kind: 'prepare', view, sequence, digest });
+const commit = (view = 0, sequence = 1): Content => ({ kind: 'commit', view, sequence, digest });
+
+function spoken(effects: readonly Outbound[]): string[] {
+  return effects.flatMap((effect) =>
+    effect.type === 'transmit' && effect.to === null ? [parsePayload(effect.message.payload).kind] : [],
+  );
+}
+
+function types(effects: readonly (Outbound | Effect)[]): string[] {
+  return effects.map(({ type }) => type);
+}
+
+describe('a backup', () => {
+  test('prepares, commits and decides, each after a quorum [CONS-8] [CONS-9] [CONS-10]', () => {
+    const replica = start();
+    expect(spoken(replica.hear(primaryOfFirst, prePrepare(), batch))).toEqual(['prepare']);
+    expect(spoken(replica.hear(primaryOfNext, prepare()))).toEqual(['commit']);
+    expect(types(replica.hear(primaryOfFirst, commit()))).not.toContain('commit');
+    expect(types(replica.hear(primaryOfNext, commit()))).toContain('commit');
+  });
+
+  test('has written down every vote before it speaks [CONS-6]', () => {
+    const replica = start();
+    const effects = [
+      ...replica.hear(primaryOfFirst, prePrepare(), batch),
+      ...replica.hear(primaryOfNext, prepare()),
+    ];
+    const order = types(effects).filter((type) => type === 'persist' || type === 'transmit');
+    expect(order).toEqual(['persist', 'transmit', 'persist', 'persist', 'transmit']);
+  });
+
+  test('ignores a proposal of anybody but the primary, with another batch, or of no operations', () => {
+    const replica = start();
+    expect(spoken(replica.hear(primaryOfNext, prePrepare(), batch))).toEqual([]);
+    expect(spoken(replica.hear(primaryOfFirst, prePrepare(), [fromUtf8('other')]))).toEqual([]);
+    expect(spoken(replica.hear(primaryOfFirst, prePrepare(), []))).toEqual([]);
+  });
+
+  test('does not prepare an operation twice in a batch [CONS-12]', () => {
+    const replica = start();
+    const twice = [...batch, ...batch];
+    const content: Content = {
+      kind: 'pre-prepare',
+      view: 0,
+      sequence: 1,
+      digest: decisionDigest(new Uint8Array(32), twice),
+    };
+    expect(spoken(replica.hear(primaryOfFirst, content, twice))).toEqual([]);
+  });
+
+  test('does not vote in a view that no new view has opened [CONS-14]', () => {
+    const replica = start();
+    expect(spoken(replica.hear(primaryOfNext, prePrepare(1), batch))).toEqual([]);
+    for (const id of peers) {
+      replica.hear(id, { kind: 'view-change', epoch: 1, view: 1, committed: 0, prepared: null });
+    }
+    expect(replica.state.view).toBe(1);
+    expect(replica.state.active).toBe(false);
+    expect(spoken(replica.hear(primaryOfNext, prePrepare(1), batch))).toEqual([]);
+    expect(spoken(replica.hear(primaryOfFirst, prePrepare(0), batch))).toEqual([]);
+  });
+
+  test('does not count a member twice, nor a vote of a stranger', () => {
+    const replica = start();
+    replica.hear(primaryOfFirst, prePrepare(), batch);
+    for (let i = 0; i < 5; i++) replica.hear(primaryOfFirst, commit());
+    replica.hear('stranger', commit());
+    expect(replica.state.committed).toBe(0);
+  });
+
+  test('leaves its view only when an honest member must have left [CONS-15]', () => {
+    const replica = start();
+    const leave = (id: string, view: number) =>
+      replica.hear(id, { kind: 'view-change', epoch: 1, view, committed: 0, prepared: null });
+    expect(spoken(leave(primaryOfNext, 5))).toEqual([]);
+    expect(spoken(leave(primaryOfFirst, 3))).toEqual(['view-change']);
+    expect(replica.state.view).toBe(3);
+  });
+
+  test('waits in silence while the application executes [CONS-11]', () => {
+    const replica = start();
+    replica.hear(primaryOfFirst, prePrepare(), batch);
+    for (const id of peers) replica.hear(id, commit());
+    expect(replica.state.executing?.sequence).toBe(1);
+    const next = [fromUtf8('next')];
+    const content: Content = {
+      kind: 'pre-prepare',
+      view: 0,
+      sequence: 2,
+      digest: decisionDigest(digest, next),
+    };
+    expect(spoken(replica.hear(primaryOfFirst, content, next))).toEqual([]);
+    expect(spoken(replica.feed({ type: 'executed', sequence: 1, members: null }))).toEqual(['prepare']);
+  });
+
+  test('asks for the batch of a decision whose proposal it has missed [CONS-19]', () => {
+    const replica = start();
+    for (const id of peers) replica.hear(id, commit());
+    const effects = replica.feed({ type: 'timeout', id: 'catch-up' });
+    expect(effects).toContainEqual({ type: 'fetch', from: peers[0], sequence: 1 });
+  });
+});
+
+describe('a new view', () => {
+  const viewChange = (sender: string, committed = 0): Statement<never> | Statement => ({
+    ...say(sender, { kind: 'view-change', epoch: 1, view: 1, committed, prepared: null }),
+  });
+  const newView = (senders: readonly string[], sequence = 1): Content => ({
+    kind: 'new-view',
+    epoch: 1,
+    view: 1,
+    sequence,
+    viewChanges: senders.flatMap((sender) => {
+      const { message, content } = viewChange(sender);
+      return content.kind === 'view-change' ? [{ message, sender, content }] : [];
+    }),
+  });
+
+  test('of a quorum of view changes opens the view [CONS-16]', () => {
+    const replica = start();
+    replica.hear(primaryOfNext, newView(peers));
+    expect(replica.state).toMatchObject({ view: 1, active: true });
+    expect(spoken(replica.hear(primaryOfNext, prePrepare(1), batch))).toEqual(['prepare']);
+  });
+
+  test.each([
+    ['of less than a quorum', peers.slice(1), primaryOfNext],
+    ['of one sender three times', [peers[0], peers[0], peers[0]] as string[], primaryOfNext],
+    ['of anybody but its primary', peers, primaryOfFirst],
+  ])('%s is ignored', (_title, senders, sender) => {
+    const replica = start();
+    replica.hear(sender, newView(senders));
+    expect(replica.state.view).toBe(0);
+  });
+});
+
+describe('whatever peers send stays within bounds [CONS-23]', () => {
+  test('requests beyond the limits are refused with the reason', () => {
+    const { state, feed } = start();
+    const request = (operation: Uint8Array) => feed({ type: 'request', operation });
+    expect(request(new Uint8Array(0))).toContainEqual(expect.objectContaining({ reason: 'operation-size' }));
+    const huge = new Uint8Array(OPERATION_BYTES_MAX + 1);
+    expect(request(huge)).toContainEqual(expect.objectContaining({ reason: 'operation-size' }));
+    for (let i = 0; i < PENDING_OPERATIONS_MAX; i++) request(fromUtf8(`${i}`));
+    expect(request(fromUtf8('more'))).toContainEqual(expect.objectContaining({ reason: 'pending-full' }));
+    expect(state.pending.size).toBe(PENDING_OPERATIONS_MAX);
+  });
+
+  test('votes of distant views and sequences are not kept', () => {
+    const { state, hear } = start();
+    for (let view = 0; view < 50; view++) {
+      for (const id of peers) {
+        hear(id, commit(view));
+        hear(id, prepare(view, 2));
+        hear(id, prepare(view, 9));
+      }
+    }
+    expect(state.ballots.size).toBe(VIEW_DISTANCE_MAX + 1);
+    for (const slots of state.future.values()) expect(slots.size).toBe(FUTURE_STATEMENTS_MAX);
+    expect(state.future.size).toBe(peers.length);
+  });
+
+  test('one view change and one checkpoint is kept of each member', () => {
+    const { state, hear } = start();
+    for (let i = 1; i < 40; i++) {
+      hear(peers[0] as string, { kind: 'view-change', epoch: 1, view: i, committed: 0, prepared: null });
+      hear(peers[0] as string, { kind: 'checkpoint', sequence: 16 * i, digest });
+    }
+    expect(state.viewChanges.size).toBe(1);
+    expect(state.checkpoints.size).toBe(1);
+  });
+
+  test('claims of strangers are limited, and each costs at most a question', () => {
+    const { state, hear } = start();
+    for (let i = 0; i < 1000; i++) hear(`stranger ${i}`, { kind: 'status', view: 0, committed: 1_000_000 });
+    expect(state.claims.size).toBe(256);
+  });
+});
+
+describe('the rim', () => {
+  test('may time out a timer that was stopped meanwhile', () => {
+    const { state } = createReplica({ id: backup, networkId, members, verify: verifyCheaply });
+    expect(types(step(state, { type: 'timeout', id: 'progress' }).effects)).toEqual([]);
+    expect(state.view).toBe(0);
+  });
+
+  test('must report the execution that it was asked for, and no other', () => {
+    const { feed } = start();
+    expect(() => feed({ type: 'executed', sequence: 1, members: null })).toThrow(/assertion failed/);
+  });
+});
