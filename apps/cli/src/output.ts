@@ -32,6 +32,9 @@ export function seconds(ms: number): string {
 export function fail(error: unknown): never {
   if (error instanceof CodedError) {
     process.stderr.write(`nemea: ${error.code}: ${error.message}\n`);
+    for (let cause = error.cause; cause instanceof Error; cause = cause.cause) {
+      process.stderr.write(`  because: ${cause.message}\n`);
+    }
   } else {
     process.stderr.write(
       `nemea: unexpected error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,

@@ -1,9 +1,8 @@
 import { concatBytes, fromUtf8, sha256, toHex } from '@nemea/core';
 import { describe, expect, test } from 'vitest';
-import { rewrite } from './forging.ts';
 import { inspectCapsule, openCapsule, openCapsuleStream } from './open.ts';
 import { sealCapsule, sealCapsuleStream } from './seal.ts';
-import { CHUNK, codeOf, collect, DESCRIPTION, OWNER, pieces, withHeader } from './testing.ts';
+import { CHUNK, codeOf, collect, DESCRIPTION, OWNER, pieces, rewrite, withHeader } from './testing.ts';
 
 const SALT = 32;
 const TAG = 16;

@@ -3,7 +3,7 @@ import { concatBytes, fromUtf8, sha256 } from '@nemea/core';
 import { CapsuleError } from './errors.ts';
 import { encodeHeader, type parseHeader } from './header.ts';
 import { inspectCapsule } from './open.ts';
-import type { CapsuleDescription } from './seal.ts';
+import type { CapsuleDescription, SealedCapsule } from './seal.ts';
 
 export const OWNER = new Uint8Array(20).fill(7);
 export const CHUNK = 64 * 1024;
@@ -41,10 +41,37 @@ export async function collect(source: AsyncIterable<Uint8Array>): Promise<Uint8A
 }
 
 /** The same payload under a header that differs in one field. */
-export function withHeader(capsule: Uint8Array, change: Partial<ReturnType<typeof parseHeader>>): Uint8Array {
+export function withHeader(capsule: Uint8Array, change: Partial<CapsuleHeader>): Uint8Array {
   const { header, headerBytes } = inspectCapsule(capsule);
   const changed = encodeHeader({ ...header, ...change });
   const prelude = capsule.slice(0, 20);
   new DataView(prelude.buffer).setUint32(16, changed.length);
   return concatBytes(prelude, changed, capsule.subarray(20 + headerBytes.length));
+}
+
+/** Seals the payload again under a false header, as a dishonest owner with the file key could. */
+export function rewrite(
+  sealed: SealedCapsule,
+  change: Partial<CapsuleHeader>,
+  plain: Uint8Array,
+): Uint8Array {
+  const { headerBytes, capsuleId } = inspectCapsule(sealed.capsule);
+  const first = sealed.capsule.subarray(20 + headerBytes.length);
+  const count = chunkCount(sealed.header);
+  const firstBytes = count === 1 ? first.length : sealed.header.chunkBytes + 16;
+  const opened = openChunk(
+    derivePayloadKey(sealed.fileKey, capsuleId),
+    { index: 0, last: count === 1 },
+    first.subarray(0, firstBytes),
+  );
+  const header = { ...sealed.header, ...change };
+  const bytes = encodeHeader(header);
+  const key = derivePayloadKey(sealed.fileKey, capsuleIdOf(bytes));
+  const stream = concatBytes(opened.subarray(0, 32), plain);
+  const parts = [encodePrelude(bytes), bytes];
+  for (let index = 0; index < count; index++) {
+    const chunk = stream.subarray(index * header.chunkBytes, (index + 1) * header.chunkBytes);
+    parts.push(sealChunk(key, { index, last: index === count - 1 }, chunk));
+  }
+  return concatBytes(...parts);
 }

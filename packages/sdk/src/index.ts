@@ -6,3 +6,4 @@ export * from './client/ledger.ts';
 export * from './ledger/history.ts';
 export * from './ledger/network.ts';
 export * from './ledger/votes.ts';
+export { parseReport, type Report, ReportError, reportSchema } from './report/report.ts';

@@ -17,6 +17,7 @@ import {
   capsuleRegistryAbi,
   disputesAbi,
   epochLogAbi,
+  errorsAbi,
   feeTokenAbi,
   nodeRegistryAbi,
   policyRegistryAbi,
@@ -84,6 +85,10 @@ export interface Ledger {
   signVote(vote: Vote): Promise<string>;
   submitVote(vote: Vote, signatures: readonly string[]): Promise<Receipt>;
   signRequest(request: AttestationRequest): Promise<string>;
+  /** Receipt of a transaction that was mined. */
+  receipt(txHash: string): Promise<Receipt>;
+  /** Calldata of a transaction, for whoever checks what was signed. */
+  calldata(txHash: string): Promise<{ to: string; input: string; block: number }>;
   /** Native balance in wei. */
   balance(account: string): Promise<bigint>;
   transferNative(to: string, wei: bigint): Promise<Receipt>;
@@ -198,7 +203,8 @@ export async function openLedger(network: Network, privateKey?: Uint8Array): Pro
         const { request } = await client.simulateContract({
           account: requireWallet().signer,
           address: network.contracts[contract] as Hex,
-          abi: contractAbis[contract] as Abi,
+          // A refusal may bubble up from another contract: every contract's errors are known here.
+          abi: [...contractAbis[contract], ...errorsAbi] as Abi,
           functionName,
           args,
         });
@@ -253,6 +259,16 @@ export async function openLedger(network: Network, privateKey?: Uint8Array): Pro
       return submit(contract, functionName, [voteMessage(vote), signatures]);
     },
     signRequest: (request) => requireWallet().signer.signTypedData(requestTypedData(network, request)),
+    receipt: (txHash) => call(() => receiptOf(txHash as Hex)),
+    calldata: (txHash) =>
+      call(async () => {
+        const transaction = await client.getTransaction({ hash: txHash as Hex });
+        return {
+          to: transaction.to?.toLowerCase() ?? '',
+          input: transaction.input,
+          block: Number(transaction.blockNumber),
+        };
+      }),
     balance: (account) => call(() => client.getBalance({ address: account as Hex })),
     transferNative: (to, wei) =>
       oneAtATime(() =>

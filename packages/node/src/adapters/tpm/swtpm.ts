@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorCode } from '@nemea/core';
-import { assertSocketPath, openUnixChannel, Tpm } from '@nemea/tpm';
+import { assertSocketPath, openUnixChannel, Tpm, type TpmChannel } from '@nemea/tpm';
 import { caPaths } from './certificate-authority.ts';
 import { type ProcessExit, type RunningProcess, spawnTied } from './child-process.ts';
 import { SoftwareTpmError } from './errors.ts';
@@ -102,7 +102,7 @@ export async function startSoftwareTpm(options: StartOptions): Promise<SoftwareT
 async function untilAnswering(running: RunningProcess, socketPath: string, timeoutMs: number): Promise<void> {
   try {
     await untilBound(running, socketPath, timeoutMs);
-    const tpm = await Tpm.open(await openUnixChannel(socketPath), { timeoutMs });
+    const tpm = await Tpm.open(await untilListening(running, socketPath, timeoutMs), { timeoutMs });
     await tpm.close();
   } catch (cause) {
     const exit = await terminate(running);
@@ -122,6 +122,23 @@ async function untilBound(running: RunningProcess, socketPath: string, timeoutMs
   const deadline = AbortSignal.timeout(timeoutMs);
   while (running.ended() === undefined && !(await exists(socketPath))) {
     await sleep(POLL_MS, undefined, { signal: deadline });
+  }
+}
+
+/** Between bind and listen a connection is refused; a moment later it is not. */
+async function untilListening(
+  running: RunningProcess,
+  socketPath: string,
+  timeoutMs: number,
+): Promise<TpmChannel> {
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    try {
+      return await openUnixChannel(socketPath);
+    } catch (error) {
+      if (running.ended() !== undefined || performance.now() > deadline) throw error;
+      await sleep(POLL_MS);
+    }
   }
 }
 

@@ -1,0 +1,620 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { CodedError, sha256, toHex } from '@nemea/core';
+import { measureRelease } from '@nemea/node';
+import { executorCommitment, type Ledger, type Receipt, type Report } from '@nemea/sdk';
+import { builtImage, CLIENT_TOKENS, DEPOSIT, Devnet, type NodeStatus } from '../devnet/devnet.ts';
+import { note, seconds, tell } from '../output.ts';
+import { searchForNames } from './leak-check.ts';
+import { commonNames, digestOf, readNames, sampleNames } from './lists.ts';
+import { WireCapture } from './wire.ts';
+
+/** What the author pays; below every executor's deposit, as the contract demands. */
+const FEE = DEPOSIT / 10n;
+const RULE_LIFETIME_S = 3_600;
+const LIMITS = { timeoutMs: 30_000, memoryBytes: 512 << 20, pids: 64, outputBytes: 64 << 20 };
+const RESULT_TIMEOUT_MS = 90_000;
+const RECORD_TIMEOUT_MS = 60_000;
+const EVICTION_TIMEOUT_MS = 60_000;
+const EPOCHS_WANTED = 2;
+const NAMES_SAMPLED = 24;
+
+export class DemoError extends CodedError<'DEMO_NODES' | 'DEMO_TIMED_OUT'> {}
+
+export interface DemoOptions {
+  readonly dir: string;
+  readonly nodes: number;
+  readonly listB: string;
+  readonly listC: string;
+  readonly code: string;
+  readonly entry: string;
+  /** Whether the code is the shipped intersection, so that its result can be foretold. */
+  readonly isIntersection: boolean;
+  readonly keep: boolean;
+}
+
+interface Sealed {
+  readonly capsuleId: string;
+  readonly cid: string;
+  readonly registration: Receipt;
+}
+
+interface NodeRecord {
+  readonly epochs: { epoch: number; leaves: string[] }[];
+  readonly tasks: (Omit<
+    Report['task'],
+    'createTx' | 'commitTx' | 'settleTx' | 'settleGas' | 'election' | 'certificate'
+  > & {
+    outcome: string;
+    election: Report['task']['election'] | null;
+    certificate: string | null;
+  })[];
+  readonly candidacies: Report['candidacies'];
+  readonly evictions: Omit<Report['evictions'][number], 'txHash' | 'gasUsed'>[];
+  readonly timings: { event: string; atMs: number; detail: string }[];
+}
+
+/** One run of the main job; collects facts and checks as it goes. */
+export class Demo {
+  readonly #options: DemoOptions;
+  readonly #net: Devnet;
+  readonly #checks: Report['checks'] = [];
+  readonly #startedMs = performance.now();
+  readonly #durations = {
+    setup: 0,
+    join: 0,
+    submitToElected: 0,
+    taskToResults: 0,
+    taskToSettlement: 0,
+    tamperToEviction: 0,
+    tamperToRecord: 0,
+    total: 0,
+  };
+  #rssClientMax = 0;
+  readonly #rss = new Map<string, number>();
+
+  constructor(options: DemoOptions) {
+    if (options.nodes < 5 || options.nodes > 16) {
+      throw new DemoError('DEMO_NODES', `nodes: got ${options.nodes}, want 5 to 16`);
+    }
+    this.#options = options;
+    this.#net = new Devnet(options.dir, tell);
+  }
+
+  get net(): Devnet {
+    return this.#net;
+  }
+
+  /** The main job from the empty folder to the report. Leaves the network running; the caller decides its end. */
+  async run(): Promise<Report> {
+    const { listB, listC, nodes } = this.#options;
+    const [namesB, namesC] = [readNames(listB), readNames(listC)];
+    const code = new Uint8Array(readFileSync(this.#options.code));
+
+    note('1. A trusted network');
+    await this.#net.up(nodes, [code]);
+    this.#durations.setup = this.#sinceStart();
+    const ledger = await this.#net.ledger();
+    await ledger.sync();
+    this.#check(
+      'genesis members attested each other and are registered',
+      ledger.history.genesisComplete,
+      `${nodes} nodes`,
+    );
+    await this.#join(ledger, nodes + 1);
+
+    note('2. B and C seal their lists');
+    await this.#startClients();
+    const wire = await WireCapture.start(join(this.#net.paths.dir, 'wire.pcap'));
+    const sealed = await this.#seal(code);
+
+    note('3. A submits the task; the network draws, runs, checks and pays');
+    const task = await this.#runTask(ledger, sealed);
+    await wire.stop();
+    const common = this.#options.isIntersection ? commonNames(namesB, namesC) : undefined;
+    this.#checkResults(common);
+
+    note('4. Random attestation goes on; one node is tampered with');
+    await this.#awaitEpochs(ledger, EPOCHS_WANTED);
+    await this.#tamper(ledger, nodes);
+
+    note('5. Checks');
+    const report = await this.#report(ledger, task, sealed, common);
+    const leakCheck = await tell('searching logs, data, layer 1 and wire for names', async () =>
+      this.#leakCheck([...sampleNames(namesB, NAMES_SAMPLED), ...sampleNames(namesC, NAMES_SAMPLED)]),
+    );
+    this.#check(
+      'no name of the lists is anywhere',
+      leakCheck.found.length === 0,
+      `${leakCheck.filesScanned} files, ${leakCheck.found.length} hits`,
+    );
+    this.#durations.total = this.#sinceStart();
+    const whole: Report = {
+      ...report,
+      leakCheck,
+      durationsMs: this.#durations,
+      checks: this.#checks,
+      ok: this.#checks.every((check) => check.ok),
+    };
+    writeFileSync(this.#net.paths.report, `${JSON.stringify(whole, null, 2)}\n`);
+    return whole;
+  }
+
+  async #join(ledger: Ledger, index: number): Promise<void> {
+    const startMs = performance.now();
+    await tell(`node-${index} applies, is judged by drawn members, and joins`, async () => {
+      const facts = await this.#net.initNode(index);
+      await this.#net.fund([facts.account], DEPOSIT, 0n);
+      this.#net.spawnNode(index, false);
+      await this.#net.untilReady(index);
+    });
+    this.#durations.join = Math.round(performance.now() - startMs);
+    await ledger.sync();
+    const account = this.#net.account(index);
+    const admitted = ledger.history.events.find(
+      (event) => event.type === 'node-admitted' && event.record.account === account,
+    );
+    this.#check(
+      'a stranger joined on a quorum certificate',
+      admitted !== undefined,
+      admitted?.txHash ?? 'not on layer 1',
+    );
+  }
+
+  async #startClients(): Promise<void> {
+    await tell('devices of A, B and C with TPMs of their own', async () => {
+      const facts = await Promise.all(['b', 'c', 'a'].map((name) => this.#net.initClient(name)));
+      await this.#net.fund(
+        facts.map(({ account }) => account),
+        0n,
+        CLIENT_TOKENS,
+      );
+      for (const name of ['b', 'c', 'a']) this.#net.spawnClient(name);
+      await Promise.all(['b', 'c', 'a'].map((name) => this.#net.untilClientReady(name)));
+      await this.#net.client('a', 'POST /prepare-fees', { fee: FEE.toString() });
+    });
+  }
+
+  #seal(code: Uint8Array): Promise<{ b: Sealed; c: Sealed }> {
+    const rule = {
+      codeDigest: toHex(sha256(code)),
+      imageDigest: builtImage().digest,
+      minCredit: 1,
+      minLevel: 1,
+      expiryS: Math.floor(Date.now() / 1000) + RULE_LIFETIME_S,
+    };
+    return tell('two capsules sealed, on IPFS, registered with release rules', async () => {
+      const [b, c] = await Promise.all([
+        this.#net.client<Sealed>('b', 'POST /seal', { ...rule, file: this.#options.listB }),
+        this.#net.client<Sealed>('c', 'POST /seal', { ...rule, file: this.#options.listC }),
+      ]);
+      return { b, c };
+    });
+  }
+
+  async #runTask(
+    ledger: Ledger,
+    sealed: { b: Sealed; c: Sealed },
+  ): Promise<{ taskId: string; createTx: string }> {
+    const image = builtImage();
+    const startMs = performance.now();
+    const startedAtMs = Date.now();
+    const submitted = await tell('task in escrow', () =>
+      this.#net.client<{ taskId: string; receipt: Receipt }>('a', 'POST /task', {
+        codeFile: this.#options.code,
+        entry: this.#options.entry,
+        imageDigest: image.digest,
+        imageName: image.name,
+        capsuleIds: [sealed.b.capsuleId, sealed.c.capsuleId],
+        fee: FEE.toString(),
+        minLevel: 1,
+        minCredit: 1,
+        limits: LIMITS,
+      }),
+    );
+    await tell('drawn, attested, keys released, run, results opened by B and C', () =>
+      this.#openResults(ledger, submitted.taskId),
+    );
+    this.#durations.taskToResults = Math.round(performance.now() - startMs);
+    await tell('verified, machine clean, settled on layer 1', async () => {
+      await ledger.waitFor(
+        () =>
+          ledger.history.events.find(
+            (event) => event.type === 'task-settled' && event.taskId === submitted.taskId,
+          ),
+        RECORD_TIMEOUT_MS,
+      );
+    });
+    this.#durations.taskToSettlement = Math.round(performance.now() - startMs);
+    const { timings } = await this.#net.node<NodeRecord>(1, 'GET /record');
+    const elected = timings.find(({ event, detail }) => event === 'elected' && detail === submitted.taskId);
+    this.#durations.submitToElected = elected === undefined ? 0 : elected.atMs - startedAtMs;
+    return { taskId: submitted.taskId, createTx: submitted.receipt.txHash };
+  }
+
+  /** B and C open what arrived; a task that failed on layer 1 ends the wait with its reason. */
+  async #openResults(ledger: Ledger, taskId: string): Promise<void> {
+    mkdirSync(this.#net.paths.results, { recursive: true, mode: 0o700 });
+    const deadline = performance.now() + RESULT_TIMEOUT_MS;
+    const waiting = new Set(['b', 'c']);
+    while (waiting.size > 0) {
+      for (const name of waiting) {
+        const results = await this.#net.client<{ taskId: string }[]>(name, 'GET /results');
+        if (!results.some((result) => result.taskId === taskId)) continue;
+        await this.#net.client(name, 'POST /open', {
+          taskId,
+          out: join(this.#net.paths.results, `${name}.txt`),
+        });
+        waiting.delete(name);
+      }
+      await ledger.sync();
+      const ended = ledger.history.events.find(
+        (event) => event.type === 'task-ended' && event.taskId === taskId,
+      );
+      if (ended?.type === 'task-ended')
+        throw new DemoError('DEMO_TIMED_OUT', `the task failed with reason ${ended.reason}`);
+      if (performance.now() > deadline)
+        throw new DemoError('DEMO_TIMED_OUT', `no result after ${RESULT_TIMEOUT_MS} ms`);
+      await delay(50);
+    }
+  }
+
+  #checkResults(common: readonly string[] | undefined): void {
+    const opened = ['b', 'c'].map((name) =>
+      readFileSync(join(this.#net.paths.results, `${name}.txt`), 'utf8'),
+    );
+    this.#check(
+      'B and C opened equal results',
+      opened[0] === opened[1],
+      `${opened[0]?.length ?? 0} characters`,
+    );
+    if (common === undefined) return;
+    const expected = common.map((name) => `${name}\n`).join('');
+    this.#check('the result is the true intersection', opened[0] === expected, `${common.length} names`);
+  }
+
+  async #awaitEpochs(ledger: Ledger, wanted: number): Promise<void> {
+    await tell(`${wanted} epochs of random attestation on layer 1`, async () => {
+      await ledger.waitFor(() => {
+        const recorded = ledger.history.events.filter((event) => event.type === 'epoch');
+        return recorded.length >= wanted ? recorded : undefined;
+      }, RECORD_TIMEOUT_MS);
+    });
+  }
+
+  /** A node loads a release that nobody approved; its own TPM tells on it. */
+  async #tamper(ledger: Ledger, index: number): Promise<void> {
+    const account = this.#net.account(index);
+    const file = join(this.#net.paths.dir, 'changed-release.json');
+    const manifest = JSON.parse(new TextDecoder().decode(measureRelease().manifest)) as {
+      files: { sha256: string }[];
+    };
+    const first = manifest.files[0];
+    if (first !== undefined) first.sha256 = '0'.repeat(64);
+    writeFileSync(file, JSON.stringify(manifest));
+    const before = await ledger.read<{ deposit: bigint; credit: number }>('nodeRegistry', 'node', [account]);
+    const startMs = performance.now();
+    await this.#net.node(index, 'POST /load-release', { file });
+    await tell(`node-${index} loads a changed release; the network evicts it`, () =>
+      this.#untilEvicted(index, account),
+    );
+    this.#durations.tamperToEviction = Math.round(performance.now() - startMs);
+    await tell('layer 1 records the eviction', async () => {
+      await ledger.waitFor(
+        () =>
+          ledger.history.events.find((event) => event.type === 'node-evicted' && event.account === account),
+        RECORD_TIMEOUT_MS,
+      );
+    });
+    this.#durations.tamperToRecord = Math.round(performance.now() - startMs);
+    const after = await ledger.read<{ deposit: bigint; credit: number; status: number }>(
+      'nodeRegistry',
+      'node',
+      [account],
+    );
+    this.#check(
+      'deposit forfeited and credit cut on layer 1',
+      after.deposit === 0n && after.credit === 0 && before.deposit > 0n && after.status === 2,
+      `deposit ${before.deposit} -> ${after.deposit}, credit ${before.credit} -> ${after.credit}`,
+    );
+    const dropped = await this.#untilAlone(index);
+    this.#check(
+      'every member dropped the evicted node',
+      dropped,
+      `node-${index} has ${dropped ? 'no' : 'still'} peers`,
+    );
+  }
+
+  async #untilEvicted(index: number, account: string): Promise<void> {
+    const others = this.#nodeIndices().filter((other) => other !== index);
+    const deadline = performance.now() + EVICTION_TIMEOUT_MS;
+    for (;;) {
+      const statuses = await Promise.all(others.map((other) => this.#net.status(other)));
+      if (statuses.every((status) => status?.members.every((member) => member.account !== account))) return;
+      if (performance.now() > deadline)
+        throw new DemoError('DEMO_TIMED_OUT', 'the tampered node was not evicted');
+      await delay(50);
+    }
+  }
+
+  async #untilAlone(index: number): Promise<boolean> {
+    for (let tries = 0; tries < 100; tries++) {
+      const status = await this.#net.status(index);
+      if (status?.peers === 0) return true;
+      await delay(100);
+    }
+    return false;
+  }
+
+  #nodeIndices(): number[] {
+    return Array.from({ length: this.#options.nodes + 1 }, (_, index) => index + 1);
+  }
+
+  async #report(
+    ledger: Ledger,
+    task: { taskId: string; createTx: string },
+    sealed: { b: Sealed; c: Sealed },
+    common: readonly string[] | undefined,
+  ): Promise<Report> {
+    await ledger.sync();
+    const statuses = await Promise.all(this.#nodeIndices().map((index) => this.#net.status(index)));
+    const clients = await Promise.all(
+      ['a', 'b', 'c'].map((name) =>
+        this.#net.client<{ account: string; rssMb: number }>(name, 'GET /status'),
+      ),
+    );
+    this.#rssClientMax = Math.max(...clients.map(({ rssMb }) => rssMb));
+    const record = await this.#net.node<NodeRecord>(1, 'GET /record');
+    const nodes = await Promise.all(
+      statuses.map((status, index) => this.#nodeFacts(ledger, index + 1, status)),
+    );
+    const epochs = await this.#epochFacts(ledger, record);
+    const taskFacts = await this.#taskFacts(ledger, record, task);
+    const evictions = await Promise.all(
+      record.evictions.map(async (eviction) => ({
+        ...eviction,
+        ...(await eventReceipt(
+          ledger,
+          (event) => event.type === 'node-evicted' && event.account === eviction.account,
+        )),
+      })),
+    );
+    await this.#checkPayment(
+      ledger,
+      taskFacts,
+      clients.map(({ account }) => account),
+    );
+    const names = common ?? [];
+    const resultNames = this.#options.isIntersection
+      ? names.length
+      : readNamesOf(join(this.#net.paths.results, 'b.txt'));
+    return {
+      version: 1,
+      ok: false,
+      network: {
+        name: ledger.network.name,
+        chainId: ledger.network.chainId,
+        startBlock: ledger.network.startBlock,
+        epochMs: ledger.network.epochMs,
+        contracts: { ...ledger.network.contracts },
+      },
+      nodes,
+      candidacies: record.candidacies,
+      epochs,
+      capsules: await Promise.all(
+        [
+          { sealed: sealed.b, owner: clients[1]?.account ?? '' },
+          { sealed: sealed.c, owner: clients[2]?.account ?? '' },
+        ].map(async ({ sealed: capsule, owner }) => ({
+          capsuleId: capsule.capsuleId,
+          owner,
+          cid: capsule.cid,
+          txHash: capsule.registration.txHash,
+          gasUsed: capsule.registration.gasUsed,
+        })),
+      ),
+      task: taskFacts,
+      evictions: evictions.map(({ block: _block, ...eviction }) => eviction),
+      intersectionSize: resultNames,
+      results: {
+        b: digestOf(join(this.#net.paths.results, 'b.txt')),
+        c: digestOf(join(this.#net.paths.results, 'c.txt')),
+      },
+      durationsMs: this.#durations,
+      gas: {
+        admission: Math.max(...nodes.map((node) => node.admission.gasUsed)),
+        epochRecord: Math.max(...epochs.map((epoch) => epoch.gasUsed)),
+        capsuleRegistration: Math.max(sealed.b.registration.gasUsed, sealed.c.registration.gasUsed),
+        settlement: taskFacts.settleGas,
+      },
+      rssMb: { nodeMax: Math.max(...nodes.map((node) => node.rssMb)), clientMax: this.#rssClientMax },
+      leakCheck: { filesScanned: 0, bytesScanned: 0, names: 0, found: [] },
+      checks: [],
+    };
+  }
+
+  async #nodeFacts(
+    ledger: Ledger,
+    index: number,
+    status: NodeStatus | undefined,
+  ): Promise<Report['nodes'][number]> {
+    const account = this.#net.account(index);
+    const admission = await eventReceipt(
+      ledger,
+      (event) => event.type === 'node-admitted' && event.record.account === account,
+    );
+    const onLedger = await ledger.read<{ level: number; credit: number; status: number }>(
+      'nodeRegistry',
+      'node',
+      [account],
+    );
+    return {
+      name: `node-${index}`,
+      account,
+      peerId: status?.peerId ?? '',
+      level: onLedger.level,
+      isGenesis: index <= this.#options.nodes,
+      admission,
+      credit: onLedger.credit,
+      status: onLedger.status === 1 ? 'active' : 'evicted',
+      rssMb: Math.max(status?.rssMb ?? 0, this.#rss.get(account) ?? 0),
+      canExecute: status?.canExecute ?? false,
+    };
+  }
+
+  async #epochFacts(ledger: Ledger, record: NodeRecord): Promise<Report['epochs']> {
+    const facts: Report['epochs'] = [];
+    for (const { epoch, leaves } of record.epochs) {
+      const event = ledger.history.events.find(
+        (candidate) => candidate.type === 'epoch' && candidate.epoch === epoch,
+      );
+      if (event === undefined) continue;
+      const { txHash, gasUsed } = await ledger.receipt(event.txHash);
+      facts.push({ epoch, txHash, gasUsed, leaves });
+    }
+    const attestations = facts.reduce((sum, { leaves }) => sum + leaves.length, 0);
+    this.#check(
+      'epochs of random attestation are on layer 1',
+      facts.length >= EPOCHS_WANTED && attestations > 0,
+      `${facts.length} epochs, ${attestations} attestations`,
+    );
+    return facts;
+  }
+
+  async #taskFacts(
+    ledger: Ledger,
+    record: NodeRecord,
+    task: { taskId: string; createTx: string },
+  ): Promise<Report['task']> {
+    const facts = record.tasks.find(({ taskId }) => taskId === task.taskId);
+    if (facts?.election == null || facts.certificate === null) {
+      throw new DemoError('DEMO_TIMED_OUT', 'the network keeps no record of the task');
+    }
+    const { outcome: _outcome, election, certificate, ...rest } = facts;
+    const commit = ledger.history.events.find(
+      (event) =>
+        event.type === 'executor-committed' &&
+        event.taskId === task.taskId &&
+        event.attempt === facts.attempt,
+    );
+    const settled = await eventReceipt(
+      ledger,
+      (event) => event.type === 'task-settled' && event.taskId === task.taskId,
+    );
+    const commitment = executorCommitment(
+      Buffer.from(task.taskId, 'hex'),
+      election.executor,
+      Buffer.from(election.salt, 'hex'),
+    );
+    this.#check(
+      'layer 1 held only a blinded commitment until settlement revealed the executor',
+      commit?.type === 'executor-committed' &&
+        commit.commitment === commitment &&
+        commit.block <= settled.block,
+      `executor ${election.executor}`,
+    );
+    this.#check(
+      'drawn verifiers saw the executor before, during and after',
+      facts.reports.length * 3 >= election.verifiers.length * 2 &&
+        facts.reports.every(
+          ({ phases }) => phases.length === 3 && phases.every(({ verdict }) => verdict !== 'contraindicated'),
+        ),
+      `${facts.reports.length} of ${election.verifiers.length} verifiers reported`,
+    );
+    return {
+      ...rest,
+      election,
+      certificate,
+      createTx: task.createTx,
+      commitTx: commit?.txHash ?? '',
+      settleTx: settled.txHash,
+      settleGas: settled.gasUsed,
+    };
+  }
+
+  /** Everybody got the share that the contract promises, and B and C can tell that their result is the settled one. */
+  async #checkPayment(ledger: Ledger, task: Report['task'], clients: readonly string[]): Promise<void> {
+    const [author, b, c] = clients;
+    const balanceOf = (account: string) => ledger.read<bigint>('feeToken', 'balanceOf', [account]);
+    const paid = {
+      author: (await balanceOf(author ?? '')) === CLIENT_TOKENS - FEE,
+      executor: (await balanceOf(task.election.executor)) > 0n,
+      owners: (await balanceOf(b ?? '')) > CLIENT_TOKENS && (await balanceOf(c ?? '')) > CLIENT_TOKENS,
+    };
+    this.#check(
+      'the fee went to executor, verifiers and data owners',
+      paid.author && paid.executor && paid.owners,
+      JSON.stringify(paid),
+    );
+    for (const name of ['b', 'c']) {
+      const results = await this.#net.client<{ taskId: string; confirmed: boolean }[]>(name, 'GET /results');
+      const own = results.find(({ taskId }) => taskId === task.taskId);
+      this.#check(
+        `${name.toUpperCase()} holds the result that layer 1 settled`,
+        own?.confirmed === true,
+        own === undefined ? 'missing' : `confirmed ${own.confirmed}`,
+      );
+    }
+  }
+
+  #leakCheck(names: readonly string[]) {
+    const { dir, results, ca } = this.#net.paths;
+    return searchForNames(dir, names, [results, ca, join(dir, 'compile-cache')]);
+  }
+
+  #check(name: string, ok: boolean, detail: string): void {
+    this.#checks.push({ name, ok, detail });
+    note(`  ${ok ? 'ok ' : 'NOT OK'} ${name} (${detail})`);
+  }
+
+  #sinceStart(): number {
+    return Math.round(performance.now() - this.#startedMs);
+  }
+}
+
+function readNamesOf(file: string): number {
+  return readFileSync(file, 'utf8')
+    .split('\n')
+    .filter((line) => line !== '').length;
+}
+
+async function eventReceipt(
+  ledger: Ledger,
+  matches: (event: Ledger['history']['events'][number]) => boolean,
+): Promise<{ txHash: string; gasUsed: number; block: number }> {
+  const event = ledger.history.events.findLast(matches);
+  if (event === undefined) throw new DemoError('DEMO_TIMED_OUT', 'an expected event is not on layer 1');
+  return ledger.receipt(event.txHash);
+}
+
+/** A table for people. */
+export function summary(report: Report, reportFile: string): string {
+  const d = report.durationsMs;
+  const rows: [string, string][] = [
+    [
+      'nodes',
+      `${report.nodes.length} (${report.nodes.filter((node) => node.status === 'active').length} active, ${report.evictions.length} evicted)`,
+    ],
+    ['common names', String(report.intersectionSize)],
+    ['executor, revealed after clean-up', report.task.election.executor],
+    ['network up', seconds(d.setup)],
+    ['a stranger joins', seconds(d.join)],
+    ['task to both results opened', seconds(d.taskToResults)],
+    ['  of which until the executor was drawn', seconds(d.submitToElected)],
+    ['task to settlement', seconds(d.taskToSettlement)],
+    ['tampering to eviction by the network', seconds(d.tamperToEviction)],
+    ['tampering to the layer-1 record', seconds(d.tamperToRecord)],
+    ['whole demo', seconds(d.total)],
+    [
+      'gas: admission / epoch / capsule / settlement',
+      `${report.gas.admission} / ${report.gas.epochRecord} / ${report.gas.capsuleRegistration} / ${report.gas.settlement}`,
+    ],
+    ['largest node process', `${report.rssMb.nodeMax} MB`],
+    ['leak search', `${report.leakCheck.filesScanned} files, ${report.leakCheck.found.length} hits`],
+    ['checks', `${report.checks.filter((check) => check.ok).length} of ${report.checks.length} held`],
+    ['report', reportFile],
+  ];
+  const width = Math.max(...rows.map(([label]) => label.length));
+  return rows.map(([label, value]) => `  ${label.padEnd(width)}  ${value}`).join('\n');
+}
