@@ -1,58 +1,102 @@
 // Records evidence.json from a fresh software TPM: node vectors/attestation/record.ts
-import { writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fromUtf8, sha256, toHex } from '../../packages/core/src/index.ts';
-import { appraise, failedClaims, resultDigest } from '../../packages/attestation/src/index.ts';
-import { collectEvidence, encodeEvidence, MeasuredLog } from '../../packages/attestation/src/index.ts';
-import { QUOTED_PCRS, qualifyingData } from '../../packages/attestation/src/index.ts';
-import { TEMPLATES } from '../../packages/tpm/src/index.ts';
-import { startTestTpm } from '../../packages/tpm/src/testing.ts';
+import {
+  type AppraisedClock,
+  appraise,
+  type ClockRecord,
+  collectEvidence,
+  type Evidence,
+  encodeEvidence,
+  failedClaims,
+  MeasuredLog,
+  type MeasuredEvent,
+  QUOTED_PCRS,
+  qualifyingData,
+  resultDigest,
+} from '../../packages/attestation/src/index.ts';
+import { type Attestation, type QuoteRequest, TEMPLATES } from '../../packages/tpm/src/index.ts';
+import { openTpm } from '../../packages/node/src/adapters/tpm/open-tpm.ts';
+import { startSoftwareTpm } from '../../packages/node/src/adapters/tpm/swtpm.ts';
 
-const digest = (text) => sha256(fromUtf8(text));
+type Event = Omit<MeasuredEvent, 'pcr'>;
+
+interface Recording {
+  readonly evidence: Evidence;
+  readonly akPublic: Uint8Array;
+  readonly clockBefore?: ClockRecord;
+}
+
+const digest = (text: string): Uint8Array => sha256(fromUtf8(text));
 const expected = { networkId: digest('network'), challenge: digest('challenge'), binding: digest('binding') };
-const release = { kind: 'release', digest: digest('release 1'), name: 'nemea 0.1.0' };
-const image = { kind: 'image', digest: digest('image 1'), name: 'python' };
-const run = { kind: 'run', digest: digest('run 1'), name: '' };
-const tampered = { kind: 'release', digest: digest('tampered'), name: 'nemea 0.1.0' };
-const unknownImage = { kind: 'image', digest: digest('image 2'), name: 'unknown' };
+const release: Event = { kind: 'release', digest: digest('release 1'), name: 'nemea 0.1.0' };
+const image: Event = { kind: 'image', digest: digest('image 1'), name: 'python' };
+const run: Event = { kind: 'run', digest: digest('run 1'), name: '' };
+const tampered: Event = { kind: 'release', digest: digest('tampered'), name: 'nemea 0.1.0' };
+const unknownImage: Event = { kind: 'image', digest: digest('image 2'), name: 'unknown' };
 
 /** A TPM with `measured` in its log. `firmware` extends PCR 0; `pcrs` are what gets quoted. */
-async function attest({ measured = [release, image, run], firmware = false, pcrs = QUOTED_PCRS, nonce = expected }) {
-  const { tpm, stop } = await startTestTpm();
+async function attest({
+  measured = [release, image, run],
+  firmware = false,
+  pcrs = QUOTED_PCRS,
+  nonce = expected,
+}): Promise<Recording & { readonly time: Attestation }> {
+  const dir = await mkdtemp(join(tmpdir(), 'evidence-'));
+  const server = await startSoftwareTpm({ stateDir: dir, socketPath: join(dir, 'run', 'sock') });
+  const tpm = await openTpm({ kind: 'swtpm', socketPath: server.socketPath });
   const ak = await tpm.createPrimary({ hierarchy: 'endorsement', template: TEMPLATES.ak });
   if (firmware) await tpm.pcrExtend(0, digest('firmware'));
   const log = await MeasuredLog.open({ tpm });
   for (const event of measured) await log.measure(event);
-  const identity = { quote: (request) => tpm.quote(ak, request) };
+  const identity = { quote: (request: QuoteRequest) => tpm.quote(ak, request) };
   let evidence = await collectEvidence({ tpm, identity, log, ...nonce });
   if (pcrs !== QUOTED_PCRS) {
     const quote = await tpm.quote(ak, { pcrs, qualifyingData: qualifyingData(nonce) });
     evidence = { ...evidence, ...quote, pcrs: await tpm.pcrRead(pcrs) };
   }
   const time = await tpm.getTime(ak, qualifyingData(nonce));
-  await stop();
+  await tpm.close();
+  await server.stop();
+  await rm(dir, { recursive: true });
   return { evidence, akPublic: ak.publicArea, time };
 }
 
 const honest = await attest({});
 const stranger = await attest({});
-const flip = (bytes, at) => bytes.map((byte, i) => (i === at ? byte ^ 1 : byte));
-const forge = (change) => ({ ...honest, evidence: { ...honest.evidence, ...change(honest.evidence) } });
-const clock = (change) => {
-  const { clock, resetCount, restartCount } = judge(honest).clock;
-  return { ...honest, clockBefore: { clock, resetCount, restartCount, ...change({ clock, resetCount }) } };
+const flip = (bytes: Uint8Array, at: number): Uint8Array =>
+  bytes.map((byte, i) => (i === at ? byte ^ 1 : byte));
+const forge = (change: (honest: Evidence) => Partial<Evidence>): Recording => ({
+  ...honest,
+  evidence: { ...honest.evidence, ...change(honest.evidence) },
+});
+const clock = (change: (quoted: AppraisedClock) => Partial<ClockRecord>): Recording => {
+  const quoted = judge(honest).clock;
+  if (quoted === null) throw new Error('the honest evidence is not authentic');
+  const { clock, resetCount, restartCount } = quoted;
+  return { ...honest, clockBefore: { clock, resetCount, restartCount, ...change(quoted) } };
 };
 
 const referenceValues = {
   releases: new Set([toHex(release.digest)]),
   images: new Set([toHex(image.digest)]),
 };
-function judge({ evidence, akPublic, clockBefore }) {
-  const endorsements = { akPublic, level: 1 };
-  return appraise({ evidence, endorsements, referenceValues, policy: { levelMin: 1 }, expected, clockBefore, nowMs: 0 });
+function judge({ evidence, akPublic, clockBefore }: Recording) {
+  return appraise({
+    evidence,
+    endorsements: { akPublic, level: 1 },
+    referenceValues,
+    policy: { levelMin: 1 },
+    expected,
+    clockBefore,
+    nowMs: 0,
+  });
 }
 
 const other = { ...expected, challenge: digest('another challenge') };
-const cases = {
+const cases: Record<string, Recording> = {
   honest,
   'honest-clock-recorded': clock(() => ({})),
   'clock-behind-record': clock(({ clock }) => ({ clock: clock + 1n })),
@@ -73,7 +117,9 @@ const cases = {
     pcrs: pcrs.map((entry) => (entry.pcr === 14 ? { ...entry, value: digest('other') } : entry)),
   })),
   'log-event-left-out': forge(({ log }) => ({ log: log.slice(0, -1) })),
-  'log-event-renamed': forge(({ log }) => ({ log: log.with(0, { ...log[0], name: 'nemea 0.1.1' }) })),
+  'log-event-renamed': forge(({ log }) => ({
+    log: log.map((event, i) => (i === 0 ? { ...event, name: 'nemea 0.1.1' } : event)),
+  })),
   'firmware-measured': await attest({ firmware: true }),
   'release-tampered': await attest({ measured: [release, tampered] }),
   'release-missing': await attest({ measured: [] }),

@@ -1,18 +1,22 @@
 // Records capsules.json, stanzas.json and documents.json: node vectors/capsule/record.ts
 import { writeFile } from 'node:fs/promises';
 import { concatBytes, errorCode, fromHex, fromUtf8, sha256, toHex } from '../../packages/core/src/index.ts';
+import type { CapsuleDescription, CleanupCertificate } from '../../packages/capsule/src/index.ts';
 import * as capsule from '../../packages/capsule/src/index.ts';
-import { rewrite } from '../../packages/capsule/src/forging.ts';
+import { derivePayloadKey, openChunk, sealChunk } from '../../packages/capsule/src/chunk.ts';
+import { encodePrelude } from '../../packages/capsule/src/header.ts';
 
-const digest = (text) => sha256(fromUtf8(text));
-const save = (name, value) =>
+const digest = (text: string): Uint8Array => sha256(fromUtf8(text));
+const save = (name: string, value: unknown): Promise<void> =>
   writeFile(new URL(name, import.meta.url), `${JSON.stringify(value, undefined, 2)}\n`);
-const base64 = (bytes) => Buffer.from(bytes).toString('base64');
+const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
+
+type Part = { readonly from: number; readonly to: number } | { readonly hex: string };
 
 const owner = new Uint8Array(20).fill(7);
 const policy = { chainId: 31337, contract: new Uint8Array(20).fill(9) };
 const CHUNK = 65536;
-const description = {
+const description: CapsuleDescription = {
   kind: 'data',
   owner,
   mediaType: 'text/csv',
@@ -26,27 +30,39 @@ const small = await capsule.sealCapsule(description, fromUtf8('anna\nzoë\n'));
 const empty = await capsule.sealCapsule(description, new Uint8Array(0));
 const plain = Uint8Array.from({ length: 2 * CHUNK + 100 }, (_, i) => (i * 31) & 0xff);
 const large = await capsule.sealCapsule(description, plain);
-const falseCommitment = rewrite(small, { payloadCommitment: new Uint8Array(32) }, fromUtf8('anna\nzoë\n'));
 
-const bases = {
+/** The same payload under a header that commits to another, as a dishonest owner could seal it. */
+function withFalseCommitment({ capsule: honest, capsuleId, header, fileKey }: capsule.SealedCapsule): Uint8Array {
+  const position = { index: 0, last: true };
+  const { headerBytes } = capsule.inspectCapsule(honest);
+  const body = honest.subarray(20 + headerBytes.length);
+  const stream = openChunk(derivePayloadKey(fileKey, capsuleId), position, body);
+  const falseHeader = capsule.encodeHeader({ ...header, payloadCommitment: new Uint8Array(32) });
+  const key = derivePayloadKey(fileKey, capsule.capsuleIdOf(falseHeader));
+  return concatBytes(encodePrelude(falseHeader), falseHeader, sealChunk(key, position, stream));
+}
+
+
+const bases: Record<string, Uint8Array> = {
   small: small.capsule,
   empty: empty.capsule,
   'three-chunks': large.capsule,
-  'false-commitment': falseCommitment,
+  'false-commitment': withFalseCommitment(small),
 };
 const bodyAt = 20 + capsule.inspectCapsule(large.capsule).headerBytes.length;
-const at = (i) => bodyAt + i * (CHUNK + 16);
-const chunk = (i) => ({ from: at(i), to: Math.min(at(i + 1), large.capsule.length) });
+const at = (i: number): number => bodyAt + i * (CHUNK + 16);
+const chunk = (i: number): Part => ({ from: at(i), to: Math.min(at(i + 1), large.capsule.length) });
 const front = { from: 0, to: bodyAt };
-const all = (name) => ({ from: 0, to: bases[name].length });
-const flip = (name, position) => [
+const base = (name: string): Uint8Array => bases[name] ?? new Uint8Array(0);
+const all = (name: string): Part => ({ from: 0, to: base(name).length });
+const flip = (name: string, position: number): Part[] => [
   { from: 0, to: position },
-  { hex: toHex(Uint8Array.of(bases[name][position] ^ 1)) },
-  { from: position + 1, to: bases[name].length },
+  { hex: toHex(Uint8Array.of((base(name)[position] ?? 0) ^ 1)) },
+  { from: position + 1, to: base(name).length },
 ];
 const end = small.capsule.length;
 
-const cases = [
+const cases: readonly (readonly [string, string, readonly Part[], Uint8Array?])[] = [
   ['small', 'small', [all('small')]],
   ['empty-payload', 'empty', [all('empty')]],
   ['three-chunks', 'three-chunks', [all('three-chunks')]],
@@ -68,14 +84,14 @@ const cases = [
   ['commitment-false', 'false-commitment', [all('false-commitment')]],
   ['other-file-key', 'small', [all('small')], large.fileKey],
 ];
-const keys = {
+const keys: Record<string, Uint8Array> = {
   small: small.fileKey,
   empty: empty.fileKey,
   'three-chunks': large.fileKey,
   'false-commitment': small.fileKey,
 };
 
-function open(bytes, fileKey) {
+function open(bytes: Uint8Array, fileKey: Uint8Array): { plainDigest: string } | { error: string } {
   try {
     return { plainDigest: toHex(sha256(capsule.openCapsule(bytes, fileKey))) };
   } catch (error) {
@@ -85,11 +101,12 @@ function open(bytes, fileKey) {
 
 await save('capsules.json', {
   bases: Object.fromEntries(Object.entries(bases).map(([name, bytes]) => [name, base64(bytes)])),
-  cases: cases.map(([name, base, parts, fileKey = keys[base]]) => {
+  cases: cases.map(([name, from, parts, ownKey]) => {
+    const fileKey = ownKey ?? keys[from] ?? new Uint8Array(0);
     const bytes = concatBytes(
-      ...parts.map((part) => ('hex' in part ? fromHex(part.hex) : bases[base].subarray(part.from, part.to))),
+      ...parts.map((part) => ('hex' in part ? fromHex(part.hex) : base(from).subarray(part.from, part.to))),
     );
-    return { name, base, parts, fileKey: toHex(fileKey), ...open(bytes, fileKey) };
+    return { name, base: from, parts, fileKey: toHex(fileKey), ...open(bytes, fileKey) };
   }),
 });
 
@@ -142,7 +159,7 @@ const task = capsule.encodeTaskSpec({
   devices: [],
 });
 const quote = { attest: new Uint8Array(145).fill(1), signature: new Uint8Array(72).fill(2) };
-const certificate = {
+const certificate: CleanupCertificate = {
   version: 1,
   taskId: digest('task'),
   attempt: 1,

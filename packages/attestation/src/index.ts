@@ -5,14 +5,8 @@
  * registered keys and reference values it is given. Does not understand firmware event logs (a measured boot is
  * refused, not believed), does not check certificate revocation, and opens no connection.
  */
-export {
-  type Appraisal,
-  appraise,
-  type ClockRecord,
-  type Endorsements,
-  type ExpectedQuote,
-  replayLog,
-} from './appraise.ts';
+export type { Appraisal, ClockRecord, Endorsements, ExpectedQuote } from './appraisal.ts';
+export { appraise } from './appraise.ts';
 export { collectEvidence, type EvidenceRequest, type Quoter } from './attester.ts';
 export {
   boundedInteger,
@@ -53,6 +47,7 @@ export { ASSURANCE_LEVELS, type AssuranceLevel, LEVEL, levelName, toAssuranceLev
 export { MeasuredLog, type MeasuredLogOptions, type PcrExtender, type PcrReader } from './measured-log.ts';
 export { type AppraisalPolicy, parsePolicy } from './policy.ts';
 export { parseReferenceValues, type ReferenceValues } from './reference-values.ts';
+export { replayLog } from './replay.ts';
 export {
   type AppraisedClaim,
   type AppraisedClock,

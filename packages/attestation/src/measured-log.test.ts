@@ -1,8 +1,8 @@
 import { fromUtf8, sha256 } from '@nemea/core';
 import { describe, expect, test } from 'vitest';
-import { replayLog } from './appraise.ts';
 import { eventDigest, type MeasuredEvent } from './evidence.ts';
 import { MeasuredLog } from './measured-log.ts';
+import { replayLog } from './replay.ts';
 import { IMAGE, RELEASE, RUN } from './testing.ts';
 
 /** PCR 14 alone, with a fault to inject. */

@@ -1,7 +1,7 @@
 import { bytesEqual } from '@nemea/core';
-import { replayLog } from './appraise.ts';
 import { AttestationError } from './errors.ts';
 import { EVENTS_MAX, eventDigest, MEASURED_PCR, type MeasuredEvent, type PcrValue } from './evidence.ts';
+import { replayLog } from './replay.ts';
 
 /** The part of a TPM that measuring needs: the SHA-256 bank. */
 export interface PcrExtender {

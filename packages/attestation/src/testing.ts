@@ -8,9 +8,10 @@ import {
   TEMPLATES,
 } from '@nemea/tpm/structures';
 import { p256 } from '@noble/curves/nist.js';
-import { type Appraisal, replayLog } from './appraise.ts';
+import type { Appraisal } from './appraisal.ts';
 import { type Evidence, type MeasuredEvent, QUOTED_PCRS, qualifyingData } from './evidence.ts';
 import { LEVEL } from './level.ts';
+import { replayLog } from './replay.ts';
 
 /** For tests: an attestation key in software, which signs what no TPM would. */
 export interface SoftwareAk {

@@ -1,7 +1,8 @@
 import { LEVEL } from '@nemea/attestation';
 import { concatBytes, fromUtf8, sha256 } from '@nemea/core';
+import { derivePayloadKey, openChunk, sealChunk } from './chunk.ts';
 import { CapsuleError } from './errors.ts';
-import { encodeHeader, type parseHeader } from './header.ts';
+import { type CapsuleHeader, capsuleIdOf, chunkCount, encodeHeader, encodePrelude } from './header.ts';
 import { inspectCapsule } from './open.ts';
 import type { CapsuleDescription, SealedCapsule } from './seal.ts';
 

@@ -1,0 +1,33 @@
+import type { Evidence } from './evidence.ts';
+import type { AssuranceLevel } from './level.ts';
+import type { AppraisalPolicy } from './policy.ts';
+import type { ReferenceValues } from './reference-values.ts';
+import type { AppraisedClock } from './result.ts';
+
+/** What the registry vouches for (RFC 9334 Endorsements): the AK that was activated against an EK, and its level. */
+export interface Endorsements {
+  /** TPMT_PUBLIC of the registered attestation key. */
+  readonly akPublic: Uint8Array;
+  readonly level: AssuranceLevel;
+}
+
+export interface ExpectedQuote {
+  readonly networkId: Uint8Array;
+  readonly challenge: Uint8Array;
+  readonly binding: Uint8Array;
+  /** The latest time at which an answer counts, by the verifier's own clock; without it the challenge alone makes it fresh. */
+  readonly deadlineMs?: number | undefined;
+}
+
+/** The highest clock seen from this AK. */
+export type ClockRecord = Pick<AppraisedClock, 'clock' | 'resetCount' | 'restartCount'>;
+
+export interface Appraisal {
+  readonly evidence: Evidence;
+  readonly endorsements: Endorsements;
+  readonly referenceValues: ReferenceValues;
+  readonly policy: AppraisalPolicy;
+  readonly expected: ExpectedQuote;
+  readonly clockBefore?: ClockRecord | undefined;
+  readonly nowMs: number;
+}
