@@ -39,7 +39,7 @@ describe('a change of members', () => {
     expect(cluster.runUntilExecuted([cluster.request()], ['r0'], 20_000)).toBe(false);
   });
 
-  test('leaves a removed member following, without a vote', () => {
+  test('leaves a removed member following, without a vote [CONS-24]', () => {
     const cluster = new Cluster({ weights: [1, 1, 1, 1, 1] });
     const change = cluster.requestMembers({ r0: 1, r1: 1, r2: 1, r3: 1 });
     expect(cluster.runUntilExecuted([change], FIVE)).toBe(true);

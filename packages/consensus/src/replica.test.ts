@@ -93,7 +93,7 @@ describe('a backup', () => {
     expect(spoken(replica.hear(primaryOfFirst, content, twice))).toEqual([]);
   });
 
-  test('does not vote in a view that no new view has opened [CONS-14]', () => {
+  test('does not vote in a view that no new view has opened [CONS-14] [CONS-18]', () => {
     const replica = start();
     expect(spoken(replica.hear(primaryOfNext, prePrepare(1), batch))).toEqual([]);
     for (const id of peers) {
@@ -143,6 +143,54 @@ describe('a backup', () => {
     for (const id of peers) replica.hear(id, commit());
     const effects = replica.feed({ type: 'timeout', id: 'catch-up' });
     expect(effects).toContainEqual({ type: 'fetch', from: peers[0], sequence: 1 });
+  });
+});
+
+describe('a decision from a peer', () => {
+  const certificateOf = (view: number, senders: readonly string[]) => ({
+    view,
+    sequence: 1,
+    digest,
+    signatures: senders.map((sender) => ({ sender, signature: say(sender, commit(view)).message.signature })),
+  });
+
+  test('of a later view takes the replica there [CONS-17]', () => {
+    const { state, feed, hear } = start();
+    const decision = { sequence: 1, batch, certificate: certificateOf(2, peers) };
+    expect(types(feed({ type: 'decisions', decisions: [decision] }))).toContain('commit');
+    feed({ type: 'executed', sequence: 1, members: null });
+    expect(state).toMatchObject({ view: 2, active: true });
+    const next = [fromUtf8('next')];
+    const proposal: Content = {
+      kind: 'pre-prepare',
+      view: 2,
+      sequence: 2,
+      digest: decisionDigest(digest, next),
+    };
+    expect(spoken(hear(primaryOf(configuration, 2), proposal, next))).toEqual(['prepare']);
+  });
+
+  test('begins a new epoch in view 0 when it changes the members [CONS-11]', () => {
+    const { state, feed } = start();
+    feed({ type: 'decisions', decisions: [{ sequence: 1, batch, certificate: certificateOf(2, peers) }] });
+    const heavier = members.map((member) => ({ ...member, weight: member.id === backup ? 2 : 1 }));
+    feed({ type: 'executed', sequence: 1, members: heavier });
+    expect(state).toMatchObject({ view: 0, active: true });
+    expect(state.configuration.epoch).toBe(2);
+  });
+
+  test.each([
+    ['without a quorum', { sequence: 1, batch, certificate: certificateOf(2, peers.slice(1)) }],
+    [
+      'of other operations',
+      { sequence: 1, batch: [fromUtf8('other')], certificate: certificateOf(2, peers) },
+    ],
+    ['of a later sequence', { sequence: 2, batch, certificate: certificateOf(2, peers) }],
+  ])('%s is ignored [CONS-19]', (_title, decision) => {
+    const { state, feed } = start();
+    feed({ type: 'decisions', decisions: [decision] });
+    expect(state.committed).toBe(0);
+    expect(state.transfer).toEqual([]);
   });
 });
 

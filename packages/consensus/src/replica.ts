@@ -203,7 +203,7 @@ function handleVote(turn: Turn, statement: Verified<Statement<Vote>>): void {
   const { view, sequence } = content;
   // Who votes at a sequence has executed all before it.
   noteClaim(state, sender, sequence - 1);
-  if (sequence <= state.committed) return;
+  if (sequence <= state.committed) return; // [CONS-18]
   if (sequence > openSequence(state) || state.executing !== null) {
     keepForLater(state, statement);
     return;

@@ -120,7 +120,7 @@ export type ReplicaOptions = {
   readonly settings?: Partial<Settings>;
 };
 
-/** A replica before sequence 1. One that is no member yet follows the decisions and does not vote. */
+/** A replica before sequence 1. One that is no member yet follows the decisions and does not vote [CONS-24]. */
 export function initialState(options: ReplicaOptions): ReplicaState {
   return {
     id: options.id,

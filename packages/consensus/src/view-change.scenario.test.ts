@@ -77,7 +77,7 @@ describe('a primary that fails', () => {
     }
   });
 
-  test('and comes back does not vote in a view that it has left', () => {
+  test('and comes back does not vote in a view that it has left [CONS-18]', () => {
     const { cluster, primary, others } = clusterOf([1, 1, 1, 1]);
     cluster.crash(primary);
     cluster.runUntilExecuted([cluster.request()], others);
