@@ -1,7 +1,14 @@
-import { fromUtf8, hashDomain } from '@nemea/core';
+import {
+  boundedInteger,
+  boundedList,
+  boundedText,
+  byteString,
+  defineDocument,
+  fromUtf8,
+  hashDomain,
+} from '@nemea/core';
 import { z } from 'zod';
 import { BoundedCache, cacheKey } from './bounded-cache.ts';
-import { boundedInteger, boundedList, boundedText, byteString, defineDocument } from './document.ts';
 import { AttestationError } from './errors.ts';
 
 /** Firmware and boot configuration (PCR 0 to 7), and the software that the node measured itself. */

@@ -8,16 +8,6 @@
 export type { Appraisal, ClockRecord, Endorsements, ExpectedQuote } from './appraisal.ts';
 export { appraise } from './appraise.ts';
 export { collectEvidence, type EvidenceRequest, type Quoter } from './attester.ts';
-export {
-  boundedInteger,
-  boundedList,
-  boundedText,
-  byteString,
-  type DocumentCodec,
-  type DocumentOptions,
-  defineDocument,
-  unsigned64,
-} from './document.ts';
 export { type EkCertificate, type EkChain, type TrustedRoot, verifyEkCertificate } from './ek-certificate.ts';
 export { AttestationError, type AttestationErrorCode } from './errors.ts';
 export {

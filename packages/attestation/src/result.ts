@@ -1,13 +1,13 @@
-import { sha256 } from '@nemea/core';
-import { z } from 'zod';
 import {
   boundedInteger,
   boundedList,
   boundedText,
   byteString,
   defineDocument,
+  sha256,
   unsigned64,
-} from './document.ts';
+} from '@nemea/core';
+import { z } from 'zod';
 import { AttestationError } from './errors.ts';
 import { ASSURANCE_LEVELS } from './level.ts';
 

@@ -1,5 +1,4 @@
-import { boundedInteger, boundedList, byteString, defineDocument } from '@nemea/attestation';
-import { sha256 } from '@nemea/core';
+import { boundedInteger, boundedList, byteString, defineDocument, sha256 } from '@nemea/core';
 import { z } from 'zod';
 import { CapsuleError } from './errors.ts';
 import { account, cid, digest, timeMs } from './fields.ts';

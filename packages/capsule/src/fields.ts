@@ -1,4 +1,4 @@
-import { boundedInteger, boundedList, boundedText, byteString } from '@nemea/attestation';
+import { boundedInteger, boundedList, boundedText, byteString } from '@nemea/core';
 import { z } from 'zod';
 
 /** A layer-1 account. */

@@ -1,12 +1,14 @@
+import { ASSURANCE_LEVELS } from '@nemea/attestation';
 import {
-  ASSURANCE_LEVELS,
   boundedInteger,
   boundedList,
   boundedText,
   byteString,
+  concatBytes,
   defineDocument,
-} from '@nemea/attestation';
-import { concatBytes, hashDomain, sha256 } from '@nemea/core';
+  hashDomain,
+  sha256,
+} from '@nemea/core';
 import { z } from 'zod';
 import { CapsuleError } from './errors.ts';
 import { account, declarations, digest, stanzaSchema } from './fields.ts';

@@ -1,11 +1,5 @@
-import {
-  boundedInteger,
-  boundedList,
-  byteString,
-  defineDocument,
-  EVIDENCE_BYTES_MAX,
-} from '@nemea/attestation';
-import { ByteWriter, hashDomain } from '@nemea/core';
+import { EVIDENCE_BYTES_MAX } from '@nemea/attestation';
+import { ByteWriter, boundedInteger, boundedList, byteString, defineDocument, hashDomain } from '@nemea/core';
 import { z } from 'zod';
 import { CapsuleError } from './errors.ts';
 import { account, digest, stanzaSchema } from './fields.ts';

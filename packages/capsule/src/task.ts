@@ -1,4 +1,4 @@
-import { boundedInteger, boundedList, boundedText, byteString, defineDocument } from '@nemea/attestation';
+import { boundedInteger, boundedList, boundedText, byteString, defineDocument } from '@nemea/core';
 import { z } from 'zod';
 import { CapsuleError } from './errors.ts';
 import { cid, declarations, digest, multiaddr } from './fields.ts';

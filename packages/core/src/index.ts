@@ -1,5 +1,5 @@
 /**
- * Domain-free foundations: bytes, the deterministic codec, hashes, Merkle trees, coded errors, assertions.
+ * Domain-free foundations: bytes, the deterministic codec, strict documents, hashes, Merkle trees, coded errors, assertions.
  * No I/O, no Node-only import, no domain noun: everything here also runs in a browser.
  */
 export { assert, assertNever } from './assert.ts';
@@ -15,6 +15,16 @@ export {
   toUtf8,
 } from './bytes.ts';
 export { type CborValue, decodeCbor, encodeCbor } from './cbor.ts';
+export {
+  boundedInteger,
+  boundedList,
+  boundedText,
+  byteString,
+  type DocumentCodec,
+  type DocumentOptions,
+  defineDocument,
+  unsigned64,
+} from './document.ts';
 export { CodedError, CoreError, type CoreErrorCode, errorCode } from './errors.ts';
 export { hashDomain, hmacSha256, sha256, sha384 } from './hash.ts';
 export { merkleProof, merkleRoot, verifyMerkleProof } from './merkle.ts';

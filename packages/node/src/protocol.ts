@@ -1,4 +1,4 @@
-import { type CborValue, CodedError, decodeCbor, encodeCbor } from '@nemea/core';
+import { boundedInteger, byteString, CodedError, type DocumentCodec, defineDocument } from '@nemea/core';
 import { nodeRecordSchema, phaseSchema } from '@nemea/membership';
 import { z } from 'zod';
 
@@ -22,45 +22,22 @@ export const PROTOCOLS = {
 
 export class ProtocolError extends CodedError<'MESSAGE_MALFORMED'> {}
 
-const bytes = (length: number) =>
-  z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length === length, {
-    error: `want ${length} bytes`,
-  });
-const bytesUpTo = (length: number) =>
-  z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length <= length, {
-    error: `want at most ${length} bytes`,
-  });
-const uint = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+const uint = boundedInteger(Number.MAX_SAFE_INTEGER);
 const account = z.string().regex(/^0x[0-9a-f]{40}$/);
 const code = z.string().regex(/^[A-Z][A-Z0-9_]{1,63}$/);
 const signature = z.string().regex(/^0x[0-9a-f]{130}$/);
 
-interface Codec<T> {
-  /** Throws `MESSAGE_MALFORMED` naming the field. */
-  parse(bytes: Uint8Array): T;
-  encode(value: T): Uint8Array;
-}
-
-function codec<T>(name: string, schema: z.ZodType<T>): Codec<T> {
-  return {
-    parse(received) {
-      let value: CborValue;
-      try {
-        value = decodeCbor(received);
-      } catch (cause) {
-        throw new ProtocolError('MESSAGE_MALFORMED', `${name}: not canonical dag-cbor`, { cause });
-      }
-      const parsed = schema.safeParse(value);
-      if (parsed.success) return parsed.data;
-      const issue = parsed.error.issues[0];
-      throw new ProtocolError('MESSAGE_MALFORMED', `${name}: ${issue?.path.join('.')}: ${issue?.message}`);
-    },
-    encode: (value) => encodeCbor(value as CborValue),
-  };
+function codec<T>(name: string, bytesMax: number, schema: z.ZodType<T>): DocumentCodec<T> {
+  return defineDocument({
+    name,
+    schema,
+    bytesMax,
+    invalid: (message, cause) => new ProtocolError('MESSAGE_MALFORMED', message, { cause }),
+  });
 }
 
 /** A member's signature over the EIP-712 digest of a vote that every member derives by itself. */
-export const voteMessageCodec = codec('vote', z.strictObject({ digest: bytes(32), signature }));
+export const voteMessageCodec = codec('vote', 512, z.strictObject({ digest: byteString(32), signature }));
 
 const commandSchema = z.enum(['epoch', 'before', 'during', 'after']);
 
@@ -70,87 +47,89 @@ const challengeSchema = z.strictObject({
   attestor: account,
   target: account,
   command: commandSchema,
-  nonce: bytes(32),
-  proof: bytesUpTo(200),
+  nonce: byteString(32),
+  proof: byteString(0, 200),
   signature,
-  task: z.strictObject({ taskId: bytes(32), attempt: uint }).nullable(),
+  task: z.strictObject({ taskId: byteString(32), attempt: uint }).nullable(),
 });
 export type Challenge = z.infer<typeof challengeSchema>;
-export const challengeCodec = codec('challenge', challengeSchema);
+export const challengeCodec = codec('challenge', 2_048, challengeSchema);
 
 /** Steps 9 to 12: evidence under the outer nonce, signed by the target's peer key. */
 export const answerCodec = codec(
   'answer',
-  z.strictObject({ evidence: bytesUpTo(65_536), stateDigest: bytes(32), signature: bytes(64) }),
+  66_048,
+  z.strictObject({ evidence: byteString(0, 65_536), stateDigest: byteString(32), signature: byteString(64) }),
 );
 
 /** The executor tells its verifiers that a phase began, and opens its blinded run to them. */
 const phaseNoticeSchema = z.strictObject({
-  taskId: bytes(32),
+  taskId: byteString(32),
   attempt: uint,
   phase: phaseSchema,
-  runSalt: bytes(32),
-  certificate: bytesUpTo(16_384).nullable(),
+  runSalt: byteString(32),
+  certificate: byteString(0, 16_384).nullable(),
 });
 export type PhaseNotice = z.infer<typeof phaseNoticeSchema>;
-export const phaseNoticeCodec = codec('phase notice', phaseNoticeSchema);
+export const phaseNoticeCodec = codec('phase notice', 17_408, phaseNoticeSchema);
 
 /** A verifier's signed verdict on one phase; key agents read it too, so it names all that it speaks of. */
 const phaseResultSchema = z.strictObject({
   verifier: account,
   executor: account,
-  taskId: bytes(32),
+  taskId: byteString(32),
   attempt: uint,
   phase: phaseSchema,
   verdict: z.enum(['affirming', 'warning', 'contraindicated']),
-  quoteDigest: bytes(32),
-  proof: bytesUpTo(200),
+  quoteDigest: byteString(32),
+  proof: byteString(0, 200),
   /** Block whose hash seeded the draw that the proof is for. */
   startBlock: uint,
 });
 export type PhaseResult = z.infer<typeof phaseResultSchema>;
-export const phaseResultCodec = codec('phase result', phaseResultSchema);
+export const phaseResultCodec = codec('phase result', 2_048, phaseResultSchema);
 export const signedPhaseResultCodec = codec(
   'signed phase result',
-  z.strictObject({ result: bytesUpTo(2048), signature: bytes(64) }),
+  2_560,
+  z.strictObject({ result: byteString(0, 2048), signature: byteString(64) }),
 );
 
 /** A stranger's proof of trust: everything that a judge needs but the fresh quote. */
 const applicationSchema = z.strictObject({
   record: nodeRecordSchema,
-  ekChain: z.array(bytesUpTo(8192)).min(1).max(5),
-  ekPublic: bytesUpTo(1024),
-  akPublic: bytesUpTo(256),
-  vrfPublic: bytesUpTo(256),
-  certify: z.strictObject({ attest: bytesUpTo(1024), signature: bytesUpTo(512) }),
+  ekChain: z.array(byteString(0, 8192)).min(1).max(5),
+  ekPublic: byteString(0, 1024),
+  akPublic: byteString(0, 256),
+  vrfPublic: byteString(0, 256),
+  certify: z.strictObject({ attest: byteString(0, 1024), signature: byteString(0, 512) }),
 });
 export type Application = z.infer<typeof applicationSchema>;
-export const applicationCodec = codec('application', applicationSchema);
+export const applicationCodec = codec('application', 49_152, applicationSchema);
 
 const admissionRequestSchema = z.discriminatedUnion('kind', [
   /** Asks a member to put the candidacy into the order (or, at genesis, to judge at once). */
-  z.strictObject({ kind: z.literal('apply'), application: bytesUpTo(49_152) }),
+  z.strictObject({ kind: z.literal('apply'), application: byteString(0, 49_152) }),
   /** Asks for a challenge; only a drawn judge gives one. */
-  z.strictObject({ kind: z.literal('challenge'), candidate: bytes(32) }),
+  z.strictObject({ kind: z.literal('challenge'), candidate: byteString(32) }),
   z.strictObject({
     kind: z.literal('answer'),
-    candidate: bytes(32),
-    secret: bytesUpTo(64),
-    evidence: bytesUpTo(65_536),
+    candidate: byteString(32),
+    secret: byteString(0, 64),
+    evidence: byteString(0, 65_536),
   }),
-  z.strictObject({ kind: z.literal('status'), candidate: bytes(32) }),
+  z.strictObject({ kind: z.literal('status'), candidate: byteString(32) }),
 ]);
 export type AdmissionRequest = z.infer<typeof admissionRequestSchema>;
-export const admissionRequestCodec = codec('admission request', admissionRequestSchema);
+export const admissionRequestCodec = codec('admission request', 67_584, admissionRequestSchema);
 
 const admissionResponseSchema = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('accepted'), candidate: bytes(32) }),
+  z.strictObject({ kind: z.literal('accepted'), candidate: byteString(32) }),
   z.strictObject({ kind: z.literal('wait'), code }),
   z.strictObject({
     kind: z.literal('challenge'),
-    credentialBlob: bytesUpTo(1024),
-    encryptedSecret: bytesUpTo(1024),
-    nonce: bytes(32),
+    credentialBlob: byteString(0, 1024),
+    encryptedSecret: byteString(0, 1024),
+    nonce: byteString(32),
   }),
   /** The judge's verdict with every reason; at genesis with its EIP-712 signature under the admission. */
   z.strictObject({
@@ -162,23 +141,23 @@ const admissionResponseSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('status'), outcome: z.enum(['unknown', 'open', 'admitted', 'refused']) }),
 ]);
 export type AdmissionResponse = z.infer<typeof admissionResponseSchema>;
-export const admissionResponseCodec = codec('admission response', admissionResponseSchema);
+export const admissionResponseCodec = codec('admission response', 65_536, admissionResponseSchema);
 
 /** Tells a receiver where its result capsule lies. The capsule is sealed; the notice holds no secret. */
 const resultNoticeSchema = z.strictObject({
-  taskId: bytes(32),
-  receiver: bytes(32),
+  taskId: byteString(32),
+  receiver: byteString(32),
   cid: z.string().min(1).max(128),
   source: z.string().min(1).max(512),
-  capsuleDigest: bytes(32),
+  capsuleDigest: byteString(32),
   /** Present in the second notice: the executor's account of the run, to be held against layer 1. */
-  certificate: bytesUpTo(16_384).nullable(),
+  certificate: byteString(0, 16_384).nullable(),
 });
 export type ResultNotice = z.infer<typeof resultNoticeSchema>;
-export const resultNoticeCodec = codec('result notice', resultNoticeSchema);
+export const resultNoticeCodec = codec('result notice', 20_480, resultNoticeSchema);
 
 /** A lagging replica asks for decisions from a sequence on. */
-export const decisionsRequestCodec = codec('decisions request', z.strictObject({ from: uint }));
+export const decisionsRequestCodec = codec('decisions request', 64, z.strictObject({ from: uint }));
 
 /** Endpoint of a node as layer 1 announces it: overlay and reception addresses, without PeerIds. */
 export interface Endpoint {

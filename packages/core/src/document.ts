@@ -1,5 +1,7 @@
-import { type CborValue, type CodedError, decodeCbor, encodeCbor, errorCode, fromUtf8 } from '@nemea/core';
 import { z } from 'zod';
+import { fromUtf8 } from './bytes.ts';
+import { type CborValue, decodeCbor, encodeCbor } from './cbor.ts';
+import { type CodedError, errorCode } from './errors.ts';
 
 /** A strict dag-cbor document: exact keys, bounded fields, one encoding per value. */
 export interface DocumentCodec<T> {
