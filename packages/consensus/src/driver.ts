@@ -20,7 +20,8 @@ const ROUNDS_MAX = 64;
 
 /**
  * Feeds one input, signs what the replica says and feeds that back until it has no more to say. The effects are to be
- * performed in order; a `commit` among them is answered with `executed` in a later call.
+ * performed in order. A `commit`, of which there is at most one, comes last: its answer, `executed`, leads to effects
+ * that must not overtake the others.
  */
 export function drive(replica: SigningReplica, input: Input): Outbound[] {
   return settle(replica, step(replica.state, input).effects);
@@ -35,7 +36,10 @@ export function settle(replica: SigningReplica, effects: readonly Effect[]): Out
     const answers = said.flatMap((statement) => step(replica.state, { type: 'message', statement }).effects);
     said = perform(replica, answers, outbound);
   }
-  return outbound;
+  return [
+    ...outbound.filter(({ type }) => type !== 'commit'),
+    ...outbound.filter(({ type }) => type === 'commit'),
+  ];
 }
 
 /** Returns what was said to all, for delivery to oneself. */

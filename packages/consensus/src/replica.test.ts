@@ -271,6 +271,16 @@ describe('whatever peers send stays within bounds [CONS-23]', () => {
 });
 
 describe('the rim', () => {
+  test('gets a decision as the last effect, after all timers have been set', () => {
+    const replica = start();
+    replica.feed({ type: 'request', operation: batch[0] as Uint8Array });
+    replica.hear(primaryOfFirst, prePrepare(), batch);
+    for (const id of peers.slice(1)) replica.hear(id, commit());
+    const effects = types(replica.hear(peers[0] as string, commit()));
+    expect(effects).toContain('startTimer');
+    expect(effects.indexOf('commit')).toBe(effects.length - 1);
+  });
+
   test('may time out a timer that was stopped meanwhile', () => {
     const { state } = createReplica({ id: backup, networkId, members, verify: verifyCheaply });
     expect(types(step(state, { type: 'timeout', id: 'progress' }).effects)).toEqual([]);
