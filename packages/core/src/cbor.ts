@@ -16,7 +16,9 @@ export type CborValue =
 /** Deterministic dag-cbor: the same value always gives the same bytes. */
 export function encodeCbor(value: CborValue): Uint8Array {
   try {
-    return dagCbor.encode(value);
+    const encoded = dagCbor.encode(value);
+    // The library may hand out a Buffer, whose `slice` shares memory: callers get a plain array.
+    return new Uint8Array(encoded.buffer, encoded.byteOffset, encoded.length);
   } catch (cause) {
     throw new CoreError('CBOR_INVALID', 'value has no dag-cbor form', { cause });
   }

@@ -39,7 +39,7 @@ import type { Logger } from 'pino';
 import type { Journal } from './ports/journal.ts';
 import { decisionsRequestCodec } from './protocol.ts';
 
-/** Inputs that may wait; beyond it the oldest message is dropped, as a network would. */
+/** Inputs that may wait; beyond it new messages are dropped, as a network would. */
 const QUEUE_MAX = 8_192;
 /** Messages that wait for a block that this node has not seen, and for how long. */
 const PARKED_MAX = 1_024;
@@ -234,7 +234,9 @@ export class ReplicaLoop {
 
   #enqueue(input: Input): void {
     if (this.#isClosed) return;
-    if (this.#queue.length >= QUEUE_MAX) this.#queue.shift();
+    // Only what a network may lose is dropped: the machine counts on its own timers and answers.
+    const isDroppable = input.type === 'message' || input.type === 'request';
+    if (this.#queue.length >= QUEUE_MAX && isDroppable) return;
     this.#queue.push(input);
     if (!this.#isRunning) void this.#run();
   }

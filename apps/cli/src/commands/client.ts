@@ -1,56 +1,5 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { CodedError, fromHex } from '@nemea/core';
-import {
-  callControl,
-  initDevice,
-  Owner,
-  openCapsuleStore,
-  readDeviceFacts,
-  serveControl,
-  socketPath,
-} from '@nemea/node';
-import { parseNetwork } from '@nemea/sdk';
 import type { Command } from 'commander';
-import { z } from 'zod';
-import { note, openLogger, print, untilStopped } from '../output.ts';
-
-const hex32 = z.string().regex(/^[0-9a-f]{64}$/);
-
-const sealBody = z.strictObject({
-  file: z.string(),
-  codeDigest: hex32,
-  imageDigest: hex32,
-  minCredit: z.number().int().min(0),
-  minLevel: z.number().int().min(1).max(3),
-  expiryS: z.number().int().positive(),
-});
-
-const taskBody = z.strictObject({
-  codeFile: z.string(),
-  entry: z.string(),
-  imageDigest: hex32,
-  imageName: z.string(),
-  capsuleIds: z.array(hex32).min(1).max(16),
-  fee: z.string().regex(/^[0-9]+$/),
-  minLevel: z.number().int(),
-  minCredit: z.number().int(),
-  limits: z.strictObject({
-    timeoutMs: z.number().int(),
-    memoryBytes: z.number().int(),
-    pids: z.number().int(),
-    outputBytes: z.number().int(),
-  }),
-});
-
-class BodyError extends CodedError<'REQUEST_MALFORMED'> {}
-
-function parseBody<T>(schema: z.ZodType<T>, body: unknown): T {
-  const parsed = schema.safeParse(body);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  throw new BodyError('REQUEST_MALFORMED', `${issue?.path.join('.')}: ${issue?.message}`);
-}
+import { print } from '../output.ts';
 
 export function addClientCommands(program: Command): void {
   const client = program
@@ -66,6 +15,7 @@ export function addClientCommands(program: Command): void {
     .option('--json', 'print one JSON line')
     .addHelpText('after', '\nExample:\n  nemea client init --dir data/alice')
     .action(async (options: { dir: string; ca: string; port: string; json?: boolean }) => {
+      const { initDevice } = await import('@nemea/node/device');
       const facts = await initDevice({
         dir: options.dir,
         name: 'client',
@@ -86,53 +36,7 @@ export function addClientCommands(program: Command): void {
       'after',
       '\nExample:\n  nemea client start --dir data/alice --network .nemea/devnet/network.json',
     )
-    .action(async (options: { dir: string; network: string; logLevel: string }) => {
-      const facts = readDeviceFacts(options.dir);
-      const logger = openLogger(facts.name, options.logLevel);
-      const owner = await Owner.start({
-        dir: options.dir,
-        network: parseNetwork(readFileSync(options.network, 'utf8')),
-        logger,
-        openStore: openCapsuleStore,
-      });
-      const control = await serveControl(socketPath(options.dir, 'control.sock'), {
-        'GET /status': async () => owner.status(),
-        'GET /results': async () => {
-          await owner.sync();
-          return owner.results();
-        },
-        'POST /seal': async (body) => {
-          const { file, codeDigest, imageDigest, ...rule } = parseBody(sealBody, body);
-          return owner.seal({
-            file,
-            mediaType: 'text/plain',
-            rule: { ...rule, codeDigest: fromHex(codeDigest), imageDigest: fromHex(imageDigest) },
-          });
-        },
-        'POST /prepare-fees': async (body) => {
-          await owner.prepareFees(
-            BigInt(parseBody(z.strictObject({ fee: z.string().regex(/^[0-9]+$/) }), body).fee),
-          );
-          return {};
-        },
-        'POST /task': async (body) => {
-          const { fee, imageDigest, ...order } = parseBody(taskBody, body);
-          return owner.submitTask({ ...order, fee: BigInt(fee), imageDigest: fromHex(imageDigest) });
-        },
-        'POST /open': async (body) => {
-          const { taskId, out } = parseBody(z.strictObject({ taskId: hex32, out: z.string() }), body);
-          const plain = await owner.open(taskId);
-          mkdirSync(dirname(out), { recursive: true, mode: 0o700 });
-          writeFileSync(out, plain, { mode: 0o600 });
-          return { bytes: plain.length };
-        },
-      });
-      note(`client ${owner.account} is up`);
-      await untilStopped(async () => {
-        await control.close();
-        await owner.close();
-      });
-    });
+    .action(async (options) => (await import('../client/start.ts')).startClient(options));
 
   client
     .command('status')
@@ -140,6 +44,8 @@ export function addClientCommands(program: Command): void {
     .requiredOption('--dir <DIR>', 'data folder of the device')
     .option('--json', 'print one JSON line')
     .action(async (options: { dir: string; json?: boolean }) => {
+      const { callControl } = await import('@nemea/node/control');
+      const { socketPath } = await import('@nemea/node/device');
       const status = await callControl<Record<string, unknown>>(
         socketPath(options.dir, 'control.sock'),
         'GET /status',

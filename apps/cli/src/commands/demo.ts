@@ -1,7 +1,6 @@
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
-import { Demo, summary } from '../demo/demo.ts';
 import { note, print } from '../output.ts';
 
 const EXAMPLE = fileURLToPath(new URL('../../../../examples/private-set-intersection/', import.meta.url));
@@ -36,6 +35,7 @@ export function addDemoCommand(program: Command): void {
 }
 
 async function runDemo(options: Options): Promise<void> {
+  const { Demo, summary } = await import('../demo/demo.ts');
   const demo = new Demo({
     dir: options.dir,
     nodes: Number(options.nodes),

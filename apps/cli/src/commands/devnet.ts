@@ -1,8 +1,6 @@
 import { renameSync, writeFileSync } from 'node:fs';
-import { startAnvil } from '@nemea/node';
 import type { Command } from 'commander';
-import { Devnet } from '../devnet/devnet.ts';
-import { devnetPaths } from '../devnet/paths.ts';
+import type { Devnet } from '../devnet/devnet.ts';
 import { print, tell, untilStopped } from '../output.ts';
 
 export const DEFAULT_DIR = '.nemea/devnet';
@@ -18,7 +16,7 @@ export function addDevnetCommands(program: Command): void {
     .option('--json', 'print one JSON line')
     .addHelpText('after', '\nExample:\n  nemea devnet up --nodes 5')
     .action(async (options: { nodes: string; dir: string; json?: boolean }) => {
-      const net = new Devnet(options.dir, tell);
+      const net = await openDevnet(options.dir);
       try {
         await net.up(Number(options.nodes), []);
       } catch (error) {
@@ -34,7 +32,7 @@ export function addDevnetCommands(program: Command): void {
     .option('--dir <DIR>', 'folder of the network', DEFAULT_DIR)
     .addHelpText('after', '\nExample:\n  nemea devnet down --dir .nemea/devnet')
     .action(async (options: { dir: string }) => {
-      await new Devnet(options.dir, tell).down();
+      await (await openDevnet(options.dir)).down();
     });
 
   devnet
@@ -44,7 +42,7 @@ export function addDevnetCommands(program: Command): void {
     .option('--json', 'print one JSON line')
     .addHelpText('after', '\nExample:\n  nemea devnet status --json')
     .action(async (options: { dir: string; json?: boolean }) => {
-      const net = new Devnet(options.dir, tell);
+      const net = await openDevnet(options.dir);
       const rows = await Promise.all(
         net.processes.all.map(async (process) => ({
           ...process,
@@ -68,10 +66,17 @@ export function addDevnetCommands(program: Command): void {
     .command('layer1', { hidden: true })
     .requiredOption('--dir <DIR>')
     .action(async (options: { dir: string }) => {
+      const { startAnvil } = await import('@nemea/node/anvil');
+      const { devnetPaths } = await import('../devnet/paths.ts');
       const paths = devnetPaths(options.dir);
       const anvil = await startAnvil({ blockTimeS: 1, stateFile: paths.layer1State });
       writeFileSync(`${paths.layer1}.new`, JSON.stringify({ rpcUrl: anvil.rpcUrl, chainId: anvil.chainId }));
       renameSync(`${paths.layer1}.new`, paths.layer1);
       await untilStopped(() => anvil.stop());
     });
+}
+
+async function openDevnet(dir: string): Promise<Devnet> {
+  const { Devnet } = await import('../devnet/devnet.ts');
+  return new Devnet(dir, tell);
 }

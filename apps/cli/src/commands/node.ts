@@ -1,20 +1,8 @@
-import { readFileSync } from 'node:fs';
-import { fromHex } from '@nemea/core';
-import {
-  callControl,
-  initDevice,
-  Node,
-  openCapsuleStore,
-  openRuncSandbox,
-  readDeviceFacts,
-  serveControl,
-  socketPath,
-} from '@nemea/node';
-import { parseNetwork } from '@nemea/sdk';
 import type { Command } from 'commander';
-import { builtImage, type NodeStatus } from '../devnet/devnet.ts';
-import { note, openLogger, print, untilStopped } from '../output.ts';
+import type { NodeStatus } from '../devnet/devnet.ts';
+import { print } from '../output.ts';
 
+/** Commands load what they need when they run: a node's process holds no code of the demo, and the other way round. */
 export function addNodeCommands(program: Command): void {
   const node = program
     .command('node')
@@ -42,6 +30,7 @@ export function addNodeCommands(program: Command): void {
         receptionPort: string;
         json?: boolean;
       }) => {
+        const { initDevice } = await import('@nemea/node/device');
         const facts = await initDevice({
           dir: options.dir,
           name: 'node',
@@ -69,7 +58,7 @@ export function addNodeCommands(program: Command): void {
       'after',
       '\nExample:\n  nemea node start --dir data/node-7 --network .nemea/devnet/network.json',
     )
-    .action(startNode);
+    .action(async (options) => (await import('../node/start.ts')).startNode(options));
 
   node
     .command('status')
@@ -78,6 +67,8 @@ export function addNodeCommands(program: Command): void {
     .option('--json', 'print one JSON line')
     .addHelpText('after', '\nExample:\n  nemea node status --dir data/node-7 --json')
     .action(async (options: { dir: string; json?: boolean }) => {
+      const { callControl } = await import('@nemea/node/control');
+      const { socketPath } = await import('@nemea/node/device');
       const status = await callControl<NodeStatus>(socketPath(options.dir, 'control.sock'), 'GET /status');
       print(
         options,
@@ -99,53 +90,5 @@ export function addNodeCommands(program: Command): void {
     .option('--image <FILE>', 'worker image to run tasks in')
     .option('--log-level <LEVEL>', 'trace, debug, info, warn or error', 'info')
     .addHelpText('after', '\nExample:\n  nemea join --dir data/node-7 --network .nemea/devnet/network.json')
-    .action(startNode);
-}
-
-async function startNode(options: {
-  dir: string;
-  network: string;
-  genesis?: string;
-  image?: string;
-  logLevel: string;
-}): Promise<void> {
-  const facts = readDeviceFacts(options.dir);
-  const logger = openLogger(facts.name, options.logLevel);
-  const network = parseNetwork(readFileSync(options.network, 'utf8'));
-  const built = options.image === undefined ? undefined : builtImage();
-  const sandbox =
-    built === undefined ? undefined : await openRuncSandbox({ nodeId: `n${facts.account.slice(2, 14)}` });
-  for (const warning of sandbox?.warnings ?? []) logger.warn({ code: warning.code }, warning.message);
-  const node = await Node.start({
-    dir: options.dir,
-    network,
-    logger,
-    ...(options.genesis === undefined
-      ? {}
-      : {
-          genesisDoors: (
-            JSON.parse(readFileSync(options.genesis, 'utf8')) as { account: string; address: string }[]
-          ).filter((door) => door.account !== facts.account),
-        }),
-    ...(sandbox === undefined || built === undefined
-      ? {}
-      : {
-          sandbox,
-          image: { file: options.image as string, digest: fromHex(built.digest), name: built.name },
-        }),
-    openStore: (privateKey, networkId) =>
-      openCapsuleStore({ privateKey, listen: '/ip4/127.0.0.1/tcp/0', networkId, protocols: {} }),
-  });
-  const control = await serveControl(socketPath(options.dir, 'control.sock'), {
-    'GET /status': async () => node.status(),
-    'GET /record': async () => node.record(),
-    'POST /load-release': async (body) =>
-      node.loadRelease(new Uint8Array(readFileSync((body as { file: string }).file))),
-  });
-  logger.info({ account: node.account }, 'node is a member and serves');
-  note(`node ${node.account} is up`);
-  await untilStopped(async () => {
-    await control.close();
-    await node.close();
-  });
+    .action(async (options) => (await import('../node/start.ts')).startNode(options));
 }

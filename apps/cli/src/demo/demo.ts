@@ -4,7 +4,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { CodedError, sha256, toHex } from '@nemea/core';
 import { measureRelease } from '@nemea/node';
 import { executorCommitment, type Ledger, type Receipt, type Report } from '@nemea/sdk';
-import { builtImage, CLIENT_TOKENS, DEPOSIT, Devnet, type NodeStatus } from '../devnet/devnet.ts';
+import { CLIENT_TOKENS, DEPOSIT, Devnet, type NodeStatus } from '../devnet/devnet.ts';
+import { builtImage } from '../devnet/image.ts';
 import { note, seconds, tell } from '../output.ts';
 import { searchForNames } from './leak-check.ts';
 import { commonNames, digestOf, readNames, sampleNames } from './lists.ts';
@@ -560,7 +561,7 @@ export class Demo {
 
   #leakCheck(names: readonly string[]) {
     const { dir, results, ca } = this.#net.paths;
-    return searchForNames(dir, names, [results, ca, join(dir, 'compile-cache')]);
+    return searchForNames(dir, names, [results, ca]);
   }
 
   #check(name: string, ok: boolean, detail: string): void {

@@ -17,24 +17,18 @@ import { contractAbis, type Ledger, type Network, openLedger, parseNetwork } fro
 import { createPublicClient, createWalletClient, encodeFunctionData, type Hex, http, parseEther } from 'viem';
 import { mnemonicToAccount } from 'viem/accounts';
 import { deployContracts } from '../../../../contracts/deploy.ts';
+import { type BuiltImage, builtImage } from './image.ts';
 import { type DevnetPaths, devnetPaths } from './paths.ts';
 import { Processes } from './processes.ts';
 
 export const EPOCH_MS = 5_000;
 /** Fee tokens have 18 decimals; a node stakes this many. */
 export const DEPOSIT = parseEther('1000');
-const CLIENT_TOKENS = parseEther('10000');
+export const CLIENT_TOKENS = parseEther('10000');
 const READY_TIMEOUT_MS = 120_000;
 const INITS_AT_ONCE = 3;
 
-export class DevnetError extends CodedError<'DEVNET_RUNNING' | 'DEVNET_MISSING' | 'IMAGE_MISSING'> {}
-
-/** The worker image as the set-up built it. */
-export interface BuiltImage {
-  readonly file: string;
-  readonly digest: string;
-  readonly name: string;
-}
+export class DevnetError extends CodedError<'DEVNET_RUNNING' | 'DEVNET_MISSING'> {}
 
 /** One step, told with its duration; nested output goes to stderr so that stdout stays for results. */
 export type Tell = <T>(what: string, work: () => Promise<T>) => Promise<T>;
@@ -322,22 +316,6 @@ export class Devnet {
     await removeAbandoned();
   }
 }
-
-/** Where the set-up puts the worker image. */
-export function builtImage(): BuiltImage {
-  const folder = new URL('../../../../.nemea/images/', import.meta.url);
-  const record = new URL('python.json', folder);
-  if (!existsSync(record))
-    throw new DevnetError('IMAGE_MISSING', 'no worker image: run `npm run setup` first');
-  const { digest } = JSON.parse(readFileSync(record, 'utf8')) as { digest: string };
-  return {
-    file: new URL('python.erofs', folder).pathname,
-    digest: digest.replace(/^(sha256:|0x)/, ''),
-    name: 'python',
-  };
-}
-
-export { CLIENT_TOKENS };
 
 function doorOf(fact: DeviceFacts): string {
   return `/ip4/127.0.0.1/tcp/${fact.ports.reception}/p2p/${fact.peerId}`;

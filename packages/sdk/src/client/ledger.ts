@@ -55,6 +55,7 @@ const POLICY_KINDS: readonly PolicyKind[] = ['ek-root', 'release', 'image', 'cod
 /** Blocks read in one round: bounds memory and the time until the caller sees progress. */
 const BLOCKS_PER_SYNC = 500;
 const RECEIPT_POLL_MS = 100;
+const GAS_MARGIN = 100_000n;
 
 export interface Receipt {
   readonly txHash: string;
@@ -200,15 +201,18 @@ export async function openLedger(network: Network, privateKey?: Uint8Array): Pro
   function submit(contract: ContractName, functionName: string, args: readonly unknown[]): Promise<Receipt> {
     return oneAtATime(() =>
       call(async () => {
-        const { request } = await client.simulateContract({
+        const call = {
           account: requireWallet().signer,
           address: network.contracts[contract] as Hex,
           // A refusal may bubble up from another contract: every contract's errors are known here.
           abi: [...contractAbis[contract], ...errorsAbi] as Abi,
           functionName,
           args,
-        });
-        return receiptOf(await requireWallet().wallet.writeContract(request));
+        };
+        const { request } = await client.simulateContract(call);
+        // Others' transactions of the same block may make this one dearer than it is alone; unused gas is not paid.
+        const gas = ((await client.estimateContractGas(call)) * 3n) / 2n + GAS_MARGIN;
+        return receiptOf(await requireWallet().wallet.writeContract({ ...request, gas }));
       }),
     );
   }
@@ -404,6 +408,7 @@ function decode(contract: ContractName | undefined, log: Log): LedgerEvent[] {
             reporter: args.reporter.toLowerCase(),
             accused: args.accused.toLowerCase(),
             epoch: Number(args.epoch),
+            command: args.request.command,
             proof: fromHex(args.proof),
           },
         },

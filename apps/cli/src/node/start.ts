@@ -1,0 +1,58 @@
+import { readFileSync } from 'node:fs';
+import { fromHex } from '@nemea/core';
+import { openCapsuleStore, openRuncSandbox } from '@nemea/node/adapters';
+import { serveControl } from '@nemea/node/control';
+import { readDeviceFacts, socketPath } from '@nemea/node/device';
+import { Node } from '@nemea/node/node';
+import { parseNetwork } from '@nemea/sdk';
+import { builtImage } from '../devnet/image.ts';
+import { note, openLogger, untilStopped } from '../output.ts';
+
+/** Runs a node in the foreground: proves itself, joins if it is no member yet, and serves until it is stopped. */
+export async function startNode(options: {
+  dir: string;
+  network: string;
+  genesis?: string;
+  image?: string;
+  logLevel: string;
+}): Promise<void> {
+  const facts = readDeviceFacts(options.dir);
+  const logger = openLogger(facts.name, options.logLevel);
+  const network = parseNetwork(readFileSync(options.network, 'utf8'));
+  const built = options.image === undefined ? undefined : builtImage();
+  const sandbox =
+    built === undefined ? undefined : await openRuncSandbox({ nodeId: `n${facts.account.slice(2, 14)}` });
+  for (const warning of sandbox?.warnings ?? []) logger.warn({ code: warning.code }, warning.message);
+  const node = await Node.start({
+    dir: options.dir,
+    network,
+    logger,
+    ...(options.genesis === undefined
+      ? {}
+      : {
+          genesisDoors: (
+            JSON.parse(readFileSync(options.genesis, 'utf8')) as { account: string; address: string }[]
+          ).filter((door) => door.account !== facts.account),
+        }),
+    ...(sandbox === undefined || built === undefined
+      ? {}
+      : {
+          sandbox,
+          image: { file: options.image as string, digest: fromHex(built.digest), name: built.name },
+        }),
+    openStore: (privateKey, networkId) =>
+      openCapsuleStore({ privateKey, listen: '/ip4/127.0.0.1/tcp/0', networkId, protocols: {} }),
+  });
+  const control = await serveControl(socketPath(options.dir, 'control.sock'), {
+    'GET /status': async () => node.status(),
+    'GET /record': async () => node.record(),
+    'POST /load-release': async (body) =>
+      node.loadRelease(new Uint8Array(readFileSync((body as { file: string }).file))),
+  });
+  logger.info({ account: node.account }, 'node is a member and serves');
+  note(`node ${node.account} is up`);
+  await untilStopped(async () => {
+    await control.close();
+    await node.close();
+  });
+}
