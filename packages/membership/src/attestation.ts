@@ -6,7 +6,7 @@ import {
   toAssuranceLevel,
 } from '@nemea/attestation';
 import { encodeCbor, merkleRoot, sha256, toHex } from '@nemea/core';
-import { answerDigest, challengeBinding } from './challenge.ts';
+import { answerDigest, CHALLENGE_COMMANDS, challengeBinding } from './challenge.ts';
 import { creditAfterAbsence, creditAfterAttesting, creditAfterPass } from './credit.ts';
 import { ATTESTORS_EXPECTED, attestAlpha, drawnFrom, provenBeta } from './jury.ts';
 import { akPublicArea } from './keys.ts';
@@ -17,9 +17,12 @@ import { EVICTION_REASONS } from './reasons.ts';
 import { creditRoot, type Member, type Roster, rosterRoot, withCredit, withoutMember } from './roster.ts';
 import type { Accusation, Effect, EpochLeaf, MembershipState, Vote } from './state.ts';
 
-/** Takes one attestor's results of an epoch. Draw proofs were checked by the targets, and stay checkable by anybody. */
+/**
+ * Takes one attestor's results of an epoch. Each must carry the target's own signature under the answer: a target
+ * signs only for an attestor whose draw it has checked, so nobody can make up results about others.
+ */
 export function recordAttestations(
-  { state, ledger, author }: Context,
+  { state, ledger, author, verifySignature }: Context,
   body: Extract<OperationBody, { kind: 'attest' }>,
 ): Outcome {
   const current = ledger.epochOf(state.ledgerBlock);
@@ -31,6 +34,17 @@ export function recordAttestations(
     if (attestation.target === author.account || targets.has(attestation.target))
       return { rejected: 'TARGET_UNKNOWN' };
     targets.add(attestation.target);
+    const target = state.roster.get(attestation.target);
+    if (target === undefined) continue;
+    const binding = challengeBinding({
+      epoch: body.epoch,
+      attestor: author.account,
+      target: target.account,
+      command: 'epoch',
+    });
+    const answer = answerDigest({ binding, ...attestation });
+    if (!verifySignature(target.peerKey, answer, attestation.answerSignature))
+      return { rejected: 'SIGNATURE_INVALID' };
   }
   const known = body.attestations.filter((attestation) => state.roster.has(attestation.target));
   const attestations = new Map(state.attestations).set(
@@ -195,7 +209,8 @@ export function encodeEpochLeaf(leaf: EpochLeaf): Uint8Array {
   });
 }
 
-function settleCredit(before: Roster, leaves: readonly EpochLeaf[]): Roster {
+/** What an epoch's attestations do to credit: a function of its leaves, so that anybody can redo it. */
+export function settleCredit(before: Roster, leaves: readonly EpochLeaf[]): Roster {
   let roster = before;
   for (const member of before.values()) {
     const about = leaves.filter((leaf) => leaf.target === member.account);
@@ -211,7 +226,10 @@ function settleCredit(before: Roster, leaves: readonly EpochLeaf[]): Roster {
   return roster;
 }
 
-/** Judges a reported request: the accused signed it, so a proof that does not verify condemns its signer. */
+/**
+ * Judges a reported request: the accused signed it, so a proof that does not verify condemns its signer. Only requests
+ * of an epoch's attestation: a verifier's request in a task carries the proof of another draw, and is no fault.
+ */
 export function judgeDispute({ state, ledger }: Context, disputeId: Uint8Array): Outcome {
   const id = toHex(disputeId);
   if (state.disputesJudged.has(id)) return { rejected: 'ALREADY_DONE' };
@@ -221,7 +239,8 @@ export function judgeDispute({ state, ledger }: Context, disputeId: Uint8Array):
   const epochSeed = ledger.epochSeed(dispute.epoch);
   if (accused === undefined || epochSeed === undefined) return { rejected: 'DISPUTE_UNKNOWN' };
   const alpha = attestAlpha({ networkId: state.networkId, epochSeed }, dispute.reporter);
-  const guilty = provenBeta(accused, alpha, dispute.proof) === undefined;
+  const guilty =
+    dispute.command === CHALLENGE_COMMANDS.epoch && provenBeta(accused, alpha, dispute.proof) === undefined;
   const disputesJudged = new Set(state.disputesJudged).add(id);
   const vote: Vote = { type: 'DisputeVerdict', disputeId, guilty };
   const roster = guilty ? withCredit(state.roster, accused.account, 0) : state.roster;

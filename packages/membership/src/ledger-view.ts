@@ -46,5 +46,7 @@ export interface DisputeOnLedger {
   readonly reporter: string;
   readonly accused: string;
   readonly epoch: number;
+  /** What the reported request asked for, by its number (see CHALLENGE_COMMANDS). */
+  readonly command: number;
   readonly proof: Uint8Array;
 }

@@ -1,4 +1,4 @@
-import { compareBytes, fromHex, hashDomain, merkleRoot, toHex } from '@nemea/core';
+import { compareBytes, encodeCbor, fromHex, hashDomain, merkleRoot, toHex } from '@nemea/core';
 import { CREDIT_GENESIS, CREDIT_NEWCOMER, weightOf } from './credit.ts';
 import type { NodeRecord } from './operation.ts';
 
@@ -89,15 +89,12 @@ export function rosterRoot(roster: Roster): Uint8Array {
   );
 }
 
-/** Identity of a candidacy: a hash over the record, so that one application is one candidate. */
+/**
+ * Identity of a candidacy: a hash over the whole record, so that what judges saw is what is admitted. A key or level
+ * that it left out could be exchanged by whoever orders the application first.
+ */
 export function candidateId(record: NodeRecord, applicationDigest: Uint8Array): Uint8Array {
-  return hashDomain(
-    'nemea/candidate/1',
-    fromHex(record.account),
-    record.peerKey,
-    record.ekId,
-    applicationDigest,
-  );
+  return hashDomain('nemea/candidate/1', encodeCbor({ ...record }), applicationDigest);
 }
 
 /** Whether a record shares an account, peer key, EK or VRF key with a member. One TPM, one member. */
