@@ -124,12 +124,13 @@ export async function joinNetwork(
     const outcomes = await Promise.all(
       doors.map(async (door) => {
         try {
-          if (answered.has(door.account)) return await outcomeAt(outward, door, application, record);
+          const outcome = await outcomeAt(outward, door, application, record);
+          if (answered.has(door.account) || outcome === 'refused') return outcome;
           const judged = await oneTrial(candidate, outward, door, application);
-          if (judged === undefined) return 'open';
+          if (judged === undefined) return outcome;
           answered.add(door.account);
           for (const reason of judged.reasons) reasons.add(reason);
-          return 'open';
+          return outcome;
         } catch (error) {
           logger.warn({ door: door.account, code: errorCode(error) }, 'a door did not answer');
           return 'open';
