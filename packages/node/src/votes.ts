@@ -22,7 +22,16 @@ interface Ballot {
   tries: number;
 }
 
-export class VoteError extends CodedError<'VOTE_SIGNER_UNKNOWN'> {}
+export class VoteError extends CodedError<'VOTE_SIGNER_UNKNOWN' | 'VOTE_SIGNATURE_INVALID'> {}
+
+/** Half the order of secp256k1: the contract refuses a larger s, which anybody could have flipped. */
+const S_MAX = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0n;
+
+/** Whether the contract would take these bytes: one signature has many encodings, and it accepts one. */
+export function isCanonicalSignature(signature: string): boolean {
+  const s = BigInt(`0x${signature.slice(66, 130)}`);
+  return signature.length === 132 && s > 0n && s <= S_MAX && /1[bc]$/.test(signature);
+}
 
 /**
  * Turns decisions of consensus into quorum certificates for layer 1: every member signs the same EIP-712 message, the
@@ -51,8 +60,17 @@ export class Votes {
     const signature = await this.#context.ledger.signVote(vote);
     ballot.signatures.set(this.#context.ledger.account, signature);
     this.#send(ballot, signature);
-    for (const early of this.#early.get(key) ?? []) await this.#count(ballot, early);
+    const waiting = this.#early.get(key) ?? [];
     this.#early.delete(key);
+    for (const early of waiting) {
+      // One that does not count must not hide those that came after it.
+      await this.#count(ballot, early).catch((error: unknown) =>
+        this.#context.logger.debug(
+          { vote: vote.type, code: errorCode(error) },
+          'early signature not counted',
+        ),
+      );
+    }
     this.#maybeSubmit(ballot);
   }
 
@@ -74,7 +92,9 @@ export class Votes {
   /** The certificate of a vote once its signatures outweigh two thirds, sorted as the contract wants them. */
   certificate(vote: Vote): readonly string[] | undefined {
     const ballot = this.#ballots.get(voteDigest(this.#context.ledger.network, vote).slice(2));
-    return ballot !== undefined && this.#hasQuorum(ballot) ? sortedSignatures(ballot) : undefined;
+    return ballot !== undefined && this.#hasQuorum(ballot)
+      ? sortedSignatures(ballot, this.#weights())
+      : undefined;
   }
 
   close(): void {
@@ -82,13 +102,26 @@ export class Votes {
   }
 
   async #count(ballot: Ballot, signature: string): Promise<void> {
-    const signer = (
-      await recoverAddress({ hash: ballot.digest as Hex, signature: signature as Hex })
-    ).toLowerCase();
-    if (!this.#weights().has(signer)) {
+    if (!isCanonicalSignature(signature)) {
+      throw new VoteError('VOTE_SIGNATURE_INVALID', 'signature is not in the one form that layer 1 takes');
+    }
+    let signer: string;
+    try {
+      signer = (
+        await recoverAddress({ hash: ballot.digest as Hex, signature: signature as Hex })
+      ).toLowerCase();
+    } catch (cause) {
+      throw new VoteError('VOTE_SIGNATURE_INVALID', 'signature recovers to nobody', { cause });
+    }
+    if (!this.#isSigner(signer)) {
       throw new VoteError('VOTE_SIGNER_UNKNOWN', `signer ${signer} is no voter`);
     }
     ballot.signatures.set(signer, signature);
+  }
+
+  /** A member that layer 1 has not admitted yet may sign already; its weight counts once it is. */
+  #isSigner(account: string): boolean {
+    return this.#weights().has(account) || this.#context.state().roster.has(account);
   }
 
   #weights(): ReadonlyMap<string, number> {
@@ -121,7 +154,7 @@ export class Votes {
     while (ballot.tries < SUBMIT_TRIES && !this.#isOnLedger(ballot.vote)) {
       ballot.tries += 1;
       try {
-        const receipt = await ledger.submitVote(ballot.vote, sortedSignatures(ballot));
+        const receipt = await ledger.submitVote(ballot.vote, sortedSignatures(ballot, this.#weights()));
         this.#onReceipt(ballot.vote, receipt);
         break;
       } catch (error) {
@@ -140,11 +173,9 @@ export class Votes {
     const { events } = this.#context.ledger.history;
     switch (vote.type) {
       case 'Admission':
-        return events.some(
-          (event) => event.type === 'node-admitted' && event.record.account === vote.record.account,
-        );
+        return this.#lastChange(vote.record.account) === 'node-admitted';
       case 'Eviction':
-        return events.some((event) => event.type === 'node-evicted' && event.account === vote.account);
+        return this.#lastChange(vote.account) === 'node-evicted';
       case 'EpochRecord':
         return events.some((event) => event.type === 'epoch' && event.epoch >= vote.epoch);
       case 'Election': {
@@ -168,6 +199,15 @@ export class Votes {
     }
   }
 
+  /** What layer 1 last did with an account: one that was evicted may be admitted, and evicted, again. */
+  #lastChange(account: string): 'node-admitted' | 'node-evicted' | undefined {
+    for (const event of this.#context.ledger.history.events.toReversed()) {
+      if (event.type === 'node-admitted' && event.record.account === account) return event.type;
+      if (event.type === 'node-evicted' && event.account === account) return event.type;
+    }
+    return undefined;
+  }
+
   #send(ballot: Ballot, signature: string): void {
     const message = voteMessageCodec.encode({ digest: fromHex(ballot.digest), signature });
     for (const member of this.#context.state().roster.values()) {
@@ -177,8 +217,10 @@ export class Votes {
   }
 }
 
-function sortedSignatures(ballot: Ballot): string[] {
+/** Signatures that count now: the contract refuses a list that names a signer without weight. */
+function sortedSignatures(ballot: Ballot, weights: ReadonlyMap<string, number>): string[] {
   return [...ballot.signatures.entries()]
+    .filter(([account]) => (weights.get(account) ?? 0) > 0)
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([, signature]) => signature);
 }
