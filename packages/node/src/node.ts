@@ -15,6 +15,8 @@ import {
   type Effect,
   type EpochLeaf,
   encodeEpochLeaf,
+  epochToClose,
+  isEpochRipe,
   judgingPolicy,
   type Member,
   type MembershipState,
@@ -26,6 +28,7 @@ import {
 import { type Ledger, type Network, openLedger, type Receipt } from '@nemea/sdk';
 import { eccPoint, parsePublicArea, toSpki } from '@nemea/tpm/structures';
 import type { Logger } from 'pino';
+import { toPeerAddress } from './adapters/network/identity.ts';
 import { openOutward } from './adapters/network/outward.ts';
 import { openOverlay } from './adapters/network/overlay.ts';
 import { peerIdOf } from './adapters/network/peer-id.ts';
@@ -48,7 +51,7 @@ import {
   type Reception,
   TransportError,
 } from './ports/transport.ts';
-import { encodeEndpoint, PROTOCOLS, parseEndpoint } from './protocol.ts';
+import { type Endpoint, encodeEndpoint, PROTOCOLS, parseEndpoint } from './protocol.ts';
 import { ReplicaLoop } from './replica-loop.ts';
 import { Bidder } from './tasks/bidder.ts';
 import { Executor } from './tasks/executor.ts';
@@ -59,9 +62,11 @@ import { Votes } from './votes.ts';
 const BLOCK_POLL_MS = 200;
 const ADMISSION_TIMEOUT_MS = 120_000;
 const CAUGHT_UP_TIMEOUT_MS = 60_000;
-/** An epoch is closed a moment after it ended, so that its last results are in the order. */
-const CLOSE_EPOCH_AFTER_MS = 1_500;
-const TURN_STEP_MS = 1_500;
+/** An epoch is closed from this block of the next one on, so that its last results are in the order. */
+const CLOSE_EPOCH_AFTER_BLOCKS = 1;
+const CLOSE_EPOCH_AGAIN_MS = 3_000;
+/** Slower than the machine's defaults: members may share a processor with all the others. */
+const CONSENSUS_SETTINGS = { progressTimeoutMs: 3_000, pulseMs: 1_000 };
 const MESSAGE_BYTES_MAX = 8 << 20;
 /** Evidence of one TPM may arrive in another order than it was made; a roll-back is larger than that. */
 const CLOCK_SLACK_MS = 15_000n;
@@ -331,7 +336,10 @@ export class Node {
         ekChain: this.#device.ekChain,
         record: this.#ownRecord(1),
       };
-      const outward = await openOutward({ networkId: ledger.networkId });
+      const outward = await openOutward({
+        privateKey: this.#device.keys.peerSeed,
+        networkId: ledger.networkId,
+      });
       try {
         if (isGenesis && !ledger.history.genesisComplete) {
           const doors = this.#options.genesisDoors;
@@ -349,10 +357,27 @@ export class Node {
   }
 
   #doors(): Door[] {
-    return this.#members().map((member) => ({
-      account: member.account,
-      address: `${parseEndpoint(member.endpoint).reception}/p2p/${peerIdOf(member.peerKey)}`,
-    }));
+    return this.#members().flatMap((member) => {
+      const endpoint = this.#endpointOf(member);
+      if (endpoint === undefined) return [];
+      const address = `${endpoint.reception}/p2p/${peerIdOf(member.peerKey)}`;
+      return [{ account: member.account, address }];
+    });
+  }
+
+  /** Where a member says it is. One that says nonsense is not reached, and troubles nobody else. */
+  #endpointOf(member: Member): Endpoint | undefined {
+    try {
+      const endpoint = parseEndpoint(member.endpoint);
+      toPeerAddress(peerIdOf(member.peerKey), endpoint.overlay);
+      return endpoint;
+    } catch (error) {
+      this.#options.logger.debug(
+        { account: member.account, code: errorCode(error) },
+        'member has no address',
+      );
+      return undefined;
+    }
   }
 
   /** Members by layer 1 and by consensus, without those that consensus has just evicted. */
@@ -390,6 +415,7 @@ export class Node {
     });
     this.#reachMembers();
     this.#loop = await ReplicaLoop.start({
+      settings: CONSENSUS_SETTINGS,
       ledger: this.#ledger,
       journal: this.#journal,
       logger: this.#options.logger,
@@ -465,7 +491,7 @@ export class Node {
       ),
       [PROTOCOLS.vote]: protocol(
         64,
-        async (_peer, message) => void (await this.#requireServices().votes.receive(message)),
+        async (peer, message) => void this.#requireServices().votes.receive(peer, message),
       ),
       [PROTOCOLS.challenge]: protocol(8, (peer, message) =>
         this.#requireServices().target.answer(peer, message),
@@ -603,10 +629,10 @@ export class Node {
   #reachMembers(): void {
     const others = this.#members().filter((member) => member.account !== this.#device.account);
     this.#overlay?.setMembers(
-      others.map((member) => ({
-        peer: peerIdOf(member.peerKey),
-        address: parseEndpoint(member.endpoint).overlay,
-      })),
+      others.flatMap((member) => {
+        const endpoint = this.#endpointOf(member);
+        return endpoint === undefined ? [] : [{ peer: peerIdOf(member.peerKey), address: endpoint.overlay }];
+      }),
     );
   }
 
@@ -653,6 +679,7 @@ export class Node {
         );
     }
     this.#expireTasks(loop.state);
+    this.#closeEpoch(loop.state);
   }
 
   #onEpoch(epoch: number): void {
@@ -660,12 +687,20 @@ export class Node {
     void services.attestor.attestEpoch(epoch).catch((error: unknown) => {
       this.#options.logger.error({ epoch, code: errorCode(error) }, 'attestation of an epoch failed');
     });
-    const delayMs = CLOSE_EPOCH_AFTER_MS + this.#rank(epoch) * TURN_STEP_MS;
-    setTimeout(() => {
-      const loop = this.#loop;
-      if (loop === undefined || this.#isClosed || loop.state.epochClosed >= epoch - 1) return;
-      loop.propose({ kind: 'close-epoch', epoch: epoch - 1 });
-    }, delayMs).unref();
+  }
+
+  /** Each block gives the next member its turn to close what is due, so that one that is down only delays. */
+  #closeEpoch(state: MembershipState): void {
+    const { history } = this.#ledger;
+    const { head } = history;
+    const asOfHead = { ...state, ledgerBlock: head };
+    const epoch = epochToClose(asOfHead, history);
+    const boundary = history.epochBoundary(history.epochOf(head)) ?? head;
+    if (epoch === undefined || head < boundary + CLOSE_EPOCH_AFTER_BLOCKS) return;
+    if (!isEpochRipe(asOfHead, history, epoch) || this.#rank(epoch + head) !== 0) return;
+    this.#proposeOnce(`close-epoch:${epoch}`, CLOSE_EPOCH_AGAIN_MS, () => {
+      this.#loop?.propose({ kind: 'close-epoch', epoch });
+    });
   }
 
   /** This node's place in line for a duty that any member can do and one should. */
@@ -684,7 +719,15 @@ export class Node {
     );
     if (isOver || (isOld && known !== undefined)) return;
     this.#time('task-seen', toHex(task.taskId));
-    void this.#requireServices().bidder.onBidding(task, 1, task.createdBlock, []);
+    this.#bid(task, 1, task.createdBlock, []);
+  }
+
+  #bid(task: TaskOnLedger, attempt: number, startBlock: number, excluded: readonly string[]): void {
+    void this.#requireServices()
+      .bidder.onBidding(task, attempt, startBlock, excluded)
+      .catch((error: unknown) =>
+        this.#options.logger.error({ task: toHex(task.taskId), code: errorCode(error) }, 'no bid was made'),
+      );
   }
 
   #canRun(task: TaskOnLedger): boolean {
@@ -732,7 +775,7 @@ export class Node {
     for (;;) {
       const election = this.#requireLoop().state.tasks.get(toHex(taskId))?.election;
       if (election !== undefined) {
-        const certificate = this.#requireServices().votes.certificate({
+        const certificate = await this.#requireServices().votes.certificate({
           type: 'Election',
           taskId,
           attempt,
@@ -806,7 +849,7 @@ export class Node {
     const task = history.task(taskId, history.head);
     const state = this.#requireLoop().state.tasks.get(toHex(taskId));
     if (task === undefined || state === undefined) return;
-    void this.#requireServices().bidder.onBidding(task, attempt, state.startBlock, state.excluded);
+    this.#bid(task, attempt, state.startBlock, state.excluded);
   }
 
   /** Everybody drops an evicted member at once; layer 1 follows by certificate. */
@@ -815,7 +858,12 @@ export class Node {
     this.#evictions.push({ account, accuser, accusation });
     this.#time('evicted', account);
     this.#options.logger.warn({ account, epoch: accusation.epoch, accuser }, 'member evicted');
-    void this.#overlay?.evict(peerIdOf(peerKey));
+    this.#overlay?.evict(peerIdOf(peerKey)).catch((error: unknown) => {
+      this.#options.logger.error(
+        { account, code: errorCode(error) },
+        'connection to an evicted member not cut',
+      );
+    });
     this.#reachMembers();
   }
 

@@ -19,7 +19,7 @@ import {
   settle,
   type TimerId,
 } from '@nemea/consensus';
-import { bytesEqual, CodedError, decodeCbor, encodeCbor, errorCode } from '@nemea/core';
+import { bytesEqual, CodedError, decodeCbor, encodeCbor, errorCode, sha256, toHex } from '@nemea/core';
 import {
   applyOperation,
   authenticateOperation,
@@ -45,6 +45,8 @@ const QUEUE_MAX = 8_192;
 const PARKED_MAX = 1_024;
 const PARKED_TIMEOUT_MS = 5_000;
 const ANSWER_BYTES_MAX = 4 << 20;
+/** Operations remembered as seen. Forgetting one costs a second look. */
+const SEEN_MAX = 4_096;
 
 export class LoopError extends CodedError<'LOOP_ANCHOR_UNKNOWN' | 'LOOP_NOT_STARTED'> {}
 
@@ -82,6 +84,7 @@ export class ReplicaLoop {
   readonly #queue: Input[] = [];
   #isRunning = false;
   #isClosed = false;
+  readonly #seen = new Set<string>();
   readonly #timers = new Map<TimerId, NodeJS.Timeout>();
   readonly #parked: {
     readonly operations: readonly SignedOperation[];
@@ -150,9 +153,16 @@ export class ReplicaLoop {
 
   /** A member passed on an operation: only an authentic one may wait for its turn. */
   receiveRequest(bytes: Uint8Array): void {
+    // Every member passes every operation on: most arrive many times, and are looked at once.
+    const digest = toHex(sha256(bytes));
+    if (this.#seen.has(digest)) return;
     const signed = parseSignedOperation(bytes);
     if (!this.#isAuthentic(signed)) return;
-    this.#whenAnchored([signed], () => this.#enqueue({ type: 'request', operation: bytes }));
+    this.#whenAnchored([signed], () => {
+      this.#seen.add(digest);
+      if (this.#seen.size > SEEN_MAX) this.#seen.delete(this.#seen.values().next().value as string);
+      this.#enqueue({ type: 'request', operation: bytes });
+    });
   }
 
   /** A replica spoke. A proposal is looked at only once every block it builds on has been seen here, too. */
@@ -313,6 +323,8 @@ export class ReplicaLoop {
         logger.error({ member: effect.id }, 'a member contradicted itself: proof of equivocation held');
         return;
       case 'refuse':
+        // It may come again once there is room.
+        if (effect.reason === 'pending-full') this.#seen.delete(toHex(sha256(effect.operation)));
         logger.debug({ reason: effect.reason }, 'operation not taken');
         return;
       case 'checkpoint':
@@ -351,8 +363,17 @@ export class ReplicaLoop {
     this.#executedSequence = decision.sequence;
     const after = replicasOf(this.#state.roster);
     this.#membersLast = sameReplicas(before, after) ? null : after;
-    if (!isReplay) for (const effect of effects) this.#options.onEffect(effect);
+    for (const effect of effects) if (!isReplay || isOwnView(effect)) this.#tell(effect);
     return this.#membersLast;
+  }
+
+  /** Effects only tell: what goes wrong in telling is no reason to stop ordering. */
+  #tell(effect: Effect): void {
+    try {
+      this.#options.onEffect(effect);
+    } catch (error) {
+      this.#options.logger.error({ effect: effect.type, code: errorCode(error) }, 'effect not carried out');
+    }
   }
 
   async #apply(bytes: Uint8Array): Promise<readonly Effect[]> {
@@ -385,6 +406,11 @@ export class ReplicaLoop {
       if (ledger.history.head < block) await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }
+}
+
+/** Effects that change what this node knows and do nothing outside: a restarted node needs them again. */
+function isOwnView(effect: Effect): boolean {
+  return effect.type === 'evicted' || effect.type === 'candidacy-closed' || effect.type === 'epoch-closed';
 }
 
 function sameReplicas(a: ReturnType<typeof replicasOf>, b: ReturnType<typeof replicasOf>): boolean {

@@ -136,23 +136,23 @@ describe('votes', () => {
     const votes = ballotBox();
     await votes.cast(vote);
     for (const n of [1, 2]) {
-      await votes.receive(messageOf(await signatureOf(n)));
-      await expect(votes.receive(messageOf(flipped(await signatureOf(n))))).rejects.toThrow('one form');
+      votes.receive(`mallory-${n}`, messageOf(flipped(await signatureOf(n))));
+      votes.receive(`peer-${n}`, messageOf(await signatureOf(n)));
     }
     const wanted = await Promise.all([0, 1, 2].map(signatureOf));
-    expect([...(votes.certificate(vote) ?? [])].sort()).toEqual(wanted.sort());
+    expect([...((await votes.certificate(vote)) ?? [])].sort()).toEqual(wanted.sort());
     votes.close();
   });
 
   it('count every early signature, though strangers sent theirs first', async () => {
     const votes = ballotBox();
     const stranger = privateKeyToAccount(`0x${'9'.repeat(64)}`);
-    await votes.receive(messageOf(await stranger.signTypedData(voteTypedData(network, vote))));
-    await votes.receive(messageOf(`0x${toHex(new Uint8Array(65).fill(0xff))}`));
-    await votes.receive(messageOf(await signatureOf(1)));
-    await votes.receive(messageOf(await signatureOf(2)));
+    votes.receive('stranger', messageOf(await stranger.signTypedData(voteTypedData(network, vote))));
+    votes.receive('garbage', messageOf(`0x${toHex(new Uint8Array(65).fill(0xff))}`));
+    votes.receive('peer-1', messageOf(await signatureOf(1)));
+    votes.receive('peer-2', messageOf(await signatureOf(2)));
     await votes.cast(vote);
-    expect(votes.certificate(vote)).toHaveLength(3);
+    expect(await votes.certificate(vote)).toHaveLength(3);
     votes.close();
   });
 });

@@ -11,15 +11,16 @@ const VOTES_MAX = 512;
 const EARLY_MAX = 4096;
 /** The next member in line submits when the one before it has not. */
 const SUBMIT_STEP_MS = 2_000;
-const SUBMIT_TRIES = 6;
+const SUBMIT_TIMEOUT_MS = 60_000;
+const CERTIFICATE_POLL_MS = 50;
 
 interface Ballot {
   readonly vote: Vote;
   readonly digest: string;
   /** Signature by the signer's account. */
   readonly signatures: Map<string, string>;
-  state: 'collecting' | 'submitting' | 'done';
-  tries: number;
+  /** Signatures that nobody has looked at yet, by the peer that sent them. */
+  readonly uncounted: Map<string, string>;
 }
 
 export class VoteError extends CodedError<'VOTE_SIGNER_UNKNOWN' | 'VOTE_SIGNATURE_INVALID'> {}
@@ -40,9 +41,9 @@ export function isCanonicalSignature(signature: string): boolean {
 export class Votes {
   readonly #context: NodeContext;
   readonly #ballots = new Map<string, Ballot>();
-  readonly #early = new Map<string, string[]>();
+  readonly #early = new Map<string, Map<string, string>>();
   readonly #onReceipt: (vote: Vote, receipt: Receipt) => void;
-  #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
 
   constructor(context: NodeContext, onReceipt: (vote: Vote, receipt: Receipt) => void) {
     this.#context = context;
@@ -54,51 +55,62 @@ export class Votes {
     const digest = voteDigest(this.#context.ledger.network, vote);
     const key = digest.slice(2);
     if (this.#ballots.has(key)) return;
-    const ballot: Ballot = { vote, digest, signatures: new Map(), state: 'collecting', tries: 0 };
+    const ballot: Ballot = { vote, digest, signatures: new Map(), uncounted: new Map() };
     this.#ballots.set(key, ballot);
     if (this.#ballots.size > VOTES_MAX) this.#ballots.delete(this.#ballots.keys().next().value as string);
     const signature = await this.#context.ledger.signVote(vote);
     ballot.signatures.set(this.#context.ledger.account, signature);
     this.#send(ballot, signature);
-    const waiting = this.#early.get(key) ?? [];
+    for (const [peer, early] of this.#early.get(key) ?? []) ballot.uncounted.set(peer, early);
     this.#early.delete(key);
-    for (const early of waiting) {
-      // One that does not count must not hide those that came after it.
-      await this.#count(ballot, early).catch((error: unknown) =>
-        this.#context.logger.debug(
-          { vote: vote.type, code: errorCode(error) },
-          'early signature not counted',
-        ),
-      );
-    }
-    this.#maybeSubmit(ballot);
+    void this.#submitInTurn(ballot);
   }
 
-  /** Takes a member's signature; one for a vote that this node has not reached waits until it has. */
-  async receive(message: Uint8Array): Promise<void> {
+  /**
+   * Takes a member's signature. It is only kept: whoever needs a certificate counts, so that recovering signers costs
+   * one member, and not all of them. Each peer has one place; what it puts there cannot crowd out another's.
+   */
+  receive(peer: string, message: Uint8Array): void {
     const { digest, signature } = voteMessageCodec.parse(message);
     const key = toHex(digest);
     const ballot = this.#ballots.get(key);
-    if (ballot === undefined) {
-      if (this.#early.size >= EARLY_MAX) this.#early.delete(this.#early.keys().next().value as string);
-      const waiting = this.#early.get(key) ?? [];
-      if (waiting.length < 64) this.#early.set(key, [...waiting, signature]);
+    if (ballot !== undefined) {
+      ballot.uncounted.set(peer, signature);
       return;
     }
-    await this.#count(ballot, signature);
-    this.#maybeSubmit(ballot);
+    const early = this.#early.get(key) ?? new Map<string, string>();
+    early.set(peer, signature);
+    this.#early.set(key, early);
+    if (this.#early.size > EARLY_MAX) this.#early.delete(this.#early.keys().next().value as string);
   }
 
   /** The certificate of a vote once its signatures outweigh two thirds, sorted as the contract wants them. */
-  certificate(vote: Vote): readonly string[] | undefined {
+  async certificate(vote: Vote): Promise<readonly string[] | undefined> {
     const ballot = this.#ballots.get(voteDigest(this.#context.ledger.network, vote).slice(2));
-    return ballot !== undefined && this.#hasQuorum(ballot)
-      ? sortedSignatures(ballot, this.#weights())
-      : undefined;
+    return ballot === undefined ? undefined : this.#certificateOf(ballot);
+  }
+
+  async #certificateOf(ballot: Ballot): Promise<readonly string[] | undefined> {
+    while (!this.#hasQuorum(ballot)) {
+      const next = ballot.uncounted.entries().next();
+      if (next.done === true) return undefined;
+      const [peer, signature] = next.value;
+      ballot.uncounted.delete(peer);
+      try {
+        await this.#count(ballot, signature);
+      } catch (error) {
+        // One that does not count must not hide those that come after it.
+        this.#context.logger.debug(
+          { vote: ballot.vote.type, peer, code: errorCode(error) },
+          'signature not counted',
+        );
+      }
+    }
+    return sortedSignatures(ballot, this.#weights());
   }
 
   close(): void {
-    clearTimeout(this.#timer);
+    this.#isClosed = true;
   }
 
   async #count(ballot: Ballot, signature: string): Promise<void> {
@@ -139,24 +151,24 @@ export class Votes {
     return signed * 3 > total * 2;
   }
 
-  #maybeSubmit(ballot: Ballot): void {
-    if (ballot.state !== 'collecting' || !this.#hasQuorum(ballot)) return;
-    ballot.state = 'submitting';
-    void this.#submitInTurn(ballot);
-  }
-
+  /** Members take turns until layer 1 shows the result; the one whose turn it is counts and submits. */
   async #submitInTurn(ballot: Ballot): Promise<void> {
     const { ledger, logger } = this.#context;
     const order = membersInOrder(this.#context.state().roster).map((member) => member.account);
-    const turn = Number(BigInt(ballot.digest) % BigInt(Math.max(1, order.length)));
-    const rank = (order.indexOf(ledger.account) - turn + order.length) % Math.max(1, order.length);
+    if (!order.includes(ledger.account)) return;
+    const turn = Number(BigInt(ballot.digest) % BigInt(order.length));
+    const rank = (order.indexOf(ledger.account) - turn + order.length) % order.length;
     await sleep(rank * SUBMIT_STEP_MS);
-    while (ballot.tries < SUBMIT_TRIES && !this.#isOnLedger(ballot.vote)) {
-      ballot.tries += 1;
+    const deadlineMs = performance.now() + SUBMIT_TIMEOUT_MS;
+    while (!this.#isClosed && performance.now() < deadlineMs && !this.#isOnLedger(ballot.vote)) {
+      const certificate = await this.#certificateOf(ballot);
+      if (certificate === undefined) {
+        await sleep(CERTIFICATE_POLL_MS);
+        continue;
+      }
       try {
-        const receipt = await ledger.submitVote(ballot.vote, sortedSignatures(ballot, this.#weights()));
-        this.#onReceipt(ballot.vote, receipt);
-        break;
+        this.#onReceipt(ballot.vote, await ledger.submitVote(ballot.vote, certificate));
+        return;
       } catch (error) {
         const refused = error instanceof LedgerError ? error.data : {};
         logger.info(
@@ -166,7 +178,6 @@ export class Votes {
         await sleep(SUBMIT_STEP_MS);
       }
     }
-    ballot.state = 'done';
   }
 
   #isOnLedger(vote: Vote): boolean {

@@ -21,11 +21,15 @@ import { type BuiltImage, builtImage } from './image.ts';
 import { type DevnetPaths, devnetPaths } from './paths.ts';
 import { Processes } from './processes.ts';
 
-export const EPOCH_MS = 5_000;
+/** Epochs of a devnet: longer where many nodes share one machine. */
+export function epochMsFor(nodes: number): number {
+  return nodes <= 8 ? 5_000 : 15_000;
+}
+
 /** Fee tokens have 18 decimals; a node stakes this many. */
 export const DEPOSIT = parseEther('1000');
 export const CLIENT_TOKENS = parseEther('10000');
-const READY_TIMEOUT_MS = 120_000;
+const READY_TIMEOUT_MS = 180_000;
 const INITS_AT_ONCE = 3;
 
 export class DevnetError extends CodedError<'DEVNET_RUNNING' | 'DEVNET_MISSING'> {}
@@ -164,14 +168,14 @@ export class Devnet {
       privateKey: deployerKey(),
       genesis: facts.map(({ account }) => account as Hex),
       minDeposit: DEPOSIT,
-      epochMs: EPOCH_MS,
+      epochMs: epochMsFor(facts.length),
     });
     const network = {
       name: 'nemea-devnet',
       rpcUrl,
       chainId,
       startBlock,
-      epochMs: EPOCH_MS,
+      epochMs: epochMsFor(facts.length),
       contracts: { ...addresses },
     };
     writeFileSync(this.paths.network, `${JSON.stringify(network, null, 2)}\n`);

@@ -12,6 +12,7 @@ import {
   challengeBinding,
   drawnFrom,
   type Member,
+  mayDraw,
   membersInOrder,
 } from '@nemea/membership';
 import { keccak256 } from 'viem';
@@ -105,6 +106,7 @@ export async function challengeMember(
 export class Attestor {
   readonly #context: NodeContext;
   #epochLast = 0;
+  #isBusy = false;
 
   constructor(context: NodeContext) {
     this.#context = context;
@@ -112,22 +114,33 @@ export class Attestor {
 
   /** Called when the ledger shows a new epoch. Runs at most once per epoch; resolves when its report is proposed. */
   async attestEpoch(epoch: number): Promise<void> {
-    if (epoch <= this.#epochLast) return;
+    if (epoch <= this.#epochLast || this.#isBusy) return;
     this.#epochLast = epoch;
+    // A machine that cannot keep up leaves an epoch out: late results would count for nothing and delay the next.
+    this.#isBusy = true;
+    try {
+      await this.#attestTargets(epoch);
+    } finally {
+      this.#isBusy = false;
+    }
+  }
+
+  async #attestTargets(epoch: number): Promise<void> {
     const context = this.#context;
     const self = context.self();
     const epochSeed = context.ledger.history.epochSeed(epoch);
-    if (self === undefined || epochSeed === undefined || self.admittedEpoch >= epoch) return;
+    if (self === undefined || epochSeed === undefined || !mayDraw(self, epoch)) return;
     const draw = { networkId: context.ledger.networkId, epochSeed };
     const pending: Promise<Attestation | undefined>[] = [];
     for (const target of membersInOrder(context.state().roster)) {
-      if (target.account === self.account || target.admittedEpoch >= epoch) continue;
+      if (target.account === self.account || !mayDraw(target, epoch)) continue;
       const { beta, proof } = await context.tpm.vrfProve(attestAlpha(draw, target.account));
       if (!drawnFrom(context.state().roster, self, beta, ATTESTORS_EXPECTED)) continue;
       pending.push(this.#attest(epoch, target, beta, proof));
     }
     const attestations = (await Promise.all(pending)).filter((attestation) => attestation !== undefined);
-    if (attestations.length > 0) context.propose({ kind: 'attest', epoch, attestations });
+    // An empty report counts, too: an epoch is closed once members that outweigh two thirds have reported.
+    context.propose({ kind: 'attest', epoch, attestations });
   }
 
   async #attest(
