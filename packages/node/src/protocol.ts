@@ -102,6 +102,8 @@ const applicationSchema = z.strictObject({
   akPublic: byteString(0, 256),
   vrfPublic: byteString(0, 256),
   certify: z.strictObject({ attest: byteString(0, 1024), signature: byteString(0, 512) }),
+  /** The account's own vote for this record: nobody stakes a deposit that is not theirs. */
+  consent: signature,
 });
 export type Application = z.infer<typeof applicationSchema>;
 export const applicationCodec = codec('application', 49_152, applicationSchema);

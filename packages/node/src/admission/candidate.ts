@@ -50,6 +50,7 @@ export async function buildApplication(candidate: Candidate): Promise<Uint8Array
     akPublic: identity.akPublic,
     vrfPublic: identity.vrfPublic,
     certify: { attest: certify.attest, signature: certify.signature },
+    consent: await ledger.signVote({ type: 'Admission', record, epoch: 0 }),
   });
 }
 

@@ -13,9 +13,11 @@ import {
 import { beginEnrolment, checkActivation, type Enrolment } from '@nemea/attestation/enrolment';
 import { bytesEqual, CodedError, hashDomain, sha256, toHex } from '@nemea/core';
 import { judgingPolicy, type NodeRecord } from '@nemea/membership';
-import type { Ledger } from '@nemea/sdk';
+import { type Ledger, recoverVoter } from '@nemea/sdk';
 import { eccPoint, parsePublicArea } from '@nemea/tpm/structures';
-import { type Application, applicationCodec } from '../protocol.ts';
+import { toPeerAddress } from '../adapters/network/identity.ts';
+import { peerIdOf } from '../adapters/network/peer-id.ts';
+import { type Application, applicationCodec, parseEndpoint } from '../protocol.ts';
 
 /** Devnet chains: their TPM makers are whoever started them, so no certificate of theirs can mean hardware. */
 const DEVELOPMENT_CHAINS: ReadonlySet<number> = new Set([31_337]);
@@ -152,8 +154,28 @@ function requireEqual(field: string, got: Uint8Array, want: Uint8Array): void {
   }
 }
 
-/** Nobody is judged, and no member's time is spent, without the deposit on layer 1. */
-export async function requireDeposit(ledger: Ledger, account: string): Promise<void> {
+/**
+ * Nobody is judged, and no member's time is spent, before the cheap checks: who asks holds the record's peer key, the
+ * account agreed to this very record, its deposit is on layer 1, and its addresses are such that members can dial them.
+ */
+export async function requireStanding(
+  ledger: Ledger,
+  peer: string,
+  { record, consent }: Application,
+): Promise<void> {
+  if (peerIdOf(record.peerKey) !== peer) {
+    throw new JudgeError('APPLICATION_INVALID', `peer key: application of another peer than ${peer}`);
+  }
+  const signer = await recoverVoter(ledger.network, { type: 'Admission', record, epoch: 0 }, consent);
+  if (signer !== record.account) {
+    throw new JudgeError('APPLICATION_INVALID', `consent: signed by ${signer}, want ${record.account}`);
+  }
+  const endpoint = parseEndpoint(record.endpoint);
+  for (const address of [endpoint.overlay, endpoint.reception]) toPeerAddress(peer, address);
+  await requireDeposit(ledger, record.account);
+}
+
+async function requireDeposit(ledger: Ledger, account: string): Promise<void> {
   const [node, minimum] = await Promise.all([
     ledger.read<{ deposit: bigint }>('nodeRegistry', 'node', [account]),
     ledger.read<bigint>('nodeRegistry', 'depositMin'),

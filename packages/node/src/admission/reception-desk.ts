@@ -10,19 +10,26 @@ import {
   admissionResponseCodec,
   applicationCodec,
 } from '../protocol.ts';
-import { beginTrial, concludeTrial, requireDeposit, type Trial } from './judge.ts';
+import { beginTrial, concludeTrial, requireStanding, type Trial } from './judge.ts';
 
 /** Candidates that may stand at the desk at a time, and how long one may take. */
 const TRIALS_MAX = 64;
+/** Draws kept for candidates that may still come to this desk. */
+const PROOFS_MAX = 256;
 const TRIAL_TIMEOUT_MS = 60_000;
-/** How long the first judge waits for the others before it asks for the decision. */
+/** How long a judge waits for the others before it asks for the decision, and how often it asks again. */
 const CLOSE_AFTER_MS = 1_500;
+const CLOSE_TRIES = 6;
 
 export class AdmissionError extends CodedError<'CANDIDATE_UNKNOWN' | 'NOT_A_JUDGE' | 'DESK_FULL'> {}
 
 interface Pending {
   readonly application: Uint8Array;
+  /** Who applied, by its peer key: nobody else answers in its place. */
+  readonly peer: string;
   readonly startedMs: number;
+  /** Last epoch in which this desk put the application into the order. */
+  proposedEpoch: number;
   trial?: Trial;
   judged?: Extract<AdmissionResponse, { kind: 'judged' }>;
 }
@@ -53,9 +60,9 @@ export class ReceptionDesk {
     this.#context = context;
   }
 
-  async handle(_peer: string, message: Uint8Array): Promise<Uint8Array> {
+  async handle(peer: string, message: Uint8Array): Promise<Uint8Array> {
     const request = admissionRequestCodec.parse(message);
-    return admissionResponseCodec.encode(await this.#respond(request));
+    return admissionResponseCodec.encode(await this.#respond(peer, request));
   }
 
   /** A candidacy entered the order: draw this node as its judge. */
@@ -70,42 +77,65 @@ export class ReceptionDesk {
     const { beta, proof } = await context.tpm.vrfProve(alpha);
     if (drawnFrom(context.state().roster, self, beta, JUDGES_EXPECTED)) {
       this.#proofs.set(toHex(candidate), { proof, epoch: candidacy.epoch });
+      if (this.#proofs.size > PROOFS_MAX) this.#proofs.delete(this.#proofs.keys().next().value as string);
     }
   }
 
-  async #respond(request: AdmissionRequest): Promise<AdmissionResponse> {
+  async #respond(peer: string, request: AdmissionRequest): Promise<AdmissionResponse> {
     switch (request.kind) {
       case 'apply':
-        return await this.#apply(request.application);
+        return await this.#apply(peer, request.application);
       case 'challenge':
-        return this.#challenge(toHex(request.candidate));
+        return this.#challenge(peer, toHex(request.candidate));
       case 'answer':
-        return this.#judge(toHex(request.candidate), request);
+        return this.#judge(peer, toHex(request.candidate), request);
       case 'status':
         return { kind: 'status', outcome: this.#outcome(request.candidate) };
     }
   }
 
-  async #apply(applicationBytes: Uint8Array): Promise<AdmissionResponse> {
+  async #apply(peer: string, applicationBytes: Uint8Array): Promise<AdmissionResponse> {
     const application = applicationCodec.parse(applicationBytes);
-    await requireDeposit(this.#genesis.ledger, application.record.account);
+    const { ledger } = this.#genesis;
+    await requireStanding(ledger, peer, application);
     const digest = sha256(applicationBytes);
     const candidate = candidateId(application.record, digest);
-    this.#forgetOld();
-    if (this.#pending.size >= TRIALS_MAX)
-      throw new AdmissionError('DESK_FULL', `more than ${TRIALS_MAX} candidates`);
-    const known = this.#pending.get(toHex(candidate));
-    if (known === undefined)
-      this.#pending.set(toHex(candidate), { application: applicationBytes, startedMs: Date.now() });
-    if (this.#context !== undefined) {
+    const pending = this.#standInLine(peer, toHex(candidate), applicationBytes);
+    const epoch = ledger.history.epochOf(ledger.history.head);
+    if (this.#context !== undefined && pending.proposedEpoch < epoch) {
+      pending.proposedEpoch = epoch;
       this.#context.propose({ kind: 'apply', record: application.record, applicationDigest: digest });
     }
     return { kind: 'accepted', candidate };
   }
 
-  async #challenge(id: string): Promise<AdmissionResponse> {
+  /** One place for each peer: a new application takes that of the old one, and has to wait for the next epoch like it. */
+  #standInLine(peer: string, id: string, application: Uint8Array): Pending {
+    this.#forgetOld();
+    const known = this.#pending.get(id);
+    if (known !== undefined) return known;
+    let proposedEpoch = -1;
+    for (const [other, pending] of this.#pending) {
+      if (pending.peer !== peer) continue;
+      proposedEpoch = pending.proposedEpoch;
+      this.#pending.delete(other);
+      this.#proofs.delete(other);
+    }
+    if (this.#pending.size >= TRIALS_MAX)
+      throw new AdmissionError('DESK_FULL', `more than ${TRIALS_MAX} candidates`);
+    const pending: Pending = { application, peer, startedMs: Date.now(), proposedEpoch };
+    this.#pending.set(id, pending);
+    return pending;
+  }
+
+  #pendingOf(peer: string, id: string): Pending {
     const pending = this.#pending.get(id);
-    if (pending === undefined) throw new AdmissionError('CANDIDATE_UNKNOWN', 'no such application here');
+    if (pending?.peer !== peer) throw new AdmissionError('CANDIDATE_UNKNOWN', 'this peer did not apply here');
+    return pending;
+  }
+
+  async #challenge(peer: string, id: string): Promise<AdmissionResponse> {
+    const pending = this.#pendingOf(peer, id);
     if (!this.#mayJudge(id, pending)) return { kind: 'wait', code: 'NOT_A_JUDGE' };
     if (pending.judged !== undefined) return pending.judged;
     try {
@@ -127,11 +157,12 @@ export class ReceptionDesk {
   }
 
   async #judge(
+    peer: string,
     id: string,
     answer: Extract<AdmissionRequest, { kind: 'answer' }>,
   ): Promise<AdmissionResponse> {
-    const pending = this.#pending.get(id);
-    if (pending?.trial === undefined) throw new AdmissionError('CANDIDATE_UNKNOWN', 'no challenge was given');
+    const pending = this.#pendingOf(peer, id);
+    if (pending.trial === undefined) throw new AdmissionError('CANDIDATE_UNKNOWN', 'no challenge was given');
     if (pending.judged !== undefined) return pending.judged;
     return this.#record(id, pending, concludeTrial(this.#genesis.ledger, pending.trial, answer, Date.now()));
   }
@@ -182,16 +213,27 @@ export class ReceptionDesk {
       verdict: judged.verdict,
       resultDigest: judged.resultDigest,
     });
+    this.#closeLater(context, candidate, CLOSE_TRIES);
+  }
+
+  /** The machine refuses to decide while others may still judge: ask again, for a while. */
+  #closeLater(context: NodeContext, candidate: Uint8Array, tries: number): void {
+    if (tries === 0) return;
     setTimeout(() => {
-      if (context.state().candidacies.get(id)?.outcome === 'open') {
-        context.propose({ kind: 'close-candidacy', candidate });
-      }
+      if (context.state().candidacies.get(toHex(candidate))?.outcome !== 'open') return;
+      context.propose({ kind: 'close-candidacy', candidate });
+      this.#closeLater(context, candidate, tries - 1);
     }, CLOSE_AFTER_MS).unref();
   }
 
   #mayJudge(id: string, pending: Pending): boolean {
     if (this.#context !== undefined) return this.#proofs.has(id);
-    return this.#genesis.accounts.has(applicationCodec.parse(pending.application).record.account);
+    // A member that is just starting, long after genesis, judges nobody until it has caught up.
+    const { ledger, accounts } = this.#genesis;
+    return (
+      !ledger.history.genesisComplete &&
+      accounts.has(applicationCodec.parse(pending.application).record.account)
+    );
   }
 
   #outcome(candidate: Uint8Array): 'unknown' | 'open' | 'admitted' | 'refused' {
