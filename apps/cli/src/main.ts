@@ -1,8 +1,12 @@
 import { Command } from 'commander';
+import { addAttestCommand } from './commands/attest.ts';
+import { addCapsuleCommands } from './commands/capsule.ts';
 import { addClientCommands } from './commands/client.ts';
 import { addDemoCommand } from './commands/demo.ts';
 import { addDevnetCommands } from './commands/devnet.ts';
 import { addNodeCommands } from './commands/node.ts';
+import { addTaskCommands } from './commands/task.ts';
+import { addVerifyCommand } from './commands/verify.ts';
 import { fail } from './output.ts';
 
 const NODE_MAJOR_MIN = 24;
@@ -23,6 +27,10 @@ const program = new Command('nemea')
 addDemoCommand(program);
 addDevnetCommands(program);
 addNodeCommands(program);
+addAttestCommand(program);
 addClientCommands(program);
+addCapsuleCommands(program);
+addTaskCommands(program);
+addVerifyCommand(program);
 
 program.parseAsync().catch(fail);

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import {
+  type AttestationResult,
   appraise,
   type ClockRecord,
   collectEvidence,
@@ -111,6 +112,7 @@ export class Node {
   readonly #desk: ReceptionDesk;
   readonly #reception: Reception;
   readonly #clocks = new Map<string, ClockRecord>();
+  readonly #judged = new Map<string, { atMs: number; result: AttestationResult }>();
   readonly #evicted = new Set<string>();
   readonly #evictions: { account: string; accuser: string; accusation: Accusation }[] = [];
   readonly #epochs: EpochFacts[] = [];
@@ -268,6 +270,16 @@ export class Node {
       receipts: this.#receipts,
       timings: this.#timings,
     };
+  }
+
+  /** The newest result that this node's own judge reached about each other node, claim by claim. */
+  attestations() {
+    return [...this.#judged].map(([account, { atMs, result }]) => ({
+      account,
+      atMs,
+      verdict: result.verdict,
+      claims: result.claims.map(({ name, verdict, reason, detail }) => ({ name, verdict, reason, detail })),
+    }));
   }
 
   /**
@@ -566,6 +578,7 @@ export class Node {
       clockBefore: withSlack(this.#clocks.get(member.account)),
       nowMs: Date.now(),
     });
+    this.#judged.set(member.account, { atMs: Date.now(), result });
     if (result.authentic && result.clock !== null) this.#rememberClock(member.account, result.clock);
     return result;
   }

@@ -45,6 +45,7 @@ export async function startNode(options: {
   });
   const control = await serveControl(socketPath(options.dir, 'control.sock'), {
     'GET /status': async () => node.status(),
+    'GET /attestations': async () => node.attestations(),
     'GET /record': async () => node.record(),
     'POST /load-release': async (body) =>
       node.loadRelease(new Uint8Array(readFileSync((body as { file: string }).file))),
