@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LEVEL } from '@nemea/attestation';
 import {
@@ -17,6 +17,7 @@ import { type Device, openDevice } from '../device.ts';
 import type { CapsuleStore, CapsuleStoreOptions } from '../ports/block-store.ts';
 import { PROTOCOLS, resultNoticeCodec } from '../protocol.ts';
 import { KeyAgent } from './key-agent.ts';
+import { ResultBox } from './result-box.ts';
 
 const RESULT_TIMEOUT_MS = 20_000;
 const RESULT_BYTES_MAX = 256 << 20;
@@ -28,7 +29,6 @@ export type OwnerErrorCode =
   | 'LIST_MISSING'
   | 'LIST_NOT_UTF8'
   | 'PAYLOAD_TOO_LARGE'
-  | 'RESULT_MISSING'
   | 'RESULT_NOT_OURS'
   | 'RESULT_MISMATCH';
 export class OwnerError extends CodedError<OwnerErrorCode> {}
@@ -81,12 +81,14 @@ export class Owner {
   readonly #ledger: Ledger;
   readonly #logger: Logger;
   readonly #agent: KeyAgent;
+  readonly #results: ResultBox;
   #store: CapsuleStore | undefined;
 
   private constructor(device: Device, ledger: Ledger, logger: Logger) {
     this.#device = device;
     this.#ledger = ledger;
     this.#logger = logger;
+    this.#results = new ResultBox(join(device.dir, 'results'));
     this.#agent = new KeyAgent({
       ledger,
       logger,
@@ -100,7 +102,7 @@ export class Owner {
     const ledger = await openLedger(options.network, device.keys.accountKey);
     await ledger.sync();
     const owner = new Owner(device, ledger, options.logger);
-    for (const folder of ['capsules', 'results', 'blocks']) {
+    for (const folder of ['capsules', 'blocks']) {
       mkdirSync(join(device.dir, folder), { recursive: true, mode: 0o700 });
     }
     owner.#store = await options.openStore({
@@ -264,17 +266,18 @@ export class Owner {
 
   /** Tasks whose result capsule has arrived, and whether layer 1 has confirmed the certificate that names it. */
   results(): { taskId: string; confirmed: boolean }[] {
-    return readdirSync(join(this.#device.dir, 'results'))
-      .filter((name) => name.endsWith('.capsule'))
-      .map((name) => name.slice(0, -'.capsule'.length))
-      .map((taskId) => ({ taskId, confirmed: this.#isConfirmed(taskId) }));
+    return this.#results
+      .tasks()
+      .map((taskId) => ({ taskId, confirmed: this.#settledResult(taskId) !== undefined }));
   }
 
-  /** Opens a result that was sealed to this owner. The caller decides where the plain bytes go. */
+  /**
+   * Opens a result that was sealed to this owner: the settled one, or before settlement the only one that arrived. The
+   * caller decides where the plain bytes go.
+   */
   async open(taskId: string): Promise<Uint8Array> {
-    const file = this.#resultFile(taskId);
-    if (!existsSync(file)) throw new OwnerError('RESULT_MISSING', `no result of task ${taskId} has arrived`);
-    return openResult(new Uint8Array(readFileSync(file)), this.#device.keys.receiverKey);
+    const capsule = this.#results.read(taskId, this.#settledResult(taskId));
+    return openResult(capsule, this.#device.keys.receiverKey);
   }
 
   async sync(): Promise<void> {
@@ -301,31 +304,27 @@ export class Owner {
     };
   }
 
-  #resultFile(taskId: string): string {
-    if (!/^[0-9a-f]{64}$/.test(taskId)) throw new OwnerError('RESULT_MISSING', 'task id: want 64 hex digits');
-    return join(this.#device.dir, 'results', `${taskId}.capsule`);
-  }
-
   /** A result is taken only for a task on layer 1 that names this owner as a receiver. */
   async #onResult(message: Uint8Array): Promise<Uint8Array> {
     const notice = resultNoticeCodec.parse(message);
     await this.#ledger.sync();
     const task = this.#ledger.history.task(notice.taskId, this.#ledger.history.head);
+    const spec = task === undefined ? undefined : parseTaskSpec(task.spec);
     const isReceiver =
-      task !== undefined &&
       bytesEqual(notice.receiver, this.receiverKey) &&
-      parseTaskSpec(task.spec).receivers.some(({ key }) => bytesEqual(key, this.receiverKey));
+      spec?.receivers.some(({ key }) => bytesEqual(key, this.receiverKey)) === true;
     if (!isReceiver) throw new OwnerError('RESULT_NOT_OURS', 'no task on layer 1 names this receiver');
-    const file = this.#resultFile(toHex(notice.taskId));
+    const taskId = toHex(notice.taskId);
+    if (this.#settledResult(taskId) !== undefined) return new Uint8Array(0);
     if (notice.certificate !== null) {
       parseCleanupCertificate(notice.certificate);
-      writeWhole(`${file.slice(0, -'.capsule'.length)}.certificate`, notice.certificate);
+      this.#results.put(taskId, 'certificate', notice.certificate);
       return new Uint8Array(0);
     }
     const capsule = await this.#requireStore().get(notice.cid, {
       from: notice.source,
       timeoutMs: RESULT_TIMEOUT_MS,
-      maxBytes: RESULT_BYTES_MAX,
+      maxBytes: resultBytesMax(spec.limits.outputBytes),
     });
     if (!bytesEqual(sha256(capsule), notice.capsuleDigest)) {
       throw new OwnerError('RESULT_MISMATCH', 'result capsule has another digest than announced');
@@ -334,26 +333,24 @@ export class Owner {
     if (header.kind !== 'result' || header.task === null || !bytesEqual(header.task.taskId, notice.taskId)) {
       throw new OwnerError('RESULT_MISMATCH', 'capsule is no result of this task');
     }
-    writeWhole(file, capsule);
+    this.#results.put(taskId, 'capsule', capsule);
     this.#logger.info({ task: toHex(notice.taskId) }, 'result capsule received');
     return new Uint8Array(0);
   }
 
-  /** Settled on layer 1 under a certificate that names exactly this capsule. */
-  #isConfirmed(taskId: string): boolean {
-    const certificateFile = `${this.#resultFile(taskId).slice(0, -'.capsule'.length)}.certificate`;
-    if (!existsSync(certificateFile)) return false;
-    const bytes = new Uint8Array(readFileSync(certificateFile));
-    const certificate = parseCleanupCertificate(bytes);
-    const capsuleDigest = sha256(new Uint8Array(readFileSync(this.#resultFile(taskId))));
-    const namesIt = certificate.results.some(
-      (result) => bytesEqual(result.receiver, this.receiverKey) && bytesEqual(result.digest, capsuleDigest),
-    );
+  /** Digest of the capsule that layer 1 settled, once it and its certificate are here. */
+  #settledResult(taskId: string): string | undefined {
     const settled = this.#ledger.history.events.find(
       (event) => event.type === 'task-settled' && event.taskId === taskId,
     );
-    return namesIt && settled?.type === 'task-settled' && settled.certificateDigest === toHex(sha256(bytes));
+    if (settled?.type !== 'task-settled') return undefined;
+    return this.#results.settled(taskId, settled.certificateDigest, this.receiverKey);
   }
+}
+
+/** A capsule of so much plain data, with room for header and chunk tags. */
+function resultBytesMax(outputBytes: number): number {
+  return Math.min(RESULT_BYTES_MAX, outputBytes + Math.ceil(outputBytes / 256) + 65_536);
 }
 
 /** Reads a payload that is a list of names: present, not empty, valid UTF-8, and small enough to be held in RAM. */
@@ -373,9 +370,4 @@ export function readPayload(file: string): Uint8Array {
     throw new OwnerError('LIST_NOT_UTF8', `${file} is not valid UTF-8`, { cause });
   }
   return bytes;
-}
-
-function writeWhole(file: string, bytes: Uint8Array): void {
-  writeFileSync(`${file}.new`, bytes, { mode: 0o600 });
-  renameSync(`${file}.new`, file);
 }
