@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { appraise, findRun, parseEvidence, toAssuranceLevel } from '@nemea/attestation';
 import {
   CapsuleError,
@@ -15,9 +14,8 @@ import { akPublicArea, judgingPolicy, type Member, type TaskOnLedger, taskDrawSe
 import { type Ledger, recoverVoter } from '@nemea/sdk';
 import type { Logger } from 'pino';
 import { authenticatePhaseResult } from '../tasks/phase-result.ts';
+import { Nonces } from './nonces.ts';
 
-const NONCES_MAX = 256;
-const NONCE_TIMEOUT_MS = 30_000;
 /** Verifiers who must vouch for the executor's state before the run; fewer where the network is smaller. */
 const VOUCHERS_MIN = 2;
 
@@ -39,13 +37,6 @@ export interface KeyAgentOptions {
 /** A check that failed. The code travels, the detail stays in the owner's own log. */
 class Refusal extends CodedError<ReleaseRefusal> {}
 
-interface Nonce {
-  readonly value: Uint8Array;
-  readonly taskId: Uint8Array;
-  readonly capsuleId: Uint8Array;
-  readonly issuedMs: number;
-}
-
 /**
  * The owner's always-on key store: releases a capsule's key to a run that the network elected, whose machine has just
  * proved its state, for a task that the owner's own contract permits. Whatever fails is refused with a code that says
@@ -53,7 +44,7 @@ interface Nonce {
  */
 export class KeyAgent {
   readonly #options: KeyAgentOptions;
-  readonly #nonces = new Map<string, Nonce>();
+  readonly #nonces = new Nonces();
 
   constructor(options: KeyAgentOptions) {
     this.#options = options;
@@ -83,14 +74,7 @@ export class KeyAgent {
     if (this.#options.capsule(capsuleId) === undefined) {
       throw new Refusal('CAPSULE_UNKNOWN', `capsule ${toHex(capsuleId)} is not held here`);
     }
-    const now = performance.now();
-    for (const [key, nonce] of this.#nonces) {
-      if (now - nonce.issuedMs > NONCE_TIMEOUT_MS) this.#nonces.delete(key);
-    }
-    if (this.#nonces.size >= NONCES_MAX) throw new Refusal('AGENT_BUSY', `${NONCES_MAX} nonces are open`);
-    const value = new Uint8Array(randomBytes(32));
-    this.#nonces.set(toHex(value), { value, taskId, capsuleId, issuedMs: now });
-    return { kind: 'nonce', nonce: value };
+    return { kind: 'nonce', nonce: this.#nonces.give([taskId, capsuleId], performance.now()) };
   }
 
   /** The checks in order; the key is touched only after the last of them. */
@@ -126,14 +110,7 @@ export class KeyAgent {
   }
 
   #takeNonce(request: ReleaseRequest): HeldCapsule {
-    const key = toHex(request.nonce);
-    const nonce = this.#nonces.get(key);
-    this.#nonces.delete(key);
-    const fits =
-      nonce !== undefined &&
-      performance.now() - nonce.issuedMs <= NONCE_TIMEOUT_MS &&
-      bytesEqual(nonce.taskId, request.taskId) &&
-      bytesEqual(nonce.capsuleId, request.capsuleId);
+    const fits = this.#nonces.take(request.nonce, [request.taskId, request.capsuleId], performance.now());
     if (!fits)
       throw new Refusal('NONCE_UNKNOWN', 'nonce was not given for this task and capsule, or is used up');
     const capsule = this.#options.capsule(request.capsuleId);
