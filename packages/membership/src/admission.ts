@@ -1,17 +1,27 @@
 import { toHex } from '@nemea/core';
 import { weightOf } from './credit.ts';
-import { drawnFrom, JUDGES_EXPECTED, judgeAlpha, judgesNeeded, provenBeta } from './jury.ts';
+import {
+  drawnFrom,
+  epochSeedAsOf,
+  JUDGES_EXPECTED,
+  judgeAlpha,
+  judgesNeeded,
+  mayDraw,
+  provenBeta,
+} from './jury.ts';
 import type { Context, Outcome } from './machine.ts';
 import type { NodeRecord, OperationBody } from './operation.ts';
-import { candidateId, conflictsWith, withMember } from './roster.ts';
+import { candidateId, conflictsWith, type Member, ROSTER_MAX, type Roster, withMember } from './roster.ts';
 import type { Candidacy, Effect } from './state.ts';
 
-/** Open candidacies at a time: strangers may not fill the state. */
-const CANDIDACIES_MAX = 64;
+/** Open candidacies of one sponsor: no member may fill the state, or crowd out what others have put forward. */
+export const CANDIDACIES_PER_SPONSOR = 8;
+/** Layer-1 blocks that a jury has before fewer than the expected judges may decide. */
+export const JUDGING_BLOCKS = 3;
 
 /** A stranger's application enters the order: from now on its judges can be drawn. */
 export function openCandidacy(
-  { state, ledger }: Context,
+  { state, ledger, author }: Context,
   body: Extract<OperationBody, { kind: 'apply' }>,
 ): Outcome {
   const id = toHex(candidateId(body.record, body.applicationDigest));
@@ -21,15 +31,20 @@ export function openCandidacy(
   if (known !== undefined && (known.outcome !== 'open' || known.epoch === epoch))
     return { rejected: 'ALREADY_DONE' };
   if (conflictsWith(state.roster, body.record)) return { rejected: 'CANDIDATE_CONFLICTS' };
+  const sponsored = [...state.candidacies.values()].filter(
+    (candidacy) => candidacy.outcome === 'open' && candidacy.sponsor === author.account,
+  );
+  if (sponsored.length >= CANDIDACIES_PER_SPONSOR) return { rejected: 'TOO_MANY_OPEN' };
   const candidacy: Candidacy = {
     record: body.record,
     applicationDigest: body.applicationDigest,
+    sponsor: author.account,
     epoch,
+    openedBlock: state.ledgerBlock,
     judgements: new Map(),
     outcome: 'open',
   };
   const candidacies = new Map(state.candidacies).set(id, candidacy);
-  if (candidacies.size > CANDIDACIES_MAX) candidacies.delete(candidacies.keys().next().value as string);
   return {
     state: { ...state, candidacies },
     effects: [{ type: 'candidacy', candidate: candidateId(body.record, body.applicationDigest) }],
@@ -46,8 +61,9 @@ export function recordJudgement(
   if (candidacy === undefined || candidacy.outcome !== 'open') return { rejected: 'CANDIDATE_UNKNOWN' };
   if (body.epoch !== candidacy.epoch) return { rejected: 'EPOCH_WRONG' };
   if (candidacy.judgements.has(author.account)) return { rejected: 'ALREADY_DONE' };
-  const epochSeed = ledger.epochSeed(body.epoch);
+  const epochSeed = epochSeedAsOf(ledger, body.epoch, state.ledgerBlock);
   if (epochSeed === undefined) return { rejected: 'EPOCH_WRONG' };
+  if (!mayDraw(author, body.epoch)) return { rejected: 'NOT_DRAWN' };
   const beta = provenBeta(
     author,
     judgeAlpha({ networkId: state.networkId, epochSeed }, body.candidate),
@@ -62,19 +78,24 @@ export function recordJudgement(
   };
 }
 
-/** Decides once enough judges have spoken: more than two thirds of the weight that judged must affirm. */
+/** Decides once enough judges have spoken or had their time: more than two thirds of the weight that judged must affirm. */
 export function closeCandidacy({ state, ledger }: Context, id: string): Outcome {
   const candidacy = state.candidacies.get(id);
   if (candidacy === undefined || candidacy.outcome !== 'open') return { rejected: 'CANDIDATE_UNKNOWN' };
-  if (candidacy.judgements.size < judgesNeeded(state.roster)) return { rejected: 'JURY_INCOMPLETE' };
+  const judges = judgesOf(state.roster, candidacy);
+  if (judges.length < judgesNeeded(state.roster)) return { rejected: 'JURY_INCOMPLETE' };
+  // Whoever is first may not decide before the others could speak.
+  const isFull = judges.length >= Math.min(JUDGES_EXPECTED, state.roster.size);
+  if (!isFull && state.ledgerBlock < candidacy.openedBlock + JUDGING_BLOCKS) return { rejected: 'TOO_EARLY' };
   let affirming = 0;
   let total = 0;
-  for (const [account, judgement] of candidacy.judgements) {
-    const weight = weightOf(state.roster.get(account)?.credit ?? 0);
+  for (const { member, affirms } of judges) {
+    const weight = weightOf(member.credit);
     total += weight;
-    if (judgement.verdict !== 'contraindicated') affirming += weight;
+    if (affirms) affirming += weight;
   }
   const admitted = affirming * 3 > total * 2 && !conflictsWith(state.roster, candidacy.record);
+  if (admitted && state.roster.size >= ROSTER_MAX) return { rejected: 'ROSTER_FULL' };
   const candidacies = new Map(state.candidacies).set(id, {
     ...candidacy,
     outcome: admitted ? ('admitted' as const) : ('refused' as const),
@@ -96,6 +117,16 @@ export function closeCandidacy({ state, ledger }: Context, id: string): Outcome 
       { type: 'vote', vote: admissionVote(candidacy.record, epoch) },
     ],
   };
+}
+
+/** Those who judged and are still members: an evicted judge has no say. */
+function judgesOf(roster: Roster, candidacy: Candidacy): { member: Member; affirms: boolean }[] {
+  const judges: { member: Member; affirms: boolean }[] = [];
+  for (const [account, judgement] of candidacy.judgements) {
+    const member = roster.get(account);
+    if (member !== undefined) judges.push({ member, affirms: judgement.verdict !== 'contraindicated' });
+  }
+  return judges;
 }
 
 function admissionVote(record: NodeRecord, epoch: number): Extract<Effect, { type: 'vote' }>['vote'] {

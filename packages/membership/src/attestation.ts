@@ -3,55 +3,86 @@ import {
   appraise,
   type Evidence,
   parseEvidence,
+  type ReferenceValues,
   toAssuranceLevel,
 } from '@nemea/attestation';
 import { encodeCbor, merkleRoot, sha256, toHex } from '@nemea/core';
 import { answerDigest, CHALLENGE_COMMANDS, challengeBinding } from './challenge.ts';
-import { creditAfterAbsence, creditAfterAttesting, creditAfterPass } from './credit.ts';
-import { ATTESTORS_EXPECTED, attestAlpha, drawnFrom, provenBeta } from './jury.ts';
+import { creditAfterAbsence, creditAfterAttesting, creditAfterPass, weightOf } from './credit.ts';
+import { ATTESTORS_EXPECTED, attestAlpha, drawnFrom, epochSeedAsOf, mayDraw, provenBeta } from './jury.ts';
 import { akPublicArea } from './keys.ts';
+import type { LedgerView } from './ledger-view.ts';
 import type { Context, Outcome } from './machine.ts';
 import type { Attestation, OperationBody } from './operation.ts';
 import { judgingPolicy } from './policy.ts';
 import { EVICTION_REASONS } from './reasons.ts';
-import { creditRoot, type Member, type Roster, rosterRoot, withCredit, withoutMember } from './roster.ts';
+import { forgetOld } from './retention.ts';
+import {
+  creditRoot,
+  type Member,
+  type Roster,
+  rosterRoot,
+  weightTotal,
+  withCredit,
+  withoutMember,
+} from './roster.ts';
 import type { Accusation, Effect, EpochLeaf, MembershipState, Vote } from './state.ts';
+import { reassignTasks } from './task.ts';
+
+/** Epochs that may collect reports at a time; beyond them the oldest has to be closed first. */
+const OPEN_EPOCHS_MAX = 4;
+/** Accusations are judged while the policy of their epoch is still at hand. */
+const ACCUSATION_EPOCHS = 2;
 
 /**
- * Takes one attestor's results of an epoch. Each must carry the target's own signature under the answer: a target
- * signs only for an attestor whose draw it has checked, so nobody can make up results about others.
+ * Takes one attestor's report of an epoch; an empty one says that nobody was drawn or answered. Each result must carry
+ * the proof that drew the attestor and the target's own signature under the answer, so nobody can make up results
+ * about others, and no two members can make them up for each other.
  */
 export function recordAttestations(
   { state, ledger, author, verifySignature }: Context,
   body: Extract<OperationBody, { kind: 'attest' }>,
 ): Outcome {
   const current = ledger.epochOf(state.ledgerBlock);
-  if (body.epoch <= state.epochClosed || body.epoch > current) return { rejected: 'EPOCH_WRONG' };
+  if (body.epoch <= state.epochClosed || body.epoch > current || body.epoch < current - 1) {
+    return { rejected: 'EPOCH_WRONG' };
+  }
+  const epochSeed = epochSeedAsOf(ledger, body.epoch, state.ledgerBlock);
+  if (epochSeed === undefined) return { rejected: 'EPOCH_WRONG' };
+  if (!mayDraw(author, body.epoch)) return { rejected: 'NOT_DRAWN' };
   const ofEpoch = state.attestations.get(body.epoch) ?? new Map<string, readonly Attestation[]>();
   if (ofEpoch.has(author.account)) return { rejected: 'ALREADY_DONE' };
+  if (ofEpoch.size === 0 && state.attestations.size >= OPEN_EPOCHS_MAX) return { rejected: 'TOO_MANY_OPEN' };
+  const kept: Attestation[] = [];
   const targets = new Set<string>();
   for (const attestation of body.attestations) {
     if (attestation.target === author.account || targets.has(attestation.target))
       return { rejected: 'TARGET_UNKNOWN' };
     targets.add(attestation.target);
     const target = state.roster.get(attestation.target);
-    if (target === undefined) continue;
-    const binding = challengeBinding({
-      epoch: body.epoch,
-      attestor: author.account,
-      target: target.account,
-      command: 'epoch',
+    if (target === undefined || !mayDraw(target, body.epoch)) continue;
+    const answer = answerDigest({
+      binding: epochBinding(body.epoch, author, target),
+      nonce: attestation.nonce,
+      evidenceDigest: attestation.evidenceDigest,
     });
-    const answer = answerDigest({ binding, ...attestation });
     if (!verifySignature(target.peerKey, answer, attestation.answerSignature))
       return { rejected: 'SIGNATURE_INVALID' };
+    const alpha = attestAlpha({ networkId: state.networkId, epochSeed }, target.account);
+    const beta = provenBeta(author, alpha, attestation.proof);
+    if (beta === undefined) return { rejected: 'VRF_INVALID' };
+    // Weights may have moved since the attestor drew itself: a result just beyond the bound is no fault.
+    if (drawnFrom(state.roster, author, beta, ATTESTORS_EXPECTED)) kept.push(attestation);
   }
-  const known = body.attestations.filter((attestation) => state.roster.has(attestation.target));
   const attestations = new Map(state.attestations).set(
     body.epoch,
-    new Map(ofEpoch).set(author.account, known),
+    new Map(ofEpoch).set(author.account, kept),
   );
   return { state: { ...state, attestations }, effects: [] };
+}
+
+function epochBinding(epoch: number, attestor: Member, target: Member): Uint8Array {
+  return challengeBinding({ epoch, attestor: attestor.account, target: target.account, command: 'epoch' });
 }
 
 /**
@@ -61,16 +92,18 @@ export function recordAttestations(
 export function judgeAccusation(context: Context, body: Extract<OperationBody, { kind: 'accuse' }>): Outcome {
   const { state, ledger, author } = context;
   const target = state.roster.get(body.target);
-  if (target === undefined) return { rejected: 'TARGET_UNKNOWN' };
-  const epochSeed = ledger.epochSeed(body.epoch);
-  if (epochSeed === undefined || body.epoch + 2 < ledger.epochOf(state.ledgerBlock))
+  if (target === undefined || target.account === author.account || !mayDraw(target, body.epoch))
+    return { rejected: 'TARGET_UNKNOWN' };
+  const epochSeed = epochSeedAsOf(ledger, body.epoch, state.ledgerBlock);
+  if (epochSeed === undefined || body.epoch + ACCUSATION_EPOCHS < ledger.epochOf(state.ledgerBlock))
     return { rejected: 'EPOCH_WRONG' };
+  if (!mayDraw(author, body.epoch)) return { rejected: 'NOT_DRAWN' };
   const alpha = attestAlpha({ networkId: state.networkId, epochSeed }, body.target);
   const beta = provenBeta(author, alpha, body.proof);
   if (beta === undefined) return { rejected: 'VRF_INVALID' };
   if (!drawnFrom(state.roster, author, beta, ATTESTORS_EXPECTED)) return { rejected: 'NOT_DRAWN' };
   if (!contradicts(context, target, body)) return { rejected: 'EVIDENCE_NOT_CONTRADICTING' };
-  return evict(state, target, {
+  return evict(context, target, {
     epoch: body.epoch,
     evidenceDigest: sha256(body.evidence),
     reason: EVICTION_REASONS.CONTRADICTING_EVIDENCE,
@@ -88,12 +121,7 @@ function contradicts(
   target: Member,
   body: Extract<OperationBody, { kind: 'accuse' }>,
 ): boolean {
-  const binding = challengeBinding({
-    epoch: body.epoch,
-    attestor: author.account,
-    target: target.account,
-    command: 'epoch',
-  });
+  const binding = epochBinding(body.epoch, author, target);
   const answer = answerDigest({ binding, nonce: body.nonce, evidenceDigest: sha256(body.evidence) });
   if (!verifySignature(target.peerKey, answer, body.answerSignature)) return false;
   let evidence: Evidence;
@@ -109,10 +137,7 @@ function contradicts(
       akPublic: akPublicArea(target.akX, target.akY),
       level: toAssuranceLevel(target.level),
     },
-    referenceValues: {
-      releases: ledger.approvedReleases(state.ledgerBlock),
-      images: ledger.approvedImages(state.ledgerBlock),
-    },
+    referenceValues: referenceValuesOf(ledger, body.epoch, state.ledgerBlock),
     policy: judgingPolicy,
     expected: { networkId: state.networkId, challenge: body.nonce, binding },
     nowMs: 0,
@@ -120,8 +145,24 @@ function contradicts(
   return result.verdict === 'contraindicated';
 }
 
+/**
+ * What was approved when the epoch began, and what is now: a release that was withdrawn after the target answered
+ * does not turn an honest answer into an accusation.
+ */
+function referenceValuesOf(ledger: LedgerView, epoch: number, atBlock: number): ReferenceValues {
+  const boundary = ledger.epochBoundary(epoch) ?? atBlock;
+  return {
+    releases: union(ledger.approvedReleases(boundary), ledger.approvedReleases(atBlock)),
+    images: union(ledger.approvedImages(boundary), ledger.approvedImages(atBlock)),
+  };
+}
+
+function union(a: ReadonlySet<string>, b: ReadonlySet<string>): ReadonlySet<string> {
+  return new Set([...a, ...b]);
+}
+
 function evict(
-  state: MembershipState,
+  { state, ledger }: Context,
   target: Member,
   cause: {
     epoch: number;
@@ -150,7 +191,34 @@ function evict(
     },
     { type: 'vote', vote },
   ];
-  return { state: { ...state, roster, evictions: state.evictions + 1 }, effects };
+  const reassigned = reassignTasks(
+    { ...state, roster, evictions: state.evictions + 1 },
+    ledger,
+    target.account,
+  );
+  return { state: reassigned.state, effects: [...effects, ...reassigned.effects] };
+}
+
+/**
+ * The epoch that has to be closed next: the oldest with reports, so that none is passed over, else the last one that
+ * ended; epochs that nobody reported on, while the network rested, are skipped. Undefined when all are closed.
+ */
+export function epochToClose(state: MembershipState, ledger: LedgerView): number | undefined {
+  const current = ledger.epochOf(state.ledgerBlock);
+  const reported = [...state.attestations.keys()].filter((epoch) => epoch < current);
+  const epoch = reported.length > 0 ? Math.min(...reported) : current - 1;
+  return epoch > state.epochClosed ? epoch : undefined;
+}
+
+/** Whether members that outweigh two thirds have reported, or had a whole epoch more to do so. */
+export function isEpochRipe(state: MembershipState, ledger: LedgerView, epoch: number): boolean {
+  if (ledger.epochOf(state.ledgerBlock) >= epoch + 2) return true;
+  let reported = 0;
+  for (const account of state.attestations.get(epoch)?.keys() ?? []) {
+    const member = state.roster.get(account);
+    if (member !== undefined) reported += weightOf(member.credit);
+  }
+  return reported * 3 > weightTotal(state.roster) * 2;
 }
 
 /** Closes an epoch: credit moves, and one record with three roots goes to layer 1, however many members there are. */
@@ -160,6 +228,8 @@ export function closeEpoch({ state, ledger }: Context, epoch: number): Outcome {
   const seed = ledger.epochSeed(epoch);
   const boundaryBlock = ledger.epochBoundary(epoch);
   if (seed === undefined || boundaryBlock === undefined) return { rejected: 'EPOCH_WRONG' };
+  if (epoch !== epochToClose(state, ledger)) return { rejected: 'EPOCH_WRONG' };
+  if (!isEpochRipe(state, ledger, epoch)) return { rejected: 'TOO_EARLY' };
   const leaves = epochLeaves(state, epoch);
   const roster = settleCredit(state.roster, leaves);
   const vote: Vote = {
@@ -176,7 +246,10 @@ export function closeEpoch({ state, ledger }: Context, epoch: number): Outcome {
   };
   const attestations = new Map([...state.attestations].filter(([open]) => open > epoch));
   return {
-    state: { ...state, roster, attestations, epochClosed: epoch, admissions: 0, evictions: 0 },
+    state: forgetOld(
+      { ...state, roster, attestations, epochClosed: epoch, admissions: 0, evictions: 0 },
+      ledger,
+    ),
     effects: [
       { type: 'roster', roster },
       { type: 'epoch-closed', epoch, leaves },
@@ -209,21 +282,47 @@ export function encodeEpochLeaf(leaf: EpochLeaf): Uint8Array {
   });
 }
 
-/** What an epoch's attestations do to credit: a function of its leaves, so that anybody can redo it. */
+/**
+ * What an epoch's attestations do to credit: a function of its leaves, so that anybody can redo it.
+ * A member passes when its attestors affirm it by weight; attestors earn for results that agree with that verdict.
+ * A member is absent when others answered and nobody affirms it, unless it was admitted too late to be asked.
+ */
 export function settleCredit(before: Roster, leaves: readonly EpochLeaf[]): Roster {
-  let roster = before;
+  const passed = new Set<string>();
+  const absent = new Set<string>();
   for (const member of before.values()) {
     const about = leaves.filter((leaf) => leaf.target === member.account);
-    const passed = about.length > 0 && about.every((leaf) => leaf.verdict !== 'contraindicated');
-    const served = leaves.filter((leaf) => leaf.attestor === member.account).length;
-    // Without an attestor nobody knows: credit stays. Absence is "drawn, asked, and no one could affirm".
-    let credit = member.credit;
-    if (passed) credit = creditAfterPass(credit);
-    else if (leaves.length > 0 && served === 0 && about.length === 0) credit = creditAfterAbsence(credit);
-    credit = creditAfterAttesting(credit, served);
-    roster = withCredit(roster, member.account, credit);
+    if (isAffirmed(before, about)) passed.add(member.account);
+    const isAsked = leaves.some((leaf) => mayDraw(member, leaf.epoch));
+    if (isAsked && !about.some(affirms)) absent.add(member.account);
+  }
+  let roster = before;
+  for (const member of before.values()) {
+    const agreed = leaves.filter(
+      (leaf) => leaf.attestor === member.account && affirms(leaf) === passed.has(leaf.target),
+    ).length;
+    let { credit } = member;
+    if (passed.has(member.account)) credit = creditAfterPass(credit);
+    else if (absent.has(member.account)) credit = creditAfterAbsence(credit);
+    roster = withCredit(roster, member.account, creditAfterAttesting(credit, agreed));
   }
   return roster;
+}
+
+function affirms(leaf: EpochLeaf): boolean {
+  return leaf.verdict !== 'contraindicated';
+}
+
+/** Whether attestors with more than half of the weight that speaks about a member affirm it. */
+function isAffirmed(roster: Roster, about: readonly EpochLeaf[]): boolean {
+  let affirming = 0;
+  let total = 0;
+  for (const leaf of about) {
+    const weight = weightOf(roster.get(leaf.attestor)?.credit ?? 0);
+    total += weight;
+    if (affirms(leaf)) affirming += weight;
+  }
+  return affirming * 2 > total;
 }
 
 /**
@@ -232,11 +331,12 @@ export function settleCredit(before: Roster, leaves: readonly EpochLeaf[]): Rost
  */
 export function judgeDispute({ state, ledger }: Context, disputeId: Uint8Array): Outcome {
   const id = toHex(disputeId);
-  if (state.disputesJudged.has(id)) return { rejected: 'ALREADY_DONE' };
+  if (state.disputesJudged.has(id) || ledger.isDisputeClosed(disputeId, state.ledgerBlock))
+    return { rejected: 'ALREADY_DONE' };
   const dispute = ledger.dispute(disputeId, state.ledgerBlock);
   if (dispute === undefined) return { rejected: 'DISPUTE_UNKNOWN' };
   const accused = state.roster.get(dispute.accused);
-  const epochSeed = ledger.epochSeed(dispute.epoch);
+  const epochSeed = epochSeedAsOf(ledger, dispute.epoch, state.ledgerBlock);
   if (accused === undefined || epochSeed === undefined) return { rejected: 'DISPUTE_UNKNOWN' };
   const alpha = attestAlpha({ networkId: state.networkId, epochSeed }, dispute.reporter);
   const guilty =

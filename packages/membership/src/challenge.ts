@@ -1,4 +1,5 @@
-import { fromHex, hashDomain } from '@nemea/core';
+import { fromHex, fromUtf8, hashDomain } from '@nemea/core';
+import type { Phase } from './operation.ts';
 
 /** What an attestor may ask. The number travels in the signed request and in the quote's binding. */
 export const CHALLENGE_COMMANDS = { epoch: 1, before: 2, during: 3, after: 4 } as const;
@@ -34,6 +35,20 @@ export function phaseContext(phase: {
   stateDigest: Uint8Array;
 }): Uint8Array {
   return hashDomain('nemea/phase/1', phase.taskId, Uint8Array.of(phase.attempt), phase.stateDigest);
+}
+
+/** What the executor's own quotes in a certificate are bound to. */
+export function certificateBinding(
+  taskId: Uint8Array,
+  attempt: number,
+  phase: Phase,
+  stateDigest: Uint8Array,
+): Uint8Array {
+  return hashDomain(
+    'nemea/certificate-quote/1',
+    fromUtf8(phase),
+    phaseContext({ taskId, attempt, stateDigest }),
+  );
 }
 
 /**

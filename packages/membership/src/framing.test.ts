@@ -1,145 +1,256 @@
-import { generateKeyPairSync, type KeyObject, sign, verify } from 'node:crypto';
-import { mintVerified, toHex } from '@nemea/core';
-import { describe, expect, it } from 'vitest';
+import { IMAGE, RELEASE } from '@nemea/attestation/testing';
+import { fromUtf8, sha256, toHex } from '@nemea/core';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { answerDigest, CHALLENGE_COMMANDS, challengeBinding } from './challenge.ts';
-import type { DisputeOnLedger, LedgerView } from './ledger-view.ts';
-import { applyOperation, initialState, type VerifySignature } from './machine.ts';
-import type { Attestation, NodeRecord, OperationBody } from './operation.ts';
+import { ATTESTORS_EXPECTED, attestAlpha, drawnFrom } from './jury.ts';
+import type { DisputeOnLedger } from './ledger-view.ts';
 import { candidateId } from './roster.ts';
+import {
+  accusationOf,
+  answerOf,
+  attestationOf,
+  drawContext,
+  TestLedger,
+  TestMachine,
+  type TestMember,
+  testMember,
+  testMembers,
+} from './testing.ts';
 
 /** What one dishonest member or stranger tries so that others look guilty, or look like somebody else. */
 
-const NETWORK_ID = new Uint8Array(32).fill(9);
-const bytes = (fill: number, length = 32) => new Uint8Array(length).fill(fill);
-const account = (n: number) => `0x${toHex(bytes(n, 20))}`;
+const EPOCH = 2;
+const members = testMembers(12);
+const [target] = members as [TestMember];
+const others = members.slice(1);
+let ledger: TestLedger;
+let machine: TestMachine;
 
-const keys = [1, 2, 3].map(() => generateKeyPairSync('ed25519'));
-const peerKeys = keys.map(
-  ({ publicKey }) => new Uint8Array(publicKey.export({ format: 'der', type: 'spki' }).subarray(-32)),
-);
-const verifySignature: VerifySignature = (publicKey, message, signature) => {
-  const index = peerKeys.findIndex((known) => toHex(known) === toHex(publicKey));
-  return verify(null, message, keys[index]?.publicKey as KeyObject, signature);
-};
+beforeEach(() => {
+  ledger = new TestLedger(members);
+  machine = new TestMachine(ledger);
+});
 
-function record(n: number): NodeRecord {
-  return {
-    account: account(n),
-    peerKey: peerKeys[n - 1] ?? bytes(n),
-    ekId: bytes(n),
-    akX: bytes(n),
-    akY: bytes(n),
-    vrfX: bytes(n),
-    vrfY: bytes(n),
-    level: 1,
-    endpoint: '/ip4/127.0.0.1/tcp/1 /ip4/127.0.0.1/tcp/2',
-  };
+function isDrawn(attestor: TestMember, epoch = EPOCH): boolean {
+  const { beta } = attestor.prove(attestAlpha(drawContext(ledger, epoch), target.account));
+  const member = machine.state.roster.get(attestor.account);
+  return member !== undefined && drawnFrom(machine.state.roster, member, beta, ATTESTORS_EXPECTED);
 }
 
-function ledgerWith(dispute?: DisputeOnLedger): LedgerView {
-  return {
-    head: 100,
-    blockHash: () => bytes(7),
-    blockTimestampS: (block) => block,
-    epochOf: (block) => Math.floor(block / 10),
-    epochSeed: (epoch) => bytes(epoch),
-    epochBoundary: (epoch) => epoch * 10,
-    task: () => undefined,
-    dispute: () => dispute,
-    approvedReleases: () => new Set(),
-    approvedImages: () => new Set(),
-    approvedCodes: () => new Set(),
-    policyVersion: () => 1,
-    genesisRecords: () => [record(1), record(2), record(3)],
-  };
-}
-
-function apply(body: OperationBody, ledger = ledgerWith()) {
-  const operation = mintVerified({ author: account(1), anchor: { block: 30, hash: bytes(7) }, body });
-  return applyOperation(initialState(NETWORK_ID, ledger), operation, ledger, verifySignature);
-}
+const drawn = () => others.find((member) => isDrawn(member)) as TestMember;
+const undrawn = () => others.find((member) => !isDrawn(member)) as TestMember;
 
 describe('a candidacy', () => {
-  it.each([
-    ['akX', { akX: bytes(77) }],
-    ['vrfX', { vrfX: bytes(77) }],
-    ['level', { level: 3 }],
-    ['endpoint', { endpoint: 'elsewhere' }],
-  ])(
+  const { record } = testMember('candidate');
+
+  it.each(['akX', 'akY', 'vrfX', 'vrfY', 'level', 'endpoint'] as const)(
     'is another one when its %s is exchanged, so judges never vouch for a forged record',
-    (_field, forged) => {
-      const digest = bytes(5);
-      const honest = candidateId(record(4), digest);
-      expect(toHex(candidateId({ ...record(4), ...forged }, digest))).not.toBe(toHex(honest));
+    (field) => {
+      const forged = { ...record, [field]: { ...target.record, level: 3, endpoint: 'elsewhere' }[field] };
+      expect(toHex(candidateId(forged, sha256()))).not.toBe(toHex(candidateId(record, sha256())));
     },
   );
 });
 
 describe('a dispute', () => {
-  const dispute = (command: number): DisputeOnLedger => ({
-    disputeId: bytes(1),
-    reporter: account(1),
-    accused: account(2),
-    epoch: 2,
-    command,
-    proof: bytes(3, 80),
+  const [, accused] = members as [TestMember, TestMember];
+  const disputeId = sha256(fromUtf8('dispute'));
+  const judge = () => machine.order(target, { kind: 'judge-dispute', disputeId });
+
+  function dispute(change: Partial<DisputeOnLedger> = {}): void {
+    ledger.disputes.set(toHex(disputeId), {
+      disputeId,
+      reporter: target.account,
+      accused: accused.account,
+      epoch: EPOCH,
+      command: CHALLENGE_COMMANDS.epoch,
+      proof: new Uint8Array(80),
+      ...change,
+    });
+  }
+
+  it('condemns who signed an epoch request with a false proof, and takes its credit', () => {
+    dispute();
+    expect(judge()).toBeUndefined();
+    expect(machine.effects.at(-1)).toEqual({
+      type: 'vote',
+      vote: { type: 'DisputeVerdict', disputeId, guilty: true },
+    });
+    expect(machine.credit(accused)).toBe(0);
+    expect(judge()).toBe('ALREADY_DONE');
   });
 
-  it('condemns who signed an epoch request with a false proof', () => {
-    const { effects } = apply(
-      { kind: 'judge-dispute', disputeId: bytes(1) },
-      ledgerWith(dispute(CHALLENGE_COMMANDS.epoch)),
-    );
-    expect(effects).toContainEqual({
-      type: 'vote',
-      vote: { type: 'DisputeVerdict', disputeId: bytes(1), guilty: true },
-    });
+  it('clears who had drawn itself truly', () => {
+    dispute({ proof: accused.prove(attestAlpha(drawContext(ledger, EPOCH), target.account)).proof });
+    judge();
+    expect(machine.effects).toEqual([
+      { type: 'vote', vote: { type: 'DisputeVerdict', disputeId, guilty: false } },
+    ]);
+    expect(machine.credit(accused)).toBeGreaterThan(0);
   });
 
   it('never condemns a verifier whose request in a task carries the proof of that task', () => {
-    const { effects, state } = apply(
-      { kind: 'judge-dispute', disputeId: bytes(1) },
-      ledgerWith(dispute(CHALLENGE_COMMANDS.before)),
-    );
-    expect(effects).toEqual([
-      { type: 'vote', vote: { type: 'DisputeVerdict', disputeId: bytes(1), guilty: false } },
-    ]);
-    expect(state.roster.get(account(2))?.credit).toBeGreaterThan(0);
+    dispute({ command: CHALLENGE_COMMANDS.before });
+    judge();
+    expect(machine.effects).toMatchObject([{ vote: { guilty: false } }]);
+    expect(machine.credit(accused)).toBeGreaterThan(0);
+  });
+
+  it('that nobody reported, against nobody, or about an epoch to come is not judged', () => {
+    expect(judge()).toBe('DISPUTE_UNKNOWN');
+    dispute({ accused: testMember('nobody').account });
+    expect(judge()).toBe('DISPUTE_UNKNOWN');
+    ledger.head = 35;
+    dispute({ epoch: EPOCH + 1 });
+    expect(machine.order(target, { kind: 'judge-dispute', disputeId }, 25)).toBe('DISPUTE_UNKNOWN');
+  });
+
+  it('that layer 1 has closed is not judged again', () => {
+    dispute();
+    ledger.closed.set(toHex(disputeId), 20);
+    expect(judge()).toBe('ALREADY_DONE');
   });
 });
 
 describe('a result of attestation', () => {
-  function attestation(epoch: number, signer: number): Attestation {
-    const target = account(2);
-    const binding = challengeBinding({ epoch, attestor: account(1), target, command: 'epoch' });
-    const nonce = bytes(1);
-    const evidenceDigest = bytes(2);
-    const digest = answerDigest({ binding, nonce, evidenceDigest });
-    const { privateKey } = keys[signer - 1] as { privateKey: KeyObject };
-    return {
-      target,
-      verdict: 'contraindicated',
-      quoteDigest: bytes(3),
-      proof: bytes(4, 80),
-      nonce,
-      evidenceDigest,
-      answerSignature: new Uint8Array(sign(null, digest, privateKey)),
-    };
-  }
+  const attest = (attestor: TestMember, change: object = {}) =>
+    machine.order(attestor, {
+      kind: 'attest',
+      epoch: EPOCH,
+      attestations: [{ ...attestationOf(ledger, attestor, target, EPOCH), ...change }],
+    });
+  const kept = (attestor: TestMember) => machine.state.attestations.get(EPOCH)?.get(attestor.account);
 
-  it('counts when the target signed the answer', () => {
-    const { state } = apply({ kind: 'attest', epoch: 3, attestations: [attestation(3, 2)] });
-    expect(state.attestations.get(3)?.get(account(1))).toHaveLength(1);
+  it('counts when the attestor was drawn and the target signed the answer', () => {
+    expect(attest(drawn())).toBeUndefined();
+    expect(kept(drawn())).toHaveLength(1);
+  });
+
+  it('is left out when the attestor was not drawn, although the target plays along', () => {
+    expect(attest(undrawn())).toBeUndefined();
+    expect(kept(undrawn())).toEqual([]);
+  });
+
+  it('is refused when the draw is another member’s', () => {
+    const { proof } = attestationOf(ledger, undrawn(), target, EPOCH);
+    expect(attest(drawn(), { proof })).toBe('VRF_INVALID');
   });
 
   it.each([
-    ['made up by the attestor', attestation(3, 1)],
-    ['taken from another epoch', attestation(2, 2)],
-  ])('has no effect when it was %s', (_how, forged) => {
-    const { state, effects } = apply({ kind: 'attest', epoch: 3, attestations: [forged] });
-    expect(state.attestations.size).toBe(0);
-    expect(effects).toEqual([
-      { type: 'rejected', author: account(1), kind: 'attest', code: 'SIGNATURE_INVALID' },
-    ]);
+    ['signed by the attestor', () => answerOf(drawn(), { ...target, sign: drawn().sign }, EPOCH)],
+    ['of another epoch', () => answerOf(drawn(), target, EPOCH - 1)],
+    ['given to another attestor', () => answerOf(undrawn(), target, EPOCH)],
+  ])('is refused when the answer is one %s', (_how, answer) => {
+    const { answerSignature } = answer();
+    expect(attest(drawn(), { answerSignature })).toBe('SIGNATURE_INVALID');
+    expect(machine.state.attestations.size).toBe(0);
   });
 });
+
+describe('an accusation', () => {
+  const accuse = (...args: Parameters<typeof accusationOf> extends [unknown, ...infer Rest] ? Rest : never) =>
+    machine.order(args[0], accusationOf(ledger, ...args));
+
+  it('evicts a member that signed evidence which policy forbids', () => {
+    expect(accuse(drawn(), target, EPOCH)).toBeUndefined();
+    expect(machine.credit(target)).toBeUndefined();
+    expect(machine.state.evictions).toBe(1);
+    expect(machine.effects.map((effect) => effect.type)).toEqual(['roster', 'evicted', 'vote']);
+    expect(machine.effects.at(-1)).toMatchObject({ vote: { type: 'Eviction', account: target.account } });
+    expect(accuse(drawn(), target, EPOCH)).toBe('TARGET_UNKNOWN');
+  });
+
+  it('evicts a member that signed garbage: nobody else could have sent it', () => {
+    const garbage = signedAnswer(drawn(), fromUtf8('garbage'));
+    expect(accuse(drawn(), target, EPOCH, garbage)).toBeUndefined();
+    expect(machine.credit(target)).toBeUndefined();
+  });
+
+  it.each([
+    ['affirming evidence', () => answerOf(drawn(), target, EPOCH)],
+    ['evidence that the accuser altered', () => altered(answerOf(drawn(), target, EPOCH))],
+    ['garbage that the accuser signed', () => signedAnswer(drawn(), fromUtf8('garbage'), drawn())],
+    ['an answer of another epoch', () => answerOf(drawn(), target, EPOCH - 1, [IMAGE])],
+    ['an answer to another attestor', () => answerOf(undrawn(), target, EPOCH, [IMAGE])],
+    [
+      'an answer under another nonce',
+      () => ({ ...answerOf(drawn(), target, EPOCH, [IMAGE]), nonce: sha256(fromUtf8('other')) }),
+    ],
+  ])('with %s has no effect', (_what, answer) => {
+    expect(accuse(drawn(), target, EPOCH, answer())).toBe('EVIDENCE_NOT_CONTRADICTING');
+    expect(machine.state.roster.has(target.account)).toBe(true);
+  });
+
+  it('with evidence that the accused did not sign as its TPM condemns whoever passed it on as its own', () => {
+    const answer = answerOf(drawn(), { ...target, signQuote: drawn().signQuote }, EPOCH);
+    expect(accuse(drawn(), target, EPOCH, answer)).toBeUndefined();
+  });
+
+  it('by a member that was not drawn has no effect', () => {
+    expect(accuse(undrawn(), target, EPOCH)).toBe('NOT_DRAWN');
+  });
+
+  it('with the draw of another has no effect', () => {
+    const { proof } = accusationOf(ledger, undrawn(), target, EPOCH);
+    expect(machine.order(drawn(), { ...accusationOf(ledger, drawn(), target, EPOCH), proof })).toBe(
+      'VRF_INVALID',
+    );
+  });
+
+  it('against oneself, a stranger, or a member admitted in that epoch has no effect', () => {
+    expect(accuse(target, target, EPOCH)).toBe('TARGET_UNKNOWN');
+    expect(accuse(drawn(), testMember('nobody'), EPOCH)).toBe('TARGET_UNKNOWN');
+    admitIn(target, EPOCH);
+    expect(accuse(drawn(), target, EPOCH)).toBe('TARGET_UNKNOWN');
+  });
+
+  it('by a member admitted in that epoch has no effect', () => {
+    admitIn(drawn(), EPOCH);
+    expect(accuse(drawn(), target, EPOCH)).toBe('NOT_DRAWN');
+  });
+
+  it('of an epoch long past, or still to come, has no effect', () => {
+    const accuser = drawn();
+    ledger.head = 55;
+    expect(accuse(accuser, target, EPOCH)).toBe('EPOCH_WRONG');
+    const early = new TestMachine(ledger);
+    expect(early.order(accuser, accusationOf(ledger, accuser, target, 3), 25)).toBe('EPOCH_WRONG');
+  });
+
+  it('with evidence of a release that was withdrawn after the answer has no effect', () => {
+    ledger.releases.set(toHex(RELEASE.digest), { from: 0, until: 24 });
+    expect(accuse(drawn(), target, EPOCH, answerOf(drawn(), target, EPOCH))).toBe(
+      'EVIDENCE_NOT_CONTRADICTING',
+    );
+  });
+
+  it('with evidence of a release that was withdrawn before the epoch evicts', () => {
+    ledger.releases.set(toHex(RELEASE.digest), { from: 0, until: 20 });
+    expect(accuse(drawn(), target, EPOCH, answerOf(drawn(), target, EPOCH))).toBeUndefined();
+  });
+});
+
+function admitIn(member: TestMember, epoch: number): void {
+  const known = machine.state.roster.get(member.account);
+  if (known === undefined) throw new Error('no such member');
+  const roster = new Map(machine.state.roster).set(member.account, { ...known, admittedEpoch: epoch });
+  machine.state = { ...machine.state, roster };
+}
+
+function altered(answer: ReturnType<typeof answerOf>): ReturnType<typeof answerOf> {
+  const evidence = answer.evidence.slice();
+  evidence[evidence.length - 1] = (evidence.at(-1) as number) ^ 1;
+  return { ...answer, evidence };
+}
+
+function signedAnswer(attestor: TestMember, evidence: Uint8Array, by = target) {
+  const nonce = sha256(fromUtf8('nonce'));
+  const binding = challengeBinding({
+    epoch: EPOCH,
+    attestor: attestor.account,
+    target: target.account,
+    command: 'epoch',
+  });
+  const answerSignature = by.sign(answerDigest({ binding, nonce, evidenceDigest: sha256(evidence) }));
+  return { evidence, nonce, answerSignature };
+}

@@ -3,7 +3,7 @@
  * tasks as one pure machine over ordered operations. Trusts the order that consensus gives and the layer-1 facts that
  * its view reports; does no I/O, reads no clock, holds no key.
  */
-export { encodeEpochLeaf } from './attestation.ts';
+export { encodeEpochLeaf, epochToClose, isEpochRipe, settleCredit } from './attestation.ts';
 export * from './challenge.ts';
 export * from './credit.ts';
 export * from './errors.ts';
@@ -16,4 +16,11 @@ export { judgingPolicy } from './policy.ts';
 export * from './reasons.ts';
 export * from './roster.ts';
 export type * from './state.ts';
-export { ATTEMPT_OVERHEAD_S, ATTEMPTS_MAX, commitmentPreimage, electionSalt, taskDrawSeed } from './task.ts';
+export {
+  ATTEMPT_OVERHEAD_S,
+  ATTEMPTS_MAX,
+  commitmentPreimage,
+  electionSalt,
+  isDrawRipe,
+  taskDrawSeed,
+} from './task.ts';

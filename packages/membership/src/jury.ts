@@ -1,6 +1,7 @@
 import { concatBytes, fromHex, hashDomain } from '@nemea/core';
 import { drawAlpha, isDrawn, verifyVrf } from '@nemea/vrf';
 import { weightOf } from './credit.ts';
+import type { LedgerView } from './ledger-view.ts';
 import { type Member, type Roster, vrfPublicKey, weightTotal } from './roster.ts';
 
 /** Expected jury sizes. In a small network nearly everybody is drawn; in a large one the work stays constant. */
@@ -12,6 +13,19 @@ export const VERIFIERS = 3;
 export interface DrawContext {
   readonly networkId: Uint8Array;
   readonly epochSeed: Uint8Array;
+}
+
+/**
+ * Seed of an epoch that had begun by the agreed block. A replica that has read further knows seeds of later epochs,
+ * too, and must answer as those that have not.
+ */
+export function epochSeedAsOf(ledger: LedgerView, epoch: number, atBlock: number): Uint8Array | undefined {
+  return epoch > ledger.epochOf(atBlock) ? undefined : ledger.epochSeed(epoch);
+}
+
+/** A key draws only from epochs after its admission: their seeds were unknown when it was chosen, so it is not ground. */
+export function mayDraw(member: Member, epoch: number): boolean {
+  return member.admittedEpoch < epoch;
 }
 
 /** VRF input of the draw "does this attestor challenge this target in this epoch?". */

@@ -16,13 +16,15 @@ export interface LedgerView {
   /** First block of an epoch. */
   epochBoundary(epoch: number): number | undefined;
   task(taskId: Uint8Array, atBlock: number): TaskOnLedger | undefined;
+  /** Whether layer 1 has settled, failed or refunded a task by a block: nothing can be done about it any more. */
+  isTaskClosed(taskId: Uint8Array, atBlock: number): boolean;
   dispute(disputeId: Uint8Array, atBlock: number): DisputeOnLedger | undefined;
+  isDisputeClosed(disputeId: Uint8Array, atBlock: number): boolean;
   /** Digests (hex) approved in PolicyRegistry as of a block. */
   approvedReleases(atBlock: number): ReadonlySet<string>;
   approvedImages(atBlock: number): ReadonlySet<string>;
   approvedCodes(atBlock: number): ReadonlySet<string>;
   policyVersion(atBlock: number): number;
-  /** Deposit of an account as of the view's head, in the token's smallest unit. */
   genesisRecords(): readonly NodeRecord[];
 }
 

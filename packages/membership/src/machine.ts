@@ -39,7 +39,8 @@ export function initialState(networkId: Uint8Array, ledger: LedgerView): Members
 
 /**
  * Executes one ordered operation. Pure, total and deterministic: whoever starts from the same state with the same
- * layer-1 history ends in the same state. An operation that may not take effect changes nothing but the anchor.
+ * layer-1 history ends in the same state. A member's operation that may not take effect changes nothing but the
+ * anchor; a stranger's changes nothing at all.
  */
 export function applyOperation(
   before: MembershipState,
@@ -47,22 +48,20 @@ export function applyOperation(
   ledger: LedgerView,
   verifySignature: VerifySignature,
 ): { state: MembershipState; effects: readonly Effect[] } {
+  const author = before.roster.get(operation.author);
+  if (author === undefined) return refuse(before, operation, 'AUTHOR_NOT_MEMBER');
   const state = { ...before, ledgerBlock: Math.max(before.ledgerBlock, operation.anchor.block) };
-  const author = state.roster.get(operation.author);
-  const outcome: Outcome =
-    author === undefined
-      ? { rejected: 'AUTHOR_NOT_MEMBER' }
-      : dispatch({ state, ledger, author, verifySignature }, operation);
-  if ('rejected' in outcome) {
-    const effect: Effect = {
-      type: 'rejected',
-      author: operation.author,
-      kind: operation.body.kind,
-      code: outcome.rejected,
-    };
-    return { state, effects: [effect] };
-  }
-  return outcome;
+  const outcome = dispatch({ state, ledger, author, verifySignature }, operation);
+  return 'rejected' in outcome ? refuse(state, operation, outcome.rejected) : outcome;
+}
+
+function refuse(
+  state: MembershipState,
+  operation: Operation,
+  code: RejectionCode,
+): { state: MembershipState; effects: readonly Effect[] } {
+  const { author, body } = operation;
+  return { state, effects: [{ type: 'rejected', author, kind: body.kind, code }] };
 }
 
 function dispatch(context: Context, operation: Operation): Outcome {

@@ -2,6 +2,11 @@ import { compareBytes, encodeCbor, fromHex, hashDomain, merkleRoot, toHex } from
 import { CREDIT_GENESIS, CREDIT_NEWCOMER, weightOf } from './credit.ts';
 import type { NodeRecord } from './operation.ts';
 
+/** Members at most: as many as a configuration of the consensus takes [CONS-1]. */
+export const ROSTER_MAX = 128;
+/** Genesis members were admitted before the first epoch: they may draw in all of them. */
+const GENESIS_EPOCH = -1;
+
 /** A member in good standing. `account` is the lower-case layer-1 address and the consensus id. */
 export interface Member extends NodeRecord {
   readonly credit: number;
@@ -14,7 +19,7 @@ export type Roster = ReadonlyMap<string, Member>;
 export function genesisRoster(records: readonly NodeRecord[]): Roster {
   const roster = new Map<string, Member>();
   for (const record of records) {
-    roster.set(record.account, { ...record, credit: CREDIT_GENESIS, admittedEpoch: 0 });
+    roster.set(record.account, { ...record, credit: CREDIT_GENESIS, admittedEpoch: GENESIS_EPOCH });
   }
   return roster;
 }

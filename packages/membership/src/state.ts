@@ -1,3 +1,4 @@
+import type { RejectionCode } from './errors.ts';
 import type { Attestation, NodeRecord, OperationBody, Phase } from './operation.ts';
 import type { Roster } from './roster.ts';
 
@@ -25,7 +26,10 @@ export type Accusation = Extract<OperationBody, { kind: 'accuse' }>;
 export interface Candidacy {
   readonly record: NodeRecord;
   readonly applicationDigest: Uint8Array;
+  /** The member that put the application into the order. */
+  readonly sponsor: string;
   readonly epoch: number;
+  readonly openedBlock: number;
   readonly judgements: ReadonlyMap<string, Judgement>;
   readonly outcome: 'open' | 'admitted' | 'refused';
 }
@@ -135,7 +139,7 @@ export type Effect =
       readonly type: 'rejected';
       readonly author: string;
       readonly kind: OperationBody['kind'];
-      readonly code: string;
+      readonly code: RejectionCode;
     };
 
 /** A leaf of an epoch's attestation tree, public once its record is on layer 1. */

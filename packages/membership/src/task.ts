@@ -1,28 +1,30 @@
 import { concatBytes, fromHex, hashDomain, sha256, toHex } from '@nemea/core';
 import { compareDraws } from '@nemea/vrf';
 import { CREDIT_TASK_EXECUTED, CREDIT_TASK_VERIFIED, creditAfter, weightOf } from './credit.ts';
-import { provenBeta, taskAlpha, taskSeed, VERIFIERS } from './jury.ts';
+import { mayDraw, provenBeta, taskAlpha, taskSeed, VERIFIERS } from './jury.ts';
 import type { LedgerView, TaskOnLedger } from './ledger-view.ts';
 import type { Context, Outcome } from './machine.ts';
-import type { OperationBody } from './operation.ts';
+import type { OperationBody, Phase } from './operation.ts';
 import { FAILURE_REASONS, isRetried } from './reasons.ts';
-import { type Member, type Roster, withCredit } from './roster.ts';
+import { type Member, type Roster, weightTotal, withCredit } from './roster.ts';
 import type { Bid, Effect, Election, MembershipState, TaskState, Vote } from './state.ts';
 
 /** Draws of one task before it fails for want of an executor. The contract allows as many. */
 export const ATTEMPTS_MAX = 3;
+/** Layer-1 blocks after which a draw may be closed although members with a third of the weight have not bid. */
+export const BIDDING_BLOCKS = 4;
 /** What an attempt may take beyond the run itself: keys, verification, clean-up. Seconds of layer-1 time. */
 export const ATTEMPT_OVERHEAD_S = 20;
+
+const PHASES: readonly Phase[] = ['before', 'during', 'after'];
 
 type BodyOf<K extends OperationBody['kind']> = Extract<OperationBody, { kind: K }>;
 
 /** A member draws itself for a task: proofs for both roles, judged when the bids close. */
 export function recordBid({ state, ledger, author }: Context, body: BodyOf<'bid'>): Outcome {
-  const onLedger = ledger.task(body.taskId, state.ledgerBlock);
-  if (onLedger === undefined) return { rejected: 'TASK_UNKNOWN' };
-  const task = state.tasks.get(toHex(body.taskId)) ?? newTask(onLedger);
-  if (task.outcome !== 'open' || task.election !== undefined) return { rejected: 'ALREADY_DONE' };
-  if (body.attempt !== task.attempt) return { rejected: 'ATTEMPT_WRONG' };
+  const drawn = drawingTask(state, ledger, body);
+  if ('rejected' in drawn) return drawn;
+  const { task } = drawn;
   if (task.bids.has(author.account)) return { rejected: 'ALREADY_DONE' };
   return {
     state: withTask(state, body.taskId, { ...task, bids: new Map(task.bids).set(author.account, body) }),
@@ -30,17 +32,30 @@ export function recordBid({ state, ledger, author }: Context, body: BodyOf<'bid'
   };
 }
 
-/** Elects the lowest valid draw. A block must have passed since the draw opened, so that every bid could be ordered. */
+/**
+ * Whether a draw may be closed: a block has passed since it opened, and members that outweigh two thirds have bid or
+ * had their time. Whoever closes first could otherwise be the only one whose bid is in the order.
+ */
+export function isDrawRipe(roster: Roster, task: TaskState, atBlock: number): boolean {
+  if (atBlock <= task.startBlock) return false;
+  if (atBlock >= task.startBlock + BIDDING_BLOCKS) return true;
+  let bidding = 0;
+  for (const account of task.bids.keys()) {
+    const member = roster.get(account);
+    if (member !== undefined) bidding += weightOf(member.credit);
+  }
+  return bidding * 3 > weightTotal(roster) * 2;
+}
+
+/** Elects the lowest valid draw. */
 export function closeBids({ state, ledger }: Context, body: BodyOf<'close-bids'>): Outcome {
-  const onLedger = ledger.task(body.taskId, state.ledgerBlock);
-  if (onLedger === undefined) return { rejected: 'TASK_UNKNOWN' };
-  const task = state.tasks.get(toHex(body.taskId)) ?? newTask(onLedger);
-  if (task.outcome !== 'open' || task.election !== undefined) return { rejected: 'ALREADY_DONE' };
-  if (body.attempt !== task.attempt) return { rejected: 'ATTEMPT_WRONG' };
-  if (state.ledgerBlock <= task.startBlock) return { rejected: 'TOO_EARLY' };
+  const drawn = drawingTask(state, ledger, body);
+  if ('rejected' in drawn) return drawn;
+  const { task, onLedger } = drawn;
+  if (!isDrawRipe(state.roster, task, state.ledgerBlock)) return { rejected: 'TOO_EARLY' };
   const election = elect(state, ledger, onLedger, task);
   if (election === undefined) {
-    return failOrRetry(state, body.taskId, task, FAILURE_REASONS.NO_EXECUTOR);
+    return failOrRetry(state, ledger, body.taskId, task, FAILURE_REASONS.NO_EXECUTOR);
   }
   const vote: Vote = {
     type: 'Election',
@@ -59,13 +74,14 @@ export function closeBids({ state, ledger }: Context, body: BodyOf<'close-bids'>
 }
 
 /** The executor says that it ran, delivered and cleaned up. */
-export function completeTask({ state, author }: Context, body: BodyOf<'complete'>): Outcome {
+export function completeTask({ state, ledger, author }: Context, body: BodyOf<'complete'>): Outcome {
   const running = runningTask(state, body);
   if ('rejected' in running) return running;
   if (running.election.executor !== author.account) return { rejected: 'NOT_THE_EXECUTOR' };
   if (running.task.certificate !== undefined) return { rejected: 'ALREADY_DONE' };
   return settleWhenVerified(
     state,
+    ledger,
     body.taskId,
     { ...running.task, certificate: body.certificate },
     running.election,
@@ -73,21 +89,21 @@ export function completeTask({ state, author }: Context, body: BodyOf<'complete'
 }
 
 /** A drawn verifier says what it saw before, during and after. */
-export function recordReport({ state, author }: Context, body: BodyOf<'verify'>): Outcome {
+export function recordReport({ state, ledger, author }: Context, body: BodyOf<'verify'>): Outcome {
   const running = runningTask(state, body);
   if ('rejected' in running) return running;
   if (!running.election.verifiers.includes(author.account)) return { rejected: 'NOT_A_VERIFIER' };
   if (running.task.reports.has(author.account)) return { rejected: 'ALREADY_DONE' };
   const reports = new Map(running.task.reports).set(author.account, body);
-  return settleWhenVerified(state, body.taskId, { ...running.task, reports }, running.election);
+  return settleWhenVerified(state, ledger, body.taskId, { ...running.task, reports }, running.election);
 }
 
 /** The executor gives up with a reason. Faults of the machine draw another one; faults of the task end it. */
-export function abandonTask({ state, author }: Context, body: BodyOf<'abandon'>): Outcome {
+export function abandonTask({ state, ledger, author }: Context, body: BodyOf<'abandon'>): Outcome {
   const running = runningTask(state, body);
   if ('rejected' in running) return running;
   if (running.election.executor !== author.account) return { rejected: 'NOT_THE_EXECUTOR' };
-  return failOrRetry(state, body.taskId, running.task, body.reason);
+  return failOrRetry(state, ledger, body.taskId, running.task, body.reason);
 }
 
 /** Nothing came in time: the executor is passed over and another is drawn. */
@@ -96,10 +112,28 @@ export function expireTask({ state, ledger }: Context, body: BodyOf<'expire'>): 
   if ('rejected' in running) return running;
   const onLedger = ledger.task(body.taskId, state.ledgerBlock);
   if (onLedger === undefined) return { rejected: 'TASK_UNKNOWN' };
-  const electedAtS = ledger.blockTimestampS(running.election.electedBlock) ?? 0;
-  const nowS = ledger.blockTimestampS(state.ledgerBlock) ?? 0;
+  const electedAtS = ledger.blockTimestampS(running.election.electedBlock);
+  const nowS = ledger.blockTimestampS(state.ledgerBlock);
+  if (electedAtS === undefined || nowS === undefined) return { rejected: 'TOO_EARLY' };
   if (nowS < electedAtS + onLedger.timeoutS + ATTEMPT_OVERHEAD_S) return { rejected: 'TOO_EARLY' };
-  return failOrRetry(state, body.taskId, running.task, FAILURE_REASONS.EXPIRED);
+  return failOrRetry(state, ledger, body.taskId, running.task, FAILURE_REASONS.EXPIRED);
+}
+
+/** A member left: whatever it was elected to run is drawn anew at once. */
+export function reassignTasks(
+  before: MembershipState,
+  ledger: LedgerView,
+  account: string,
+): { state: MembershipState; effects: readonly Effect[] } {
+  let state = before;
+  const effects: Effect[] = [];
+  for (const [id, task] of before.tasks) {
+    if (task.outcome !== 'open' || task.election?.executor !== account) continue;
+    const retried = failOrRetry(state, ledger, fromHex(id), task, FAILURE_REASONS.EXECUTOR_EVICTED);
+    state = retried.state;
+    effects.push(...retried.effects);
+  }
+  return { state, effects };
 }
 
 /** The salt that hides the executor on layer 1: known to the members, who ordered the bid, and to nobody else. */
@@ -123,7 +157,9 @@ function elect(
   const epochSeed = taskDrawSeed(ledger, task.startBlock);
   if (epochSeed === undefined) return undefined;
   const context = { networkId: state.networkId, epochSeed };
+  const epoch = ledger.epochOf(task.startBlock);
   const eligible = (member: Member) =>
+    mayDraw(member, epoch) &&
     member.credit >= onLedger.minCredit &&
     member.level >= onLedger.minLevel &&
     !task.excluded.includes(member.account);
@@ -137,7 +173,7 @@ function elect(
     task,
     'verify',
     VERIFIERS,
-    (member) => member.account !== executor.account,
+    (member) => mayDraw(member, epoch) && member.account !== executor.account,
     (role) => taskAlpha(context, role, onLedger.taskId, task.attempt),
   );
   if (verifiers.length === 0) return undefined;
@@ -182,6 +218,7 @@ function drawOf(bid: Bid, role: 'execute' | 'verify'): Bid['execute'] {
 
 function settleWhenVerified(
   state: MembershipState,
+  ledger: LedgerView,
   taskId: Uint8Array,
   task: TaskState,
   election: Election,
@@ -193,12 +230,12 @@ function settleWhenVerified(
   const affirming = reports.filter(
     (report) =>
       toHex(report.certificateDigest) === toHex(certificateDigest) &&
-      report.phases.length === 3 &&
-      report.phases.every((phase) => phase.verdict !== 'contraindicated'),
+      report.phases.length === PHASES.length &&
+      report.phases.every(({ phase, verdict }, i) => phase === PHASES[i] && verdict !== 'contraindicated'),
   ).length;
   const refusing = reports.length - affirming;
   if (refusing * 3 > election.verifiers.length) {
-    return failOrRetry(state, taskId, task, FAILURE_REASONS.VERIFICATION_FAILED);
+    return failOrRetry(state, ledger, taskId, task, FAILURE_REASONS.VERIFICATION_FAILED);
   }
   // Two thirds of the verifiers suffice: one that died cannot hold back what the others saw.
   if (affirming * 3 < election.verifiers.length * 2) return waiting;
@@ -234,12 +271,20 @@ function settle(
   };
 }
 
-function failOrRetry(state: MembershipState, taskId: Uint8Array, task: TaskState, reason: number): Outcome {
-  if (isRetried(reason) && task.attempt < ATTEMPTS_MAX) {
+function failOrRetry(
+  state: MembershipState,
+  ledger: LedgerView,
+  taskId: Uint8Array,
+  task: TaskState,
+  reason: number,
+): { state: MembershipState; effects: readonly Effect[] } {
+  const isWanted = !ledger.isTaskClosed(taskId, state.ledgerBlock);
+  if (isRetried(reason) && isWanted && task.attempt < ATTEMPTS_MAX) {
     const passedOver = task.election?.executor;
     const retried: TaskState = {
       attempt: task.attempt + 1,
-      startBlock: state.ledgerBlock,
+      // The next block: its hash is not known to whoever chose the moment of the failure.
+      startBlock: state.ledgerBlock + 1,
       bids: new Map(),
       excluded: passedOver === undefined ? task.excluded : [...task.excluded, passedOver],
       reports: new Map(),
@@ -256,6 +301,22 @@ function failOrRetry(state: MembershipState, taskId: Uint8Array, task: TaskState
       { type: 'task-closed', taskId, attempt: task.attempt, outcome: 'failed', reason },
     ],
   };
+}
+
+function drawingTask(
+  state: MembershipState,
+  ledger: LedgerView,
+  body: { taskId: Uint8Array; attempt: number },
+):
+  | { task: TaskState; onLedger: TaskOnLedger }
+  | { rejected: 'TASK_UNKNOWN' | 'ATTEMPT_WRONG' | 'ALREADY_DONE' } {
+  const onLedger = ledger.task(body.taskId, state.ledgerBlock);
+  if (onLedger === undefined) return { rejected: 'TASK_UNKNOWN' };
+  const task = state.tasks.get(toHex(body.taskId)) ?? newTask(onLedger);
+  const isOver = task.outcome !== 'open' || ledger.isTaskClosed(body.taskId, state.ledgerBlock);
+  if (isOver || task.election !== undefined) return { rejected: 'ALREADY_DONE' };
+  if (body.attempt !== task.attempt) return { rejected: 'ATTEMPT_WRONG' };
+  return { task, onLedger };
 }
 
 function runningTask(

@@ -1,4 +1,4 @@
-import { CodedError, errorCode, sha256 } from '@nemea/core';
+import { CodedError, errorCode, sha256, toHex } from '@nemea/core';
 import {
   ATTESTORS_EXPECTED,
   answerDigest,
@@ -16,8 +16,9 @@ import { peerIdOf } from '../adapters/network/peer-id.ts';
 import type { NodeContext } from '../context.ts';
 import { answerCodec, type Challenge, challengeCodec } from '../protocol.ts';
 
-/** Answers that one attestor may ask for in one epoch: its draw gives it one, retries give it a few. */
-const ANSWERS_PER_EPOCH = 4;
+/** Answers that one attestor may ask for with one draw: it needs one, retries give it a few. */
+const ANSWERS_PER_DRAW = 4;
+const DRAWS_REMEMBERED = 4_096;
 const PHASE_TIMEOUT_MS = 3_500;
 
 export type ChallengeErrorCode =
@@ -153,16 +154,17 @@ export class Target {
   }
 
   #countAnswer(challenge: Challenge): void {
-    const key = `${challenge.attestor}:${challenge.epoch}:${challenge.command}`;
+    // A task's challenges follow from its own draw, however many tasks fall into one epoch.
+    const { task } = challenge;
+    const draw = task === null ? `epoch ${challenge.epoch}` : `task ${toHex(task.taskId)} ${task.attempt}`;
+    const key = `${challenge.attestor}:${challenge.command}:${draw}`;
     const count = (this.#answers.get(key) ?? 0) + 1;
-    if (count > ANSWERS_PER_EPOCH) {
-      throw new ChallengeError(
-        'CHALLENGE_TOO_OFTEN',
-        `more than ${ANSWERS_PER_EPOCH} requests in epoch ${challenge.epoch}`,
-      );
+    if (count > ANSWERS_PER_DRAW) {
+      throw new ChallengeError('CHALLENGE_TOO_OFTEN', `more than ${ANSWERS_PER_DRAW} requests for ${draw}`);
     }
     this.#answers.set(key, count);
-    if (this.#answers.size > 4096) this.#answers.delete(this.#answers.keys().next().value as string);
+    if (this.#answers.size > DRAWS_REMEMBERED)
+      this.#answers.delete(this.#answers.keys().next().value as string);
   }
 
   async #quote(challenge: Challenge): Promise<Uint8Array> {

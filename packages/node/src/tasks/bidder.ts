@@ -1,8 +1,16 @@
 import { errorCode, toHex } from '@nemea/core';
-import { membersInOrder, type TaskOnLedger, taskAlpha, taskDrawSeed } from '@nemea/membership';
+import {
+  isDrawRipe,
+  mayDraw,
+  membersInOrder,
+  type TaskOnLedger,
+  taskAlpha,
+  taskDrawSeed,
+} from '@nemea/membership';
 import type { NodeContext } from '../context.ts';
 
-/** After the first bids could have come in; the next block must exist by then, or the machine refuses to close. */
+/** A retry is drawn from a block that is still to come. */
+const START_BLOCK_TIMEOUT_MS = 60_000;
 const CLOSE_STEP_MS = 2_000;
 const CLOSE_POLL_MS = 100;
 const CLOSE_TRIES = 10;
@@ -33,8 +41,14 @@ export class Bidder {
   ): Promise<void> {
     const context = this.#context;
     const self = context.self();
-    const epochSeed = taskDrawSeed(context.ledger.history, startBlock);
-    if (self === undefined || epochSeed === undefined) return;
+    if (self === undefined) return;
+    const { history } = context.ledger;
+    const epochSeed = await context.ledger.waitFor(
+      () => taskDrawSeed(history, startBlock),
+      START_BLOCK_TIMEOUT_MS,
+    );
+    void this.#closeInTurn(task.taskId, attempt);
+    if (!mayDraw(self, history.epochOf(startBlock))) return;
     const draw = { networkId: context.ledger.networkId, epochSeed };
     const mayRun =
       self.credit >= task.minCredit &&
@@ -52,7 +66,6 @@ export class Bidder {
     } catch (error) {
       context.logger.error({ task: toHex(task.taskId), code: errorCode(error) }, 'could not draw for a task');
     }
-    void this.#closeInTurn(task.taskId, attempt, startBlock);
   }
 
   /** What a task may be worth is bounded by the deposit at stake (B7); the contract enforces it at settlement. */
@@ -63,7 +76,7 @@ export class Bidder {
   }
 
   /** Members take turns to close, so that one that is down delays a task and does not stop it. */
-  async #closeInTurn(taskId: Uint8Array, attempt: number, startBlock: number): Promise<void> {
+  async #closeInTurn(taskId: Uint8Array, attempt: number): Promise<void> {
     const { ledger } = this.#context;
     const order = membersInOrder(this.#context.state().roster).map((member) => member.account);
     const turn = (taskId[0] as number) % order.length;
@@ -77,7 +90,8 @@ export class Bidder {
       ) {
         return;
       }
-      if (ledger.history.head > startBlock && task !== undefined) {
+      const { roster } = this.#context.state();
+      if (task !== undefined && isDrawRipe(roster, task, ledger.history.head)) {
         this.#context.propose({ kind: 'close-bids', taskId, attempt });
         await sleep(CLOSE_STEP_MS);
       } else {

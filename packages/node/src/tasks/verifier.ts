@@ -1,7 +1,7 @@
 import { findRun, parseEvidence, type Verdict } from '@nemea/attestation';
 import { parseCleanupCertificate } from '@nemea/capsule';
-import { bytesEqual, CodedError, errorCode, sha256, toHex } from '@nemea/core';
-import { type Phase, phaseContext, type TaskOnLedger } from '@nemea/membership';
+import { bytesEqual, CodedError, errorCode, fromHex, sha256, toHex } from '@nemea/core';
+import { type Member, type Phase, phaseContext, type TaskOnLedger } from '@nemea/membership';
 import { peerIdOf } from '../adapters/network/peer-id.ts';
 import { type Attested, challengeMember } from '../attestation/attestor.ts';
 import type { NodeContext } from '../context.ts';
@@ -53,7 +53,7 @@ export class Verifier {
       contextOf: (stateDigest) =>
         phaseContext({ taskId: notice.taskId, attempt: notice.attempt, stateDigest }),
     });
-    const verdict = this.#judge(notice, task, attested, seen);
+    const verdict = this.#judge(notice, task, executor, attested, seen);
     seen.push({
       phase: notice.phase,
       verdict,
@@ -68,10 +68,12 @@ export class Verifier {
 
   #authenticate(peer: string, notice: PhaseNotice) {
     const context = this.#context;
-    const election = context.state().tasks.get(toHex(notice.taskId))?.election;
+    const drawn = context.state().tasks.get(toHex(notice.taskId));
+    const election = drawn?.attempt === notice.attempt ? drawn.election : undefined;
     const task = context.ledger.history.task(notice.taskId, context.ledger.history.head);
     const proof = this.#proofOf(notice.taskId, notice.attempt);
-    if (election === undefined || task === undefined || proof === undefined) {
+    const isDrawn = election?.verifiers.includes(context.ledger.account) === true;
+    if (election === undefined || !isDrawn || task === undefined || proof === undefined) {
       throw new VerifierError('NOTICE_UNEXPECTED', 'this node verifies no such run');
     }
     const executor = context.state().roster.get(election.executor);
@@ -82,7 +84,13 @@ export class Verifier {
   }
 
   /** The machine is trusted, it measured exactly this run, and afterwards it is as it was before. */
-  #judge(notice: PhaseNotice, task: TaskOnLedger, attested: Attested, seen: readonly Seen[]): Verdict {
+  #judge(
+    notice: PhaseNotice,
+    task: TaskOnLedger,
+    executor: Member,
+    attested: Attested,
+    seen: readonly Seen[],
+  ): Verdict {
     const { logger } = this.#context;
     const problems: string[] = [];
     if (attested.result.verdict === 'contraindicated') problems.push('evidence is contraindicated');
@@ -97,7 +105,8 @@ export class Verifier {
     if (!evidence.log.some((event) => event.kind === 'image' && bytesEqual(event.digest, task.imageDigest))) {
       problems.push('the image of the task is not in the measured log');
     }
-    if (notice.phase === 'after') problems.push(...certificateProblems(notice, task, attested, seen));
+    if (notice.phase === 'after')
+      problems.push(...certificateProblems(notice, task, executor, attested, seen));
     if (problems.length === 0) return attested.result.verdict;
     logger.warn({ task: toHex(notice.taskId), phase: notice.phase, problems }, 'executor does not pass');
     return 'contraindicated';
@@ -140,6 +149,7 @@ export class Verifier {
 function certificateProblems(
   notice: PhaseNotice,
   task: TaskOnLedger,
+  executor: Member,
   attested: Attested,
   seen: readonly Seen[],
 ): string[] {
@@ -150,6 +160,9 @@ function certificateProblems(
     if (!bytesEqual(attested.stateDigest, sha256(notice.certificate)))
       problems.push('the quote is over another certificate');
     if (!bytesEqual(certificate.taskId, notice.taskId)) problems.push('certificate of another task');
+    if (certificate.attempt !== notice.attempt) problems.push('certificate of another attempt');
+    if (!bytesEqual(certificate.executor, fromHex(executor.account)))
+      problems.push('certificate of another executor');
     if (!bytesEqual(certificate.codeDigest, task.codeDigest)) problems.push('other code was run');
     if (!bytesEqual(certificate.imageDigest, task.imageDigest)) problems.push('another image was run');
     if (!bytesEqual(certificate.snapshotBefore, certificate.snapshotAfter))

@@ -45,8 +45,16 @@ export interface BlockHeader {
   readonly timestampS: number;
 }
 
+/** An account's credit, and whether it is an active member, from a block on. */
+export interface Standing {
+  readonly block: number;
+  readonly credit: number;
+  readonly isActive: boolean;
+}
+
 export type LedgerErrorCode =
   | 'LEDGER_REORGANISED'
+  | 'LEDGER_CONTRACT_MISSING'
   | 'LEDGER_GAP'
   | 'LEDGER_REVERTED'
   | 'LEDGER_TIMED_OUT'
@@ -67,6 +75,8 @@ export class LedgerHistory implements LedgerView {
   readonly #seeds = new Map<number, Uint8Array>();
   readonly #boundaries = new Map<number, number>();
   readonly #tasks = new Map<string, TaskOnLedger>();
+  /** Block in which layer 1 closed a task or a dispute, by id. */
+  readonly #closed = new Map<string, number>();
   #epochLast = -1;
 
   constructor(options: {
@@ -91,6 +101,9 @@ export class LedgerHistory implements LedgerView {
     this.#events.push(...events);
     for (const event of events) {
       if (event.type === 'task-created') this.#tasks.set(toHex(event.task.taskId), event.task);
+      if (event.type === 'task-settled' || event.type === 'task-ended')
+        this.#closed.set(event.taskId, event.block);
+      if (event.type === 'dispute-resolved') this.#closed.set(event.disputeId, event.block);
     }
     this.#openEpoch(header);
   }
@@ -149,6 +162,19 @@ export class LedgerHistory implements LedgerView {
     return task !== undefined && task.createdBlock <= atBlock ? task : undefined;
   }
 
+  isTaskClosed(taskId: Uint8Array, atBlock: number): boolean {
+    return this.#isClosed(taskId, atBlock);
+  }
+
+  isDisputeClosed(disputeId: Uint8Array, atBlock: number): boolean {
+    return this.#isClosed(disputeId, atBlock);
+  }
+
+  #isClosed(id: Uint8Array, atBlock: number): boolean {
+    const closedBlock = this.#closed.get(toHex(id));
+    return closedBlock !== undefined && closedBlock <= atBlock;
+  }
+
   dispute(disputeId: Uint8Array, atBlock: number): DisputeOnLedger | undefined {
     const id = toHex(disputeId);
     for (const event of this.#until(atBlock)) {
@@ -201,13 +227,58 @@ export class LedgerHistory implements LedgerView {
 
   /** Voting weights as the contracts count them now, by account; members without weight are absent. */
   weights(): ReadonlyMap<string, number> {
-    const weights = new Map<string, number>();
-    for (const event of this.#events) {
-      if (event.type === 'node-admitted') weights.set(event.record.account, event.weight);
-      else if (event.type === 'weight') weights.set(event.account, event.weight);
-      else if (event.type === 'node-evicted') weights.delete(event.account);
+    return weightsAfter(this.#events);
+  }
+
+  /**
+   * Who could vote, and with which weight, at the moment when layer 1 took a transaction: other transactions of its
+   * block may come before it. Until genesis is complete its accounts weigh 1 each. Undefined for a transaction that
+   * left no event.
+   */
+  votersBefore(txHash: string): ReadonlyMap<string, number> | undefined {
+    const index = this.#events.findIndex((event) => event.txHash === txHash);
+    if (index === -1) return undefined;
+    const before = this.#events.slice(0, index);
+    const registered = new Set(
+      before.flatMap((event) => (event.type === 'node-admitted' ? [event.record.account] : [])),
+    );
+    const isFounded = [...this.#genesis].every((account) => registered.has(account));
+    return isFounded ? weightsAfter(before) : new Map([...this.#genesis].map((account) => [account, 1]));
+  }
+
+  isGenesis(account: string): boolean {
+    return this.#genesis.has(account);
+  }
+
+  /** The keys under which an account was last admitted as of a block. */
+  recordAt(account: string, atBlock: number): NodeRecord | undefined {
+    let record: NodeRecord | undefined;
+    for (const event of this.#until(atBlock)) {
+      if (event.type === 'node-admitted' && event.record.account === account) record = event.record;
     }
-    return weights;
+    return record;
+  }
+
+  /** What the registry has said of an account's standing, in order. */
+  standings(account: string): readonly Standing[] {
+    const standings: Standing[] = [];
+    for (const event of this.#events) {
+      const { block } = event;
+      if (event.type === 'node-admitted' && event.record.account === account) {
+        standings.push({ block, credit: event.credit, isActive: true });
+      } else if (event.type === 'weight' && event.account === account) {
+        // An active member weighs at least 1: no weight means that it asked to leave, and its credit stays.
+        const isActive = event.weight > 0;
+        standings.push({
+          block,
+          credit: isActive ? event.credit : (standings.at(-1)?.credit ?? 0),
+          isActive,
+        });
+      } else if (event.type === 'node-evicted' && event.account === account) {
+        standings.push({ block, credit: 0, isActive: false });
+      }
+    }
+    return standings;
   }
 
   *#until(block: number): Generator<LedgerEvent> {
@@ -216,6 +287,16 @@ export class LedgerHistory implements LedgerView {
       yield event;
     }
   }
+}
+
+function weightsAfter(events: readonly LedgerEvent[]): ReadonlyMap<string, number> {
+  const weights = new Map<string, number>();
+  for (const event of events) {
+    if (event.type === 'node-admitted') weights.set(event.record.account, event.weight);
+    else if (event.type === 'weight') weights.set(event.account, event.weight);
+    else if (event.type === 'node-evicted') weights.delete(event.account);
+  }
+  return weights;
 }
 
 /** Identity of a network: chain and registry. It separates the domains of every signature and draw. */

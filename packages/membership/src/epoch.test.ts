@@ -1,0 +1,304 @@
+import { fromUtf8, merkleRoot, sha256, toHex } from '@nemea/core';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { encodeEpochLeaf, settleCredit } from './attestation.ts';
+import { CREDIT_GENESIS, creditAfterAbsence, creditAfterAttesting, creditAfterPass } from './credit.ts';
+import { ATTESTORS_EXPECTED, attestAlpha, drawnFrom } from './jury.ts';
+import type { Attestation } from './operation.ts';
+import { CANDIDACIES_KEPT, TASKS_KEPT } from './retention.ts';
+import { creditRoot, rosterRoot } from './roster.ts';
+import type { EpochLeaf, TaskState } from './state.ts';
+import {
+  applicationOf,
+  attestationOf,
+  candidateOf,
+  drawContext,
+  TestLedger,
+  TestMachine,
+  type TestMember,
+  testMember,
+  testMembers,
+} from './testing.ts';
+
+const EPOCH = 2;
+const members = testMembers(6);
+let ledger: TestLedger;
+let machine: TestMachine;
+
+beforeEach(() => {
+  ledger = new TestLedger(members);
+  machine = new TestMachine(ledger);
+});
+
+/** What an attestor that was drawn for some of these would report. */
+function resultsOf(attestor: TestMember, targets: readonly TestMember[]): Attestation[] {
+  const inRoster = machine.state.roster.get(attestor.account);
+  if (inRoster === undefined) return [];
+  return targets
+    .filter((target) => {
+      if (target === attestor) return false;
+      const { beta } = attestor.prove(attestAlpha(drawContext(ledger, EPOCH), target.account));
+      return drawnFrom(machine.state.roster, inRoster, beta, ATTESTORS_EXPECTED);
+    })
+    .map((target) => attestationOf(ledger, attestor, target, EPOCH));
+}
+
+function report(attestor: TestMember, targets: readonly TestMember[] = members): string | undefined {
+  return machine.order(attestor, {
+    kind: 'attest',
+    epoch: EPOCH,
+    attestations: resultsOf(attestor, targets),
+  });
+}
+
+const close = (epoch = EPOCH) => machine.order(members[0] as TestMember, { kind: 'close-epoch', epoch });
+
+describe('a report', () => {
+  test('is taken once from each member, in its epoch or the next', () => {
+    expect(report(members[0] as TestMember)).toBeUndefined();
+    expect(report(members[0] as TestMember)).toBe('ALREADY_DONE');
+    ledger.head = 35;
+    expect(report(members[1] as TestMember)).toBeUndefined();
+    ledger.head = 45;
+    expect(report(members[2] as TestMember)).toBe('EPOCH_WRONG');
+  });
+
+  test('of an epoch that is closed, or still to come even for those who have read further, is refused', () => {
+    for (const member of members) report(member);
+    ledger.head = 35;
+    expect(close()).toBeUndefined();
+    expect(report(members[0] as TestMember)).toBe('EPOCH_WRONG');
+    const behind = new TestMachine(ledger);
+    const early = { kind: 'attest' as const, epoch: 3, attestations: [] };
+    expect(behind.order(members[0] as TestMember, early, 25)).toBe('EPOCH_WRONG');
+  });
+
+  test('names each target once, and never its author', () => {
+    const [attestor, target] = members as [TestMember, TestMember];
+    const result = attestationOf(ledger, attestor, target, EPOCH);
+    const own = { ...result, target: attestor.account };
+    for (const attestations of [[result, result], [own]]) {
+      expect(machine.order(attestor, { kind: 'attest', epoch: EPOCH, attestations })).toBe('TARGET_UNKNOWN');
+    }
+  });
+
+  test('leaves out those who are no members any more', () => {
+    const [attestor] = members as [TestMember];
+    const gone = attestationOf(ledger, attestor, testMember('gone'), EPOCH);
+    expect(machine.order(attestor, { kind: 'attest', epoch: EPOCH, attestations: [gone] })).toBeUndefined();
+    expect(machine.state.attestations.get(EPOCH)?.get(attestor.account)).toEqual([]);
+  });
+
+  test('waits when several epochs have not been closed', () => {
+    const [attestor] = members as [TestMember];
+    for (const epoch of [2, 3, 4, 5]) {
+      ledger.head = epoch * 10 + 5;
+      expect(machine.order(attestor, { kind: 'attest', epoch, attestations: [] })).toBeUndefined();
+    }
+    ledger.head = 65;
+    const sixth = { kind: 'attest' as const, epoch: 6, attestations: [] };
+    expect(machine.order(attestor, sixth)).toBe('TOO_MANY_OPEN');
+    expect(close(2)).toBeUndefined();
+    expect(machine.order(attestor, sixth)).toBeUndefined();
+  });
+});
+
+describe('closing an epoch', () => {
+  test('signs one record with the roots of roster, credit and attestations', () => {
+    for (const member of members) report(member);
+    ledger.head = 31;
+    expect(close()).toBeUndefined();
+    const [roster, closed, vote] = machine.effects;
+    if (roster?.type !== 'roster' || closed?.type !== 'epoch-closed') throw new Error('unexpected effects');
+    expect(closed.leaves.length).toBeGreaterThan(0);
+    expect(vote).toEqual({
+      type: 'vote',
+      vote: {
+        type: 'EpochRecord',
+        epoch: EPOCH,
+        seed: ledger.epochSeed(EPOCH),
+        rosterRoot: rosterRoot(roster.roster),
+        attestationRoot: merkleRoot(closed.leaves.map(encodeEpochLeaf)),
+        creditRoot: creditRoot(roster.roster, EPOCH),
+        admissions: 0,
+        evictions: 0,
+        policyVersion: 1,
+        boundaryBlock: 20,
+      },
+    });
+    expect(machine.state.attestations.size).toBe(0);
+    expect(close()).toBe('ALREADY_DONE');
+  });
+
+  test('orders the leaves by target and attestor, however the reports came', () => {
+    const forwards = new TestMachine(ledger);
+    const backwards = new TestMachine(ledger);
+    const reports = members.map((member) => ({ member, results: resultsOf(member, members) }));
+    for (const { member, results } of reports) {
+      forwards.order(member, { kind: 'attest', epoch: EPOCH, attestations: results });
+    }
+    for (const { member, results } of reports.toReversed()) {
+      backwards.order(member, { kind: 'attest', epoch: EPOCH, attestations: results.toReversed() });
+    }
+    ledger.head = 31;
+    for (const it of [forwards, backwards]) {
+      expect(it.order(members[0] as TestMember, { kind: 'close-epoch', epoch: EPOCH })).toBeUndefined();
+    }
+    expect(backwards.effects).toEqual(forwards.effects);
+  });
+
+  test('is too early before the epoch has ended, and before two thirds of the weight reported', () => {
+    for (const member of members.slice(0, 4)) report(member);
+    expect(close()).toBe('TOO_EARLY');
+    ledger.head = 31;
+    expect(close()).toBe('TOO_EARLY');
+    report(members[4] as TestMember);
+    expect(close()).toBeUndefined();
+  });
+
+  test('happens without the others once they had a whole epoch more', () => {
+    report(members[0] as TestMember);
+    ledger.head = 40;
+    expect(close()).toBeUndefined();
+  });
+
+  test('passes over no epoch that was reported on, and does not linger on those that were not', () => {
+    report(members[0] as TestMember);
+    ledger.head = 75;
+    expect(close(6)).toBe('EPOCH_WRONG');
+    expect(close(1)).toBe('EPOCH_WRONG');
+    expect(close(2)).toBeUndefined();
+    expect(close(4)).toBe('EPOCH_WRONG');
+    expect(close(6)).toBe('TOO_EARLY');
+    expect(machine.state.epochClosed).toBe(2);
+  });
+});
+
+describe('credit at the end of an epoch', () => {
+  const leaf = (attestor: TestMember, target: TestMember, verdict: EpochLeaf['verdict']): EpochLeaf => ({
+    attestor: attestor.account,
+    target: target.account,
+    epoch: EPOCH,
+    verdict,
+    quoteDigest: sha256(),
+    proof: new Uint8Array(1),
+    nonce: sha256(),
+    evidenceDigest: sha256(),
+    answerSignature: new Uint8Array(64),
+  });
+  const [a, b, c, d] = members as [TestMember, TestMember, TestMember, TestMember];
+  const settle = (...leaves: EpochLeaf[]) => {
+    const roster = settleCredit(machine.state.roster, leaves);
+    return (member: TestMember) => roster.get(member.account)?.credit;
+  };
+  const passed = creditAfterPass(CREDIT_GENESIS);
+  const absent = creditAfterAbsence(CREDIT_GENESIS);
+
+  test('stays as it was when nobody answered anybody: nobody knows', () => {
+    const credit = settle();
+    for (const member of members) expect(credit(member)).toBe(CREDIT_GENESIS);
+  });
+
+  test('grows for who was affirmed, and for who attested truly', () => {
+    const credit = settle(leaf(a, b, 'affirming'), leaf(c, b, 'warning'));
+    expect(credit(b)).toBe(passed);
+    expect(credit(a)).toBe(creditAfterAttesting(absent, 1));
+    expect(credit(c)).toBe(creditAfterAttesting(absent, 1));
+  });
+
+  test('decays for who answered nobody while others did', () => {
+    expect(settle(leaf(a, b, 'affirming'))(d)).toBe(absent);
+  });
+
+  test('decays for who nobody affirms', () => {
+    expect(settle(leaf(a, b, 'contraindicated'), leaf(c, b, 'contraindicated'))(b)).toBe(absent);
+  });
+
+  test('stays for who is affirmed by half of the weight only', () => {
+    expect(settle(leaf(a, b, 'affirming'), leaf(c, b, 'contraindicated'))(b)).toBe(CREDIT_GENESIS);
+  });
+
+  test('is not earned by an attestor that contradicts the others', () => {
+    const credit = settle(leaf(a, b, 'affirming'), leaf(c, b, 'affirming'), leaf(d, b, 'contraindicated'));
+    expect(credit(b)).toBe(passed);
+    expect(credit(d)).toBe(absent);
+    expect(credit(a)).toBe(creditAfterAttesting(absent, 1));
+  });
+
+  test('does not decay for who was admitted too late to be asked', () => {
+    const known = machine.state.roster.get(d.account);
+    if (known === undefined) throw new Error('no such member');
+    const late = new Map(machine.state.roster).set(d.account, { ...known, admittedEpoch: EPOCH });
+    const roster = settleCredit(late, [leaf(a, b, 'affirming')]);
+    expect(roster.get(d.account)?.credit).toBe(CREDIT_GENESIS);
+  });
+});
+
+describe('what is over', () => {
+  test('is kept as the newest few, and never forgotten while it could come back', () => {
+    const task = (outcome: TaskState['outcome']): TaskState => ({
+      attempt: 1,
+      startBlock: 20,
+      bids: new Map(),
+      excluded: [],
+      reports: new Map(),
+      outcome,
+    });
+    const id = (name: string) => toHex(sha256(fromUtf8(name)));
+    const tasks = new Map<string, TaskState>([
+      [id('open'), task('open')],
+      [id('settled, but not on layer 1'), task('settled')],
+    ]);
+    for (let i = 0; i < TASKS_KEPT + 10; i++) {
+      tasks.set(id(`old ${i}`), task(i % 2 === 0 ? 'settled' : 'failed'));
+      ledger.closed.set(id(`old ${i}`), 22);
+    }
+    machine.state = { ...machine.state, tasks };
+    ledger.head = 40;
+    report(members[0] as TestMember);
+    ledger.head = 45;
+    machine.order(members[0] as TestMember, { kind: 'attest', epoch: 4, attestations: [] });
+    ledger.head = 60;
+    expect(close(4)).toBeUndefined();
+    const kept = machine.state.tasks;
+    expect(kept.size).toBe(TASKS_KEPT + 2);
+    expect(kept.has(id('open'))).toBe(true);
+    expect(kept.has(id('settled, but not on layer 1'))).toBe(true);
+    expect(kept.has(id('old 9'))).toBe(false);
+    expect(kept.has(id('old 10'))).toBe(true);
+  });
+
+  test('is forgotten with the candidacies that found no jury in an epoch, and the oldest decided ones', () => {
+    const [sponsor] = members as [TestMember];
+    machine.order(sponsor, applicationOf(testMember('slow')));
+    const [slow] = [...machine.state.candidacies.values()];
+    if (slow === undefined) throw new Error('no candidacy');
+    const candidacies = new Map(machine.state.candidacies);
+    for (let i = 0; i < CANDIDACIES_KEPT + 5; i++) {
+      candidacies.set(`decided ${i}`, { ...slow, outcome: 'refused' as const });
+    }
+    machine.state = { ...machine.state, candidacies };
+    ledger.head = 35;
+    machine.order(sponsor, { kind: 'attest', epoch: 3, attestations: [] });
+    ledger.head = 50;
+    expect(close(3)).toBeUndefined();
+    const kept = machine.state.candidacies;
+    expect(kept.size).toBe(CANDIDACIES_KEPT);
+    expect(kept.has(toHex(candidateOf(testMember('slow'))))).toBe(false);
+    expect(kept.has('decided 4')).toBe(false);
+    expect(machine.order(sponsor, applicationOf(testMember('slow')))).toBeUndefined();
+  });
+
+  test('is forgotten with the disputes that layer 1 has closed', () => {
+    const [sponsor] = members as [TestMember];
+    const [open, closed] = [sha256(fromUtf8('open')), sha256(fromUtf8('closed'))].map(toHex) as [
+      string,
+      string,
+    ];
+    ledger.closed.set(closed, 22);
+    machine.state = { ...machine.state, disputesJudged: new Set([open, closed]) };
+    machine.order(sponsor, { kind: 'attest', epoch: 2, attestations: [] });
+    ledger.head = 40;
+    close(2);
+    expect([...machine.state.disputesJudged]).toEqual([open]);
+  });
+});
