@@ -14,4 +14,3 @@ export * from './device.ts';
 export * from './node.ts';
 export * from './owner/owner.ts';
 export { encodeEndpoint, parseEndpoint } from './protocol.ts';
-export { certificateBinding } from './tasks/executor.ts';

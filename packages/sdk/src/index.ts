@@ -6,4 +6,6 @@ export * from './client/ledger.ts';
 export * from './ledger/history.ts';
 export * from './ledger/network.ts';
 export * from './ledger/votes.ts';
+export type { Finding } from './report/finding.ts';
 export { parseReport, type Report, ReportError, reportSchema } from './report/report.ts';
+export { verifyReport } from './report/verify.ts';

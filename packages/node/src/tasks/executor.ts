@@ -16,12 +16,12 @@ import {
 } from '@nemea/capsule';
 import { bytesEqual, CodedError, errorCode, fromHex, hashDomain, sha256, toHex } from '@nemea/core';
 import {
+  certificateBinding,
   type Election,
   FAILURE_REASONS,
   type FailureReason,
   type Member,
   type Phase,
-  phaseContext,
   type TaskOnLedger,
 } from '@nemea/membership';
 import { peerIdOf } from '../adapters/network/peer-id.ts';
@@ -509,20 +509,6 @@ export class Executor {
       }),
     );
   }
-}
-
-/** What the executor's own quotes in a certificate are bound to. */
-export function certificateBinding(
-  taskId: Uint8Array,
-  attempt: number,
-  phase: Phase,
-  stateDigest: Uint8Array,
-): Uint8Array {
-  return hashDomain(
-    'nemea/certificate-quote/1',
-    new TextEncoder().encode(phase),
-    phaseContext({ taskId, attempt, stateDigest }),
-  );
 }
 
 function refusalCode(message: ReturnType<typeof parseReleaseMessage>): string {

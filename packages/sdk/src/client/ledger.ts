@@ -2,8 +2,11 @@ import { fromHex, toHex } from '@nemea/core';
 import type { NodeRecord, Vote } from '@nemea/membership';
 import {
   type Abi,
+  AbiDecodingDataSizeTooSmallError,
+  AbiDecodingZeroDataError,
   BaseError,
   ContractFunctionRevertedError,
+  ContractFunctionZeroDataError,
   createPublicClient,
   createWalletClient,
   decodeEventLog,
@@ -11,6 +14,8 @@ import {
   http,
   type Log,
   recoverTypedDataAddress,
+  TransactionNotFoundError,
+  TransactionReceiptNotFoundError,
 } from 'viem';
 import { type PrivateKeyAccount, privateKeyToAccount } from 'viem/accounts';
 import {
@@ -63,6 +68,19 @@ export interface Receipt {
   readonly gasUsed: number;
 }
 
+/** A transaction as layer 1 took it, with everything that it said and did. */
+export interface MinedTransaction extends Receipt {
+  readonly from: string;
+  readonly to: string;
+  readonly input: string;
+  readonly isSuccess: boolean;
+  readonly logs: readonly {
+    readonly address: string;
+    readonly topics: readonly string[];
+    readonly data: string;
+  }[];
+}
+
 export interface Ledger {
   readonly network: Network;
   readonly networkId: Uint8Array;
@@ -88,8 +106,10 @@ export interface Ledger {
   signRequest(request: AttestationRequest): Promise<string>;
   /** Receipt of a transaction that was mined. */
   receipt(txHash: string): Promise<Receipt>;
-  /** Calldata of a transaction, for whoever checks what was signed. */
-  calldata(txHash: string): Promise<{ to: string; input: string; block: number }>;
+  /** A transaction with its calldata and logs, for whoever checks what was signed; undefined when it was not mined. */
+  mined(txHash: string): Promise<MinedTransaction | undefined>;
+  /** The chain that the RPC serves, whatever the network document says. */
+  chainId(): Promise<number>;
   /** Native balance in wei. */
   balance(account: string): Promise<bigint>;
   transferNative(to: string, wei: bigint): Promise<Receipt>;
@@ -229,6 +249,32 @@ export async function openLedger(network: Network, privateKey?: Uint8Array): Pro
     return { txHash: hash, block: Number(receipt.blockNumber), gasUsed: Number(receipt.gasUsed) };
   }
 
+  async function readMined(hash: Hex): Promise<MinedTransaction | undefined> {
+    try {
+      const transaction = await client.getTransaction({ hash });
+      const receipt = await client.getTransactionReceipt({ hash });
+      return {
+        txHash: hash,
+        from: transaction.from.toLowerCase(),
+        to: transaction.to?.toLowerCase() ?? '',
+        input: transaction.input,
+        block: Number(receipt.blockNumber),
+        gasUsed: Number(receipt.gasUsed),
+        isSuccess: receipt.status === 'success',
+        logs: receipt.logs.map(({ address, topics, data }) => ({
+          address: address.toLowerCase(),
+          topics,
+          data,
+        })),
+      };
+    } catch (error) {
+      if (error instanceof TransactionNotFoundError || error instanceof TransactionReceiptNotFoundError) {
+        return undefined;
+      }
+      throw error;
+    }
+  }
+
   function readAt<T>(
     address: string,
     contract: ContractName,
@@ -264,15 +310,8 @@ export async function openLedger(network: Network, privateKey?: Uint8Array): Pro
     },
     signRequest: (request) => requireWallet().signer.signTypedData(requestTypedData(network, request)),
     receipt: (txHash) => call(() => receiptOf(txHash as Hex)),
-    calldata: (txHash) =>
-      call(async () => {
-        const transaction = await client.getTransaction({ hash: txHash as Hex });
-        return {
-          to: transaction.to?.toLowerCase() ?? '',
-          input: transaction.input,
-          block: Number(transaction.blockNumber),
-        };
-      }),
+    mined: (txHash) => call(() => readMined(txHash as Hex)),
+    chainId: () => call(() => client.getChainId()),
     balance: (account) => call(() => client.getBalance({ address: account as Hex })),
     transferNative: (to, wei) =>
       oneAtATime(() =>
@@ -445,6 +484,15 @@ function toRecord(
   };
 }
 
+/** The RPC answered, but nothing at the address speaks the interface that was called. */
+function isForeignAnswer(error: unknown): boolean {
+  return (
+    error instanceof ContractFunctionZeroDataError ||
+    error instanceof AbiDecodingZeroDataError ||
+    error instanceof AbiDecodingDataSizeTooSmallError
+  );
+}
+
 function toLedgerError(error: unknown): LedgerError {
   if (error instanceof LedgerError) return error;
   if (error instanceof BaseError) {
@@ -455,6 +503,9 @@ function toLedgerError(error: unknown): LedgerError {
         data: { error: name, args: (reverted.data?.args ?? []).map(String) },
         cause: error,
       });
+    }
+    if (error.walk(isForeignAnswer) !== null) {
+      return new LedgerError('LEDGER_CONTRACT_MISSING', error.shortMessage, { cause: error });
     }
     return new LedgerError('LEDGER_UNREACHABLE', error.shortMessage, { cause: error });
   }

@@ -145,7 +145,7 @@ export const reportSchema = z.strictObject({
 
 export type Report = z.infer<typeof reportSchema>;
 
-export class ReportError extends CodedError<'REPORT_MALFORMED'> {}
+export class ReportError extends CodedError<'REPORT_MALFORMED' | 'LEAF_INVALID'> {}
 
 /** Throws `REPORT_MALFORMED` naming the field. */
 export function parseReport(json: string): Report {

@@ -1,0 +1,98 @@
+import {
+  CREDIT_TASK_EXECUTED,
+  creditAfter,
+  creditAfterAbsence,
+  creditAfterAttesting,
+  creditAfterPass,
+  drawnFrom,
+  type Member,
+  mayDraw,
+  provenBeta,
+  type Roster,
+} from '@nemea/membership';
+import type { Lies } from './finding.ts';
+import { type Inquiry, nameOf } from './inquiry.ts';
+import type { RosterReplay, RosterSpan } from './roster-replay.ts';
+
+/** Epochs that a member may lag behind the order when it judges a draw. */
+const LAG_EPOCHS_MAX = 3;
+/** More attestations in an epoch earn nothing more. */
+const ATTESTATIONS_PAID_MAX = 5;
+
+/** The rosters by which members may have judged a draw of an epoch, with up to `slack` later epochs closed by then. */
+export function spansAround(rosters: RosterReplay, epoch: number, slack: number): readonly RosterSpan[] {
+  // Beyond the last epoch that is known, its rosters are the nearest there are.
+  const from = Math.min(epoch - LAG_EPOCHS_MAX, rosters.exactEpoch);
+  return rosters.spans.filter(({ closedEpoch }) => closedEpoch >= from && closedEpoch < epoch + slack);
+}
+
+/** Epochs whose credit may have counted in a draw and is not in the record. */
+export function epochsUnknown(rosters: RosterReplay, epoch: number, slack: number): number {
+  return Math.max(0, epoch + slack - 1 - rosters.exactEpoch);
+}
+
+/** The member as any of the rosters of that time knew it. */
+export function memberAround(spans: readonly RosterSpan[], account: string): Member | undefined {
+  return spans.findLast(({ roster }) => roster.has(account))?.roster.get(account);
+}
+
+/**
+ * Checks one draw of a jury: the proof is the member's own for this input, and its output draws it. Where credit is
+ * not known to the epoch, only an output that no possible credit could have drawn is called a lie.
+ */
+export function checkDraw(
+  { report, rosters }: Inquiry,
+  lies: Lies,
+  draw: { role: string; account: string; alpha: Uint8Array; proof: Uint8Array; expected: number },
+  when: { epoch: number; slack: number },
+): 'drawn' | 'possible' | 'false' {
+  const spans = spansAround(rosters, when.epoch, when.slack);
+  const name = nameOf(report, draw.account);
+  const member = memberAround(spans, draw.account);
+  if (member === undefined) {
+    lies.add(`${draw.role} ${name} was no member`);
+    return 'false';
+  }
+  if (
+    !lies.unless(
+      mayDraw(member, when.epoch),
+      `${draw.role} ${name} was admitted too late to draw in this epoch`,
+    )
+  ) {
+    return 'false';
+  }
+  const beta = provenBeta(member, draw.alpha, draw.proof);
+  if (beta === undefined) {
+    lies.add(`VRF proof of ${draw.role} ${name} does not verify for this draw`);
+    return 'false';
+  }
+  if (spans.some(({ roster }) => draws(roster, draw.account, beta, draw.expected))) return 'drawn';
+  const unknown = epochsUnknown(rosters, when.epoch, when.slack);
+  const couldBe = spans.some(({ roster }) =>
+    draws(atBest(roster, draw.account, unknown), draw.account, beta, draw.expected),
+  );
+  if (unknown > 0 && couldBe) return 'possible';
+  lies.add(`VRF output of ${draw.role} ${name} does not draw it`);
+  return 'false';
+}
+
+function draws(roster: Roster, account: string, beta: Uint8Array, expected: number): boolean {
+  const member = roster.get(account);
+  return member !== undefined && drawnFrom(roster, member, beta, expected);
+}
+
+/** The roster after some epochs in which everything went well for one member and ill for all others. */
+function atBest(roster: Roster, account: string, epochs: number): Roster {
+  const best = new Map<string, Member>();
+  for (const member of roster.values()) {
+    const isFavoured = member.account === account;
+    let credit = isFavoured ? creditAfter(member.credit, CREDIT_TASK_EXECUTED) : member.credit;
+    for (let epoch = 0; epoch < epochs; epoch++) {
+      credit = isFavoured
+        ? creditAfterAttesting(creditAfterPass(credit), ATTESTATIONS_PAID_MAX)
+        : creditAfterAbsence(credit);
+    }
+    best.set(member.account, { ...member, credit });
+  }
+  return best;
+}

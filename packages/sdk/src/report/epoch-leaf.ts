@@ -1,0 +1,21 @@
+import { defineDocument } from '@nemea/core';
+import { attestationSchema, type EpochLeaf } from '@nemea/membership';
+import { z } from 'zod';
+import { ReportError } from './report.ts';
+
+const LEAF_BYTES_MAX = 2048;
+
+const codec = defineDocument<EpochLeaf>({
+  name: 'epoch leaf',
+  schema: attestationSchema.extend({
+    attestor: z.string().regex(/^0x[0-9a-f]{40}$/),
+    epoch: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER),
+  }),
+  bytesMax: LEAF_BYTES_MAX,
+  invalid: (message, cause) => new ReportError('LEAF_INVALID', message, { cause }),
+});
+
+/** A leaf of an epoch's attestation tree; only its canonical bytes parse. Throws `LEAF_INVALID`. */
+export function parseEpochLeaf(bytes: Uint8Array): EpochLeaf {
+  return codec.parse(bytes);
+}
