@@ -497,7 +497,10 @@ export class Node {
         256,
         async (_peer, message) => void this.#loop?.receiveMessage(message),
       ),
-      [PROTOCOLS.request]: protocol(256, async (_peer, message) => void this.#loop?.receiveRequest(message)),
+      [PROTOCOLS.request]: protocol(
+        256,
+        async (peer, message) => void this.#loop?.receiveRequest(peer, message),
+      ),
       [PROTOCOLS.decisions]: protocol(4, async (_peer, message) =>
         this.#requireLoop().decisionsFrom(message),
       ),

@@ -36,6 +36,7 @@ import {
 } from '@nemea/membership';
 import type { Ledger } from '@nemea/sdk';
 import type { Logger } from 'pino';
+import { Rate } from './adapters/network/slots.ts';
 import type { Journal } from './ports/journal.ts';
 import { decisionsRequestCodec } from './protocol.ts';
 
@@ -45,6 +46,9 @@ const QUEUE_MAX = 8_192;
 const PARKED_MAX = 1_024;
 const PARKED_TIMEOUT_MS = 5_000;
 const ANSWER_BYTES_MAX = 4 << 20;
+/** Operations that one peer may bring first, on average; an honest member makes a few in an epoch. */
+const NEW_REQUESTS_PER_SECOND = 64;
+const RATES_MAX = 256;
 /** Operations remembered as seen. Forgetting one costs a second look. */
 const SEEN_MAX = 4_096;
 
@@ -85,6 +89,7 @@ export class ReplicaLoop {
   #isRunning = false;
   #isClosed = false;
   readonly #seen = new Set<string>();
+  readonly #rates = new Map<string, Rate>();
   readonly #timers = new Map<TimerId, NodeJS.Timeout>();
   readonly #parked: {
     readonly operations: readonly SignedOperation[];
@@ -152,10 +157,15 @@ export class ReplicaLoop {
   }
 
   /** A member passed on an operation: only an authentic one may wait for its turn. */
-  receiveRequest(bytes: Uint8Array): void {
+  receiveRequest(peer: string, bytes: Uint8Array): void {
     // Every member passes every operation on: most arrive many times, and are looked at once.
     const digest = toHex(sha256(bytes));
     if (this.#seen.has(digest)) return;
+    // What is new is charged to who brings it, so that nobody can fill the order by flooding or by old operations.
+    const rate = this.#rates.get(peer) ?? new Rate(NEW_REQUESTS_PER_SECOND, performance.now());
+    this.#rates.set(peer, rate);
+    if (this.#rates.size > RATES_MAX) this.#rates.delete(this.#rates.keys().next().value as string);
+    if (rate.take(performance.now()) > 0) return;
     const signed = parseSignedOperation(bytes);
     if (!this.#isAuthentic(signed)) return;
     this.#whenAnchored([signed], () => {

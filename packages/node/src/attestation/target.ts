@@ -20,6 +20,7 @@ import { answerCodec, type Challenge, challengeCodec } from '../protocol.ts';
 const ANSWERS_PER_DRAW = 4;
 const DRAWS_REMEMBERED = 4_096;
 const PHASE_TIMEOUT_MS = 3_500;
+const DISPUTES_REMEMBERED = 1_024;
 
 export type ChallengeErrorCode =
   | 'CHALLENGE_SENDER_MISMATCH'
@@ -51,6 +52,7 @@ export class Target {
   readonly #context: NodeContext;
   readonly #phases: PhaseStates;
   readonly #answers = new Map<string, number>();
+  readonly #disputed = new Set<string>();
 
   constructor(context: NodeContext, phases: PhaseStates) {
     this.#context = context;
@@ -109,8 +111,12 @@ export class Target {
   }
 
   async #checkDraw(attestor: Member, challenge: Challenge): Promise<void> {
+    const { task } = challenge;
+    // A task named beside an epoch's command would be another draw each time, and so no limit.
+    if (challenge.command === 'epoch' && task !== null) {
+      throw new ChallengeError('CHALLENGE_TASK_UNKNOWN', 'an epoch request names a task');
+    }
     if (challenge.command !== 'epoch') {
-      const task = challenge.task;
       if (task === null || !this.#phases.isVerifier(task.taskId, task.attempt, attestor.account)) {
         throw new ChallengeError('CHALLENGE_NOT_DRAWN', `${attestor.account} is no verifier of this task`);
       }
@@ -132,6 +138,12 @@ export class Target {
   /** The request is signed by a member and its proof is false: layer 1 shall judge it. */
   async #dispute(challenge: Challenge): Promise<void> {
     const { ledger, logger } = this.#context;
+    // One is enough to condemn, and every report costs this node gas.
+    const key = `${challenge.attestor}:${challenge.epoch}`;
+    if (this.#disputed.has(key)) return;
+    this.#disputed.add(key);
+    if (this.#disputed.size > DISPUTES_REMEMBERED)
+      this.#disputed.delete(this.#disputed.values().next().value as string);
     try {
       const request = toRequest(challenge);
       const receipt = await ledger.submit('disputes', 'report', [
