@@ -1,0 +1,149 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  ByteReader,
+  ByteWriter,
+  bytesEqual,
+  compareBytes,
+  concatBytes,
+  fromHex,
+  fromUtf8,
+  toHex,
+  toUtf8,
+} from './bytes.ts';
+import { CoreError } from './errors.ts';
+
+const anyBytes = fc.uint8Array({ maxLength: 64 });
+
+function codeOf(run: () => unknown): string {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof CoreError) return error.code;
+    throw error;
+  }
+  return 'nothing thrown';
+}
+
+describe('hex', () => {
+  test('survives a round trip, with and without a prefix, in either case', () => {
+    fc.assert(
+      fc.property(anyBytes, (bytes) => {
+        const hex = toHex(bytes);
+        for (const text of [hex, `0x${hex}`, hex.toUpperCase()]) expect(fromHex(text)).toEqual(bytes);
+      }),
+    );
+  });
+
+  test.each(['0', 'abc', 'zz', '0x0', '0xg0', ' 00', '00 ', '0X00', '00\n', '０0'])(
+    '%j is refused: not whole bytes of hex',
+    (text) => {
+      expect(codeOf(() => fromHex(text))).toBe('BYTES_HEX_INVALID');
+    },
+  );
+});
+
+describe('UTF-8', () => {
+  test('survives a round trip, byte order marks included', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme' }), (text) => {
+        expect(toUtf8(fromUtf8(text))).toBe(text);
+        expect(toUtf8(fromUtf8(`\ufeff${text}`))).toBe(`\ufeff${text}`);
+      }),
+    );
+  });
+
+  test.each([
+    ['a lone continuation byte', [0x80]],
+    ['a truncated character', [0xe2, 0x82]],
+    ['an overlong encoding', [0xc0, 0xaf]],
+    ['a surrogate', [0xed, 0xa0, 0x80]],
+    ['a value beyond Unicode', [0xf4, 0x90, 0x80, 0x80]],
+  ])('%s is refused', (_what, bytes) => {
+    expect(codeOf(() => toUtf8(Uint8Array.from(bytes)))).toBe('BYTES_UTF8_INVALID');
+  });
+});
+
+describe('order and equality', () => {
+  test('agree with each other and with the order of hex', () => {
+    fc.assert(
+      fc.property(anyBytes, anyBytes, (a, b) => {
+        expect(bytesEqual(a, b)).toBe(compareBytes(a, b) === 0);
+        const [left, right] = [toHex(a), toHex(b)];
+        expect(Math.sign(compareBytes(a, b))).toBe(left === right ? 0 : left < right ? -1 : 1);
+        expect(Math.sign(compareBytes(b, a))).toBe(0 - Math.sign(compareBytes(a, b)));
+      }),
+    );
+  });
+
+  test('see every flipped bit', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 1, maxLength: 64 }), fc.nat(), (bytes, at) => {
+        const flipped = bytes.slice();
+        const index = at % bytes.length;
+        flipped[index] = (flipped[index] as number) ^ (1 << (at % 8));
+        expect(bytesEqual(bytes, flipped)).toBe(false);
+      }),
+    );
+  });
+
+  test('joining keeps every byte', () => {
+    fc.assert(
+      fc.property(fc.array(anyBytes, { maxLength: 5 }), (parts) => {
+        expect(toHex(concatBytes(...parts))).toBe(parts.map(toHex).join(''));
+      }),
+    );
+  });
+});
+
+describe('reader and writer', () => {
+  test('give back every field, and take nothing beyond the end', () => {
+    const fields = fc.tuple(
+      fc.nat(0xff),
+      fc.nat(0xffff),
+      fc.nat(0xffffffff),
+      fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+      anyBytes,
+    );
+    fc.assert(
+      fc.property(fields, ([a, b, c, d, rest]) => {
+        const bytes = new ByteWriter().u8(a).u16(b).u32(c).u64(d).bytes(rest).toBytes();
+        const reader = new ByteReader(bytes);
+        expect([reader.u8(), reader.u16(), reader.u32(), reader.u64()]).toEqual([a, b, c, d]);
+        expect(reader.offset).toBe(15);
+        expect(reader.bytes(reader.remaining)).toEqual(rest);
+        reader.end();
+        expect(codeOf(() => reader.u8())).toBe('BYTES_OUT_OF_BOUNDS');
+      }),
+    );
+  });
+
+  test('reads from a view into a larger buffer as from a copy of it', () => {
+    const view = Uint8Array.of(9, 9, 1, 2, 3, 9).subarray(2, 5);
+    const reader = new ByteReader(view);
+    expect([reader.u8(), reader.u16()]).toEqual([1, 0x0203]);
+    reader.end();
+  });
+
+  test('hands out copies', () => {
+    const bytes = Uint8Array.of(1, 2);
+    const copy = new ByteReader(bytes).bytes(2);
+    copy[0] = 7;
+    expect(bytes[0]).toBe(1);
+  });
+
+  test.each([
+    ['u8', (reader: ByteReader) => reader.u8()],
+    ['u16', (reader: ByteReader) => reader.u16()],
+    ['u32', (reader: ByteReader) => reader.u32()],
+    ['u64', (reader: ByteReader) => reader.u64()],
+    ['bytes', (reader: ByteReader) => reader.bytes(1)],
+    ['a negative length', (reader: ByteReader) => reader.bytes(-1)],
+  ])('%s beyond the end is refused', (_what, read) => {
+    expect(codeOf(() => read(new ByteReader(new Uint8Array(0))))).toBe('BYTES_OUT_OF_BOUNDS');
+  });
+
+  test('what is left over is refused', () => {
+    expect(codeOf(() => new ByteReader(Uint8Array.of(1)).end())).toBe('BYTES_TRAILING');
+  });
+});
