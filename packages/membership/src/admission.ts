@@ -27,9 +27,9 @@ export function openCandidacy(
   const id = toHex(candidateId(body.record, body.applicationDigest));
   const known = state.candidacies.get(id);
   const epoch = ledger.epochOf(state.ledgerBlock);
-  // An application that found too few judges is judged anew in a later epoch, by another jury.
-  if (known !== undefined && (known.outcome !== 'open' || known.epoch === epoch))
+  if (known !== undefined && !isJudgedAnew(known, judgesNeeded(state.roster), epoch)) {
     return { rejected: 'ALREADY_DONE' };
+  }
   if (conflictsWith(state.roster, body.record)) return { rejected: 'CANDIDATE_CONFLICTS' };
   const sponsored = [...state.candidacies.values()].filter(
     (candidacy) => candidacy.outcome === 'open' && candidacy.sponsor === author.account,
@@ -49,6 +49,15 @@ export function openCandidacy(
     state: { ...state, candidacies },
     effects: [{ type: 'candidacy', candidate: candidateId(body.record, body.applicationDigest) }],
   };
+}
+
+/**
+ * An application that found too few judges in its epoch is judged anew by another jury. A jury that is complete keeps
+ * one epoch more to be counted, so that the turn of an epoch between verdict and count undoes nothing.
+ */
+function isJudgedAnew(known: Candidacy, needed: number, epoch: number): boolean {
+  if (known.outcome !== 'open') return false;
+  return epoch > known.epoch + (known.judgements.size >= needed ? 1 : 0);
 }
 
 /** A drawn judge's verdict. The draw is proven here, so that nobody judges uninvited. */

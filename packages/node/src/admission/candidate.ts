@@ -118,9 +118,9 @@ export async function joinNetwork(
     if (epoch !== appliedEpoch) {
       appliedEpoch = epoch;
       answered.clear();
-      await Promise.all(
-        doors.map((door) => ask(outward, door, { kind: 'apply', application }).catch(() => undefined)),
-      );
+      const refusals = await applyAtEvery(candidate, outward, doors, application);
+      for (const reason of refusals.flat()) reasons.add(reason);
+      if (refusals.length * 2 > doors.length) throw refusedOrLate(reasons, timeoutMs);
     }
     const outcomes = await Promise.all(
       doors.map(async (door) => {
@@ -143,6 +143,26 @@ export async function joinNetwork(
     }
     await delay(POLL_MS);
   }
+}
+
+/** Knocks at every door; resolves to the reasons of each one that turned the candidate away. */
+async function applyAtEvery(
+  { logger }: Candidate,
+  outward: Outward,
+  doors: readonly Door[],
+  application: Uint8Array,
+): Promise<readonly string[][]> {
+  const answers = await Promise.all(
+    doors.map(async (door) => {
+      try {
+        return await ask(outward, door, { kind: 'apply', application });
+      } catch (error) {
+        logger.warn({ door: door.account, code: errorCode(error) }, 'a door did not take the application');
+        return undefined;
+      }
+    }),
+  );
+  return answers.flatMap((answer) => (answer?.kind === 'judged' ? [answer.reasons] : []));
 }
 
 function refusedOrLate(reasons: ReadonlySet<string>, timeoutMs: number): CandidateError {
@@ -174,7 +194,8 @@ async function standBefore(
 ): Promise<Extract<AdmissionResponse, { kind: 'judged' }>> {
   for (;;) {
     try {
-      await ask(outward, door, { kind: 'apply', application });
+      const applied = await ask(outward, door, { kind: 'apply', application });
+      if (applied.kind === 'judged') return applied;
       const judged = await oneTrial(candidate, outward, door, application);
       if (judged !== undefined) return judged;
     } catch (error) {

@@ -114,10 +114,15 @@ describe('the reception desk', () => {
     ['that stakes the deposit of an account that did not agree', PEER, honest, thief, 'consent'],
     ['whose endpoint is no address', PEER, { ...honest, endpoint: 'nowhere' }, owner, 'endpoint'],
     ['whose overlay is no multiaddr', PEER, { ...honest, endpoint: 'a b' }, owner, 'multiaddr'],
-  ])('refuses an application %s', async (_what, peer, record, signer, reason) => {
+  ])('tells why it refuses an application %s', async (_what, peer, record, signer, reason) => {
     const ask = openDesk();
     const application = await applicationOf(record, signer);
-    await expect(ask(peer, { kind: 'apply', application })).rejects.toThrow(reason);
+    await expect(ask(peer, { kind: 'apply', application })).resolves.toMatchObject({
+      kind: 'judged',
+      verdict: 'contraindicated',
+      reasons: [expect.stringContaining(reason)],
+      vote: null,
+    });
   });
 
   it('lets nobody stand trial in the place of the one that applied', async () => {

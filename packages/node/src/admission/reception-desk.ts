@@ -1,11 +1,19 @@
 import { CodedError, sha256, toHex } from '@nemea/core';
-import { candidateId, drawnFrom, JUDGES_EXPECTED, judgeAlpha, type MembershipState } from '@nemea/membership';
-import type { Ledger } from '@nemea/sdk';
+import {
+  candidateId,
+  conflictsWith,
+  drawnFrom,
+  JUDGES_EXPECTED,
+  judgeAlpha,
+  type MembershipState,
+} from '@nemea/membership';
+import { type Ledger, LedgerError } from '@nemea/sdk';
 import type { Logger } from 'pino';
 import type { NodeContext } from '../context.ts';
 import {
   type AdmissionRequest,
   type AdmissionResponse,
+  type Application,
   admissionRequestCodec,
   admissionResponseCodec,
   applicationCodec,
@@ -17,6 +25,7 @@ const TRIALS_MAX = 64;
 /** Draws kept for candidates that may still come to this desk. */
 const PROOFS_MAX = 256;
 const TRIAL_TIMEOUT_MS = 60_000;
+const REASON_CHARS_MAX = 256;
 /** How long a judge waits for the others before it asks for the decision, and how often it asks again. */
 const CLOSE_AFTER_MS = 1_500;
 const CLOSE_TRIES = 6;
@@ -27,7 +36,7 @@ interface Pending {
   readonly application: Uint8Array;
   /** Who applied, by its peer key: nobody else answers in its place. */
   readonly peer: string;
-  readonly startedMs: number;
+  startedMs: number;
   /** Last epoch in which this desk put the application into the order. */
   proposedEpoch: number;
   trial?: Trial;
@@ -71,6 +80,7 @@ export class ReceptionDesk {
     const self = context?.self();
     const candidacy = context?.state().candidacies.get(toHex(candidate));
     if (context === undefined || self === undefined || candidacy === undefined) return;
+    this.#forgetTrial(toHex(candidate));
     const epochSeed = context.ledger.history.epochSeed(candidacy.epoch);
     if (epochSeed === undefined) return;
     const alpha = judgeAlpha({ networkId: context.ledger.networkId, epochSeed }, candidate);
@@ -97,9 +107,12 @@ export class ReceptionDesk {
   async #apply(peer: string, applicationBytes: Uint8Array): Promise<AdmissionResponse> {
     const application = applicationCodec.parse(applicationBytes);
     const { ledger } = this.#genesis;
-    await requireStanding(ledger, peer, application);
     const digest = sha256(applicationBytes);
     const candidate = candidateId(application.record, digest);
+    const obstacles = await this.#obstacles(peer, application, toHex(candidate));
+    if (obstacles.length > 0) {
+      return { kind: 'judged', verdict: 'contraindicated', reasons: obstacles, vote: null };
+    }
     const pending = this.#standInLine(peer, toHex(candidate), applicationBytes);
     const epoch = ledger.history.epochOf(ledger.history.head);
     if (this.#context !== undefined && pending.proposedEpoch < epoch) {
@@ -109,11 +122,32 @@ export class ReceptionDesk {
     return { kind: 'accepted', candidate };
   }
 
+  /** What no judge needs to be drawn for: no standing, or an account, key or TPM that a member has already. */
+  async #obstacles(peer: string, application: Application, id: string): Promise<string[]> {
+    const obstacles: string[] = [];
+    try {
+      await requireStanding(this.#genesis.ledger, peer, application);
+    } catch (error) {
+      if (!(error instanceof CodedError) || error instanceof LedgerError) throw error;
+      obstacles.push(`${error.code}: ${error.message}`.slice(0, REASON_CHARS_MAX));
+    }
+    const state = this.#context?.state();
+    // A candidate that consensus has just admitted asks on until layer 1 says so, too.
+    const isAdmitted = state?.candidacies.get(id)?.outcome === 'admitted';
+    if (state !== undefined && !isAdmitted && conflictsWith(state.roster, application.record)) {
+      obstacles.push('CANDIDATE_CONFLICTS: a member has this account, peer key, TPM or VRF key');
+    }
+    return obstacles;
+  }
+
   /** One place for each peer: a new application takes that of the old one, and has to wait for the next epoch like it. */
   #standInLine(peer: string, id: string, application: Uint8Array): Pending {
     this.#forgetOld();
     const known = this.#pending.get(id);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      this.#renew(id, known);
+      return known;
+    }
     let proposedEpoch = -1;
     for (const [other, pending] of this.#pending) {
       if (pending.peer !== peer) continue;
@@ -126,6 +160,22 @@ export class ReceptionDesk {
     const pending: Pending = { application, peer, startedMs: Date.now(), proposedEpoch };
     this.#pending.set(id, pending);
     return pending;
+  }
+
+  /** An open candidacy of an earlier epoch gets another jury: what this node said in the old one counts no more. */
+  #renew(id: string, pending: Pending): void {
+    pending.startedMs = Date.now();
+    const { history } = this.#genesis.ledger;
+    const candidacy = this.#context?.state().candidacies.get(id);
+    if (candidacy?.outcome === 'open' && candidacy.epoch < history.epochOf(history.head))
+      this.#forgetTrial(id);
+  }
+
+  #forgetTrial(id: string): void {
+    this.#proofs.delete(id);
+    const pending = this.#pending.get(id);
+    delete pending?.trial;
+    delete pending?.judged;
   }
 
   #pendingOf(peer: string, id: string): Pending {
@@ -144,7 +194,7 @@ export class ReceptionDesk {
       if (!(error instanceof CodedError)) throw error;
       return this.#record(id, pending, {
         verdict: 'contraindicated',
-        reasons: [`${error.code}: ${error.message}`.slice(0, 256)],
+        reasons: [`${error.code}: ${error.message}`.slice(0, REASON_CHARS_MAX)],
         resultDigest: sha256(new TextEncoder().encode(error.code)),
       });
     }
@@ -183,7 +233,7 @@ export class ReceptionDesk {
     pending.judged = {
       kind: 'judged',
       verdict: judged.verdict,
-      reasons: judged.reasons.slice(0, 64).map((reason) => reason.slice(0, 256)),
+      reasons: judged.reasons.slice(0, 64).map((reason) => reason.slice(0, REASON_CHARS_MAX)),
       vote:
         isGenesis && affirms
           ? await this.#genesis.ledger.signVote({ type: 'Admission', record, epoch: 0 })
