@@ -8,7 +8,7 @@ import {
   parseEvidence,
   toAssuranceLevel,
 } from '@nemea/attestation';
-import { bytesEqual, CodedError, errorCode, hashDomain, sha256, toHex } from '@nemea/core';
+import { bytesEqual, CodedError, errorCode, fromHex, hashDomain, sha256, toHex } from '@nemea/core';
 import {
   type Accusation,
   ATTEMPT_OVERHEAD_S,
@@ -17,6 +17,7 @@ import {
   type EpochLeaf,
   encodeEpochLeaf,
   epochToClose,
+  FAILURE_REASONS,
   isEpochRipe,
   judgingPolicy,
   type Member,
@@ -92,6 +93,8 @@ export interface NodeOptions {
   readonly sandbox?: Sandbox;
   readonly image?: WorkerImage;
   openStore(privateKey: Uint8Array, networkId: Uint8Array): Promise<CapsuleStore>;
+  /** How the device in `dir` is opened, where not by its own TPM alone. */
+  readonly openDevice?: (dir: string) => Promise<Device>;
 }
 
 /** What a node publishes of an epoch it has seen closed. */
@@ -119,6 +122,8 @@ export class Node {
   readonly #receipts: { vote: Vote['type']; txHash: string; gasUsed: number; block: number }[] = [];
   readonly #timings: { event: string; atMs: number; detail: string }[] = [];
   readonly #proposed = new Map<string, number>();
+  /** The last vote on each subject that was decided before this process had its services; layer 1 may lack them. */
+  readonly #votesBefore = new Map<string, Vote>();
   #overlay: Overlay | undefined;
   #loop: ReplicaLoop | undefined;
   #services: Services | undefined;
@@ -141,9 +146,9 @@ export class Node {
 
   /** Starts the node and returns once it is a member that has caught up. */
   static async start(options: NodeOptions): Promise<Node> {
-    const device = await openDevice(options.dir);
+    const device = await (options.openDevice ?? openDevice)(options.dir);
     const ledger = await openLedger(options.network, device.keys.accountKey);
-    await ledger.sync();
+    await syncToTip(ledger);
     const genesis = await ledger.read<string[]>('nodeRegistry', 'genesisAccounts');
     const desk = new ReceptionDesk({
       ledger,
@@ -195,6 +200,7 @@ export class Node {
       epochClosed: state?.epochClosed ?? 0,
       sequence: this.#loop?.sequence ?? 0,
       view: this.#loop?.view ?? 0,
+      primary: this.#loop?.primary ?? null,
       isMember: state?.roster.has(this.#device.account) ?? false,
       isReady: this.#services !== undefined,
       canExecute: this.#options.sandbox !== undefined && this.#options.image !== undefined,
@@ -202,7 +208,13 @@ export class Node {
       members:
         state === undefined
           ? []
-          : membersInOrder(state.roster).map(({ account, credit, level }) => ({ account, credit, level })),
+          : membersInOrder(state.roster).map(({ account, credit, level }) => ({
+              account,
+              credit,
+              level,
+              /** How often its TPM had started when this node last saw a quote of it; null before the first. */
+              resetCount: this.#clocks.get(account)?.resetCount ?? null,
+            })),
       rssMb: Math.round(process.memoryUsage.rss() / 1_048_576),
     };
   }
@@ -445,6 +457,28 @@ export class Node {
     this.#desk.attach(context);
     this.#poll = setTimeout(() => void this.#pollBlocks(), 0);
     await this.#untilCaughtUp();
+    this.#resume(context);
+  }
+
+  /**
+   * Takes up what an earlier life of this process left undone: votes that layer 1 does not show, draws that were not
+   * closed, and a run that died with it, so that another executor is drawn at once and not only when time is up.
+   */
+  #resume(context: NodeContext): void {
+    const { votes } = this.#requireServices();
+    for (const vote of this.#votesBefore.values()) this.#watchVote(vote, votes.recast(vote));
+    this.#votesBefore.clear();
+    const { history } = this.#ledger;
+    for (const [id, task] of context.state().tasks) {
+      if (task.outcome !== 'open') continue;
+      const taskId = fromHex(id);
+      if (task.election === undefined) this.#onRetry(taskId, task.attempt);
+      else if (task.election.executor === this.#device.account && task.certificate === undefined) {
+        const reason = FAILURE_REASONS.MACHINE_ERROR;
+        context.propose({ kind: 'abandon', taskId, attempt: task.attempt, reason });
+      }
+    }
+    this.#options.logger.info({ sequence: this.#requireLoop().sequence, block: history.head }, 'caught up');
   }
 
   #openServices(context: NodeContext): Services {
@@ -810,11 +844,8 @@ export class Node {
     const { logger } = this.#options;
     switch (effect.type) {
       case 'vote':
-        void this.#requireServices()
-          .votes.cast(effect.vote)
-          .catch((error: unknown) =>
-            logger.error({ vote: effect.vote.type, code: errorCode(error) }, 'vote not cast'),
-          );
+        if (this.#services === undefined) this.#votesBefore.set(subjectOf(effect.vote), effect.vote);
+        else this.#watchVote(effect.vote, this.#services.votes.cast(effect.vote));
         return;
       case 'roster':
         this.#reachMembers();
@@ -858,6 +889,12 @@ export class Node {
         );
         return;
     }
+  }
+
+  #watchVote(vote: Vote, casting: Promise<void>): void {
+    void casting.catch((error: unknown) =>
+      this.#options.logger.error({ vote: vote.type, code: errorCode(error) }, 'vote not cast'),
+    );
   }
 
   #onRetry(taskId: Uint8Array, attempt: number): void {
@@ -907,6 +944,32 @@ interface Services {
   readonly attestor: Attestor;
   readonly target: Target;
   readonly verifier: Verifier;
+}
+
+/** What a vote decides: a later one on the same subject makes it obsolete. */
+function subjectOf(vote: Vote): string {
+  switch (vote.type) {
+    case 'Admission':
+      return `member ${vote.record.account}`;
+    case 'Eviction':
+      return `member ${vote.account}`;
+    case 'EpochRecord':
+      return 'epoch';
+    case 'Election':
+      return `election ${toHex(vote.taskId)}`;
+    case 'Settlement':
+    case 'TaskFailure':
+      return `end ${toHex(vote.taskId)}`;
+    case 'DisputeVerdict':
+      return `dispute ${toHex(vote.disputeId)}`;
+  }
+}
+
+/** A long chain comes in rounds, and what its last blocks say of this node counts. */
+async function syncToTip(ledger: Ledger): Promise<void> {
+  let blocks: number;
+  do blocks = await ledger.sync();
+  while (blocks > 0);
 }
 
 /** What the evidence of a handshake is bound to: who shows it to whom. */

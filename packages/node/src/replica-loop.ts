@@ -13,6 +13,7 @@ import {
   parseDecision,
   parseMessage,
   parseRecord,
+  primaryOf,
   restoreReplica,
   type Settings,
   type SigningReplica,
@@ -135,6 +136,12 @@ export class ReplicaLoop {
 
   get view(): number {
     return this.#replica.state.view;
+  }
+
+  /** Account of the member that leads the current view. */
+  get primary(): string {
+    const { configuration, view } = this.#replica.state;
+    return primaryOf(configuration, view);
   }
 
   /** Whether this replica has executed all that it knows to be decided. */
@@ -373,7 +380,7 @@ export class ReplicaLoop {
     this.#executedSequence = decision.sequence;
     const after = replicasOf(this.#state.roster);
     this.#membersLast = sameReplicas(before, after) ? null : after;
-    for (const effect of effects) if (!isReplay || isOwnView(effect)) this.#tell(effect);
+    for (const effect of effects) if (!isReplay || isToldAgain(effect)) this.#tell(effect);
     return this.#membersLast;
   }
 
@@ -418,9 +425,9 @@ export class ReplicaLoop {
   }
 }
 
-/** Effects that change what this node knows and do nothing outside: a restarted node needs them again. */
-function isOwnView(effect: Effect): boolean {
-  return effect.type === 'evicted' || effect.type === 'candidacy-closed' || effect.type === 'epoch-closed';
+/** What a restarted node needs again: what it knows of the others, and votes that layer 1 may lack still. */
+function isToldAgain({ type }: Effect): boolean {
+  return type === 'evicted' || type === 'candidacy-closed' || type === 'epoch-closed' || type === 'vote';
 }
 
 function sameReplicas(a: ReturnType<typeof replicasOf>, b: ReturnType<typeof replicasOf>): boolean {

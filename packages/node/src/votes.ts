@@ -66,6 +66,11 @@ export class Votes {
     void this.#submitInTurn(ballot);
   }
 
+  /** Signs a vote of an earlier life of this node once more, unless layer 1 has taken it meanwhile. */
+  async recast(vote: Vote): Promise<void> {
+    if (!this.#isOnLedger(vote)) await this.cast(vote);
+  }
+
   /**
    * Takes a member's signature. It is only kept: whoever needs a certificate counts, so that recovering signers costs
    * one member, and not all of them. Each peer has one place; what it puts there cannot crowd out another's.
@@ -193,7 +198,8 @@ export class Votes {
         const id = toHex(vote.taskId);
         return events.some(
           (event) =>
-            event.type === 'executor-committed' && event.taskId === id && event.attempt >= vote.attempt,
+            (event.type === 'executor-committed' && event.taskId === id && event.attempt >= vote.attempt) ||
+            ((event.type === 'task-settled' || event.type === 'task-ended') && event.taskId === id),
         );
       }
       case 'Settlement':

@@ -29,6 +29,8 @@ export function epochMsFor(nodes: number): number {
 /** Fee tokens have 18 decimals; a node stakes this many. */
 export const DEPOSIT = parseEther('1000');
 export const CLIENT_TOKENS = parseEther('10000');
+/** A task may be drawn again after its executor vanished: layer 1 leaves time for a second and a third attempt. */
+const SETTLE_GRACE_S = 120;
 const READY_TIMEOUT_MS = 180_000;
 const INITS_AT_ONCE = 3;
 
@@ -47,8 +49,14 @@ export interface NodeStatus {
   readonly epochClosed: number;
   readonly sequence: number;
   readonly view: number;
+  readonly primary: string | null;
   readonly peers: number;
-  readonly members: readonly { account: string; credit: number; level: number }[];
+  readonly members: readonly {
+    account: string;
+    credit: number;
+    level: number;
+    resetCount: number | null;
+  }[];
   readonly rssMb: number;
   readonly release: string;
 }
@@ -169,6 +177,7 @@ export class Devnet {
       genesis: facts.map(({ account }) => account as Hex),
       minDeposit: DEPOSIT,
       epochMs: epochMsFor(facts.length),
+      graceS: SETTLE_GRACE_S,
     });
     const network = {
       name: 'nemea-devnet',
@@ -293,7 +302,7 @@ export class Devnet {
           throw error;
         }
       },
-      30_000,
+      READY_TIMEOUT_MS,
     );
   }
 
