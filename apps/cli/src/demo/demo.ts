@@ -108,11 +108,7 @@ export class Demo {
     note('2. B and C seal their lists');
     await this.#startClients();
     const wire = await WireCapture.start(join(this.#net.paths.dir, 'wire.pcap'));
-    const sealed = await this.#seal(code);
-
-    note('3. A submits the task; the network draws, runs, checks and pays');
-    const task = await this.#runTask(ledger, sealed);
-    await wire.stop();
+    const { sealed, task } = await this.#sealAndRun(ledger, code).finally(() => wire.stop());
     const common = this.#options.isIntersection ? commonNames(namesB, namesC) : undefined;
     this.#checkResults(common);
 
@@ -232,6 +228,12 @@ export class Demo {
     const elected = timings.find(({ event, detail }) => event === 'elected' && detail === submitted.taskId);
     this.#durations.submitToElected = elected === undefined ? 0 : elected.atMs - startedAtMs;
     return { taskId: submitted.taskId, createTx: submitted.receipt.txHash };
+  }
+
+  async #sealAndRun(ledger: Ledger, code: Uint8Array) {
+    const sealed = await this.#seal(code);
+    note('3. A submits the task; the network draws, runs, checks and pays');
+    return { sealed, task: await this.#runTask(ledger, sealed) };
   }
 
   /** B and C open what arrived; a task that failed on layer 1 ends the wait with its reason. */
