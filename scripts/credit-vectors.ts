@@ -1,13 +1,23 @@
 /**
- * The credit tree's vectors, from the TypeScript side; forge checks the same file against CreditTree.sol.
+ * Credit's vectors, from the TypeScript side; forge checks the same files against CreditTree.sol, NodeRegistry.sol and
+ * TaskEscrow.sol.
  *
- *   node scripts/credit-vectors.ts            write vectors/credit/merkle.json
+ *   node scripts/credit-vectors.ts            write vectors/credit/merkle.json and weights.json
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ByteWriter, fromHex, merkleProof, merkleRoot, sha256, toHex } from '@nemea/core';
+import {
+  CREDIT_GENESIS,
+  CREDIT_MAX,
+  CREDIT_NEWCOMER,
+  CREDIT_TASK_EXECUTED,
+  CREDIT_TASK_VERIFIED,
+  weightOf,
+} from '@nemea/membership';
 
 export const CREDIT_VECTORS_FILE = join(import.meta.dirname, '..', 'vectors', 'credit', 'merkle.json');
+export const WEIGHT_VECTORS_FILE = join(import.meta.dirname, '..', 'vectors', 'credit', 'weights.json');
 
 interface CreditProof {
   readonly what: string;
@@ -24,6 +34,25 @@ const TREE_SIZES = [1, 2, 3, 5, 8, 13];
 export function renderCreditVectors(): string {
   const proofs = TREE_SIZES.flatMap((size) => proofsOfTree(size));
   return `${JSON.stringify({ proofs, forgeries: forgeriesOf(proofs.at(-2) as CreditProof) }, null, 2)}\n`;
+}
+
+/** The constants, and the weight at every square and on both sides of it. */
+export function renderWeightVectors(): string {
+  const credits = new Set<number>();
+  for (let root = 0; root * root <= CREDIT_MAX; root++) {
+    for (const credit of [root * root - 1, root * root, root * root + 1]) {
+      if (credit >= 0 && credit <= CREDIT_MAX) credits.add(credit);
+    }
+  }
+  const weights = [...credits].sort((a, b) => a - b).map((credit) => ({ credit, weight: weightOf(credit) }));
+  const constants = {
+    max: CREDIT_MAX,
+    genesis: CREDIT_GENESIS,
+    newcomer: CREDIT_NEWCOMER,
+    executed: CREDIT_TASK_EXECUTED,
+    verified: CREDIT_TASK_VERIFIED,
+  };
+  return `${JSON.stringify({ constants, weights }, null, 2)}\n`;
 }
 
 function proofsOfTree(size: number): CreditProof[] {
@@ -66,4 +95,7 @@ function hex(bytes: Uint8Array): string {
   return `0x${toHex(bytes)}`;
 }
 
-if (import.meta.main) writeFileSync(CREDIT_VECTORS_FILE, renderCreditVectors());
+if (import.meta.main) {
+  writeFileSync(CREDIT_VECTORS_FILE, renderCreditVectors());
+  writeFileSync(WEIGHT_VECTORS_FILE, renderWeightVectors());
+}

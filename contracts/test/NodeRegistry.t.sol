@@ -279,6 +279,37 @@ contract NodeRegistryTest is Network {
         assertEq(registry.weightTotal(), 40 + w, "total follows");
     }
 
+    function test_credit_agreesWithTheSharedConstants() public view {
+        string memory json = vm.readFile("../vectors/credit/weights.json");
+        assertEq(registry.CREDIT_MAX(), vm.parseJsonUint(json, ".constants.max"), "max");
+        assertEq(registry.CREDIT_GENESIS(), vm.parseJsonUint(json, ".constants.genesis"), "genesis");
+        assertEq(registry.CREDIT_NEWCOMER(), vm.parseJsonUint(json, ".constants.newcomer"), "newcomer");
+        assertEq(
+            uint32(escrow.CREDIT_EXECUTED()), vm.parseJsonUint(json, ".constants.executed"), "executed"
+        );
+        assertEq(
+            uint32(escrow.CREDIT_VERIFIED()), vm.parseJsonUint(json, ".constants.verified"), "verified"
+        );
+    }
+
+    function test_weight_agreesWithTheSharedVectors() public {
+        completeGenesis();
+        string memory json = vm.readFile("../vectors/credit/weights.json");
+        uint256 count = 0;
+        for (; vm.keyExistsJson(json, string.concat(".weights[", vm.toString(count), "]")); count++) {
+            string memory at = string.concat(".weights[", vm.toString(count), "]");
+            uint256 credit = vm.parseJsonUint(json, string.concat(at, ".credit"));
+            uint256 before = registry.node(founder).credit;
+            vm.prank(address(escrow));
+            registry.applyCredit(founder, int32(int256(credit) - int256(before)));
+            assertEq(registry.node(founder).credit, credit, "credit");
+            assertEq(
+                registry.votingWeight(founder), vm.parseJsonUint(json, string.concat(at, ".weight")), "weight"
+            );
+        }
+        assertTrue(count > 200, "vectors found");
+    }
+
     function test_syncCredit_takesTheLatestEpochOnly() public {
         completeGenesis();
         vm.roll(block.number + 1);

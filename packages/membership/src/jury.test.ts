@@ -1,0 +1,127 @@
+import { fromUtf8, sha256, toHex } from '@nemea/core';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  attestAlpha,
+  drawnFrom,
+  epochSeedAsOf,
+  JUDGES_MIN,
+  judgeAlpha,
+  judgesNeeded,
+  mayDraw,
+  provenBeta,
+  taskAlpha,
+  taskSeed,
+} from './jury.ts';
+import { genesisRoster, type Member, type Roster, withCredit, withMember } from './roster.ts';
+import { drawContext, TestLedger, testMember, testMembers } from './testing.ts';
+
+const members = testMembers(4);
+const roster = genesisRoster(members.map(({ record }) => record));
+const context = { networkId: sha256(fromUtf8('network')), epochSeed: sha256(fromUtf8('seed')) };
+
+/** Members without keys: enough to count who is drawn. */
+function crowd(credits: readonly number[]): Roster {
+  const [template] = [...roster.values()] as [Member];
+  return new Map(
+    credits.map((credit, index) => [`member ${index}`, { ...template, account: `member ${index}`, credit }]),
+  );
+}
+
+/** How many of the outputs draw a member. */
+function timesDrawn(of: Roster, account: string, expected: number, draws: number): number {
+  const member = of.get(account) as Member;
+  let times = 0;
+  for (let i = 0; i < draws; i++) {
+    if (drawnFrom(of, member, sha256(fromUtf8(`${account} ${i}`)), expected)) times++;
+  }
+  return times;
+}
+
+describe('a draw', () => {
+  test('draws about as many as expected, each by its weight', () => {
+    const credits = Array.from({ length: 40 }, (_, index) => (index % 4 === 0 ? 400 : 100));
+    const many = crowd(credits);
+    const [heavy, light] = [timesDrawn(many, 'member 0', 5, 3_000), timesDrawn(many, 'member 1', 5, 3_000)];
+    // 10 of weight 20 and 30 of weight 10: a heavy member is drawn with 5 * 20 / 500, a light one with half of it.
+    expect(heavy / 3_000).toBeGreaterThan(0.17);
+    expect(heavy / 3_000).toBeLessThan(0.23);
+    expect(light / 3_000).toBeGreaterThan(0.08);
+    expect(light / 3_000).toBeLessThan(0.12);
+  });
+
+  test('draws everybody where fewer are there than expected', () => {
+    const few = crowd([100, 100, 100]);
+    expect(timesDrawn(few, 'member 0', 4, 200)).toBe(200);
+  });
+
+  test('never draws a member less often because it gained credit', () => {
+    fc.assert(
+      fc.property(
+        fc.nat(10_000),
+        fc.nat(10_000),
+        fc.uint8Array({ minLength: 32, maxLength: 32 }),
+        (a, b, beta) => {
+          const before = crowd([Math.min(a, b), 100, 100, 100, 100]);
+          const after = crowd([Math.max(a, b), 100, 100, 100, 100]);
+          const is = (of: Roster) => drawnFrom(of, of.get('member 0') as Member, beta, 2);
+          expect(is(before) && !is(after)).toBe(false);
+        },
+      ),
+    );
+  });
+});
+
+describe('an input of a draw', () => {
+  test('is another for each network, epoch, role, target and attempt', () => {
+    const taskId = sha256(fromUtf8('task'));
+    const [one, two] = members as [(typeof members)[0], (typeof members)[0]];
+    const inputs = [
+      attestAlpha(context, one.account),
+      attestAlpha(context, two.account),
+      attestAlpha({ ...context, epochSeed: sha256() }, one.account),
+      attestAlpha({ ...context, networkId: sha256() }, one.account),
+      judgeAlpha(context, taskId),
+      taskAlpha(context, 'execute', taskId, 1),
+      taskAlpha(context, 'execute', taskId, 2),
+      taskAlpha(context, 'verify', taskId, 1),
+    ];
+    expect(new Set(inputs.map(toHex)).size).toBe(inputs.length);
+    expect(toHex(taskSeed(sha256(), taskId))).not.toBe(toHex(taskSeed(taskId, sha256())));
+  });
+
+  test('is proven by its own member only', () => {
+    const alpha = attestAlpha(context, `0x${'1'.repeat(40)}`);
+    const [one, two] = members as [(typeof members)[0], (typeof members)[0]];
+    const { beta, proof } = one.prove(alpha);
+    const member = (account: string) => roster.get(account) as Member;
+    expect(toHex(provenBeta(member(one.account), alpha, proof) ?? sha256())).toBe(toHex(beta));
+    expect(provenBeta(member(two.account), alpha, proof)).toBeUndefined();
+    expect(provenBeta(member(one.account), sha256(), proof)).toBeUndefined();
+    expect(provenBeta(member(one.account), alpha, new Uint8Array(0))).toBeUndefined();
+  });
+});
+
+test('a member draws only in epochs after its admission; genesis members in all', () => {
+  const newcomer = testMember('newcomer');
+  const grown = withMember(roster, newcomer.record, 5);
+  const [genesis] = members as [(typeof members)[0]];
+  expect([4, 5, 6].map((epoch) => mayDraw(grown.get(newcomer.account) as Member, epoch))).toEqual([
+    false,
+    false,
+    true,
+  ]);
+  expect(mayDraw(grown.get(genesis.account) as Member, 0)).toBe(true);
+});
+
+test('a seed is known from the first agreed block of its epoch, however far a replica has read', () => {
+  const ledger = new TestLedger(members, 45);
+  expect(epochSeedAsOf(ledger, 4, 39)).toBeUndefined();
+  expect(epochSeedAsOf(ledger, 4, 40)).toEqual(drawContext(ledger, 4).epochSeed);
+});
+
+test('as many judges decide as there are, up to the least number that may', () => {
+  expect(judgesNeeded(new Map())).toBe(0);
+  expect(judgesNeeded(crowd([1]))).toBe(1);
+  expect(judgesNeeded(withCredit(roster, 'nobody', 1))).toBe(JUDGES_MIN);
+});
