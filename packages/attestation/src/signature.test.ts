@@ -1,4 +1,4 @@
-import { fromHex } from '@nemea/core';
+import { fromHex, toHex } from '@nemea/core';
 import { parseSignature } from '@nemea/tpm/structures';
 import { p256 } from '@noble/curves/nist.js';
 import fc from 'fast-check';
@@ -35,6 +35,20 @@ test('both implementations accept a signature with low and with high s', () => {
     }),
     { numRuns: 30 },
   );
+});
+
+test('both accept r and s that begin with zeros', () => {
+  const seen = { r: 0, s: 0 };
+  for (let i = 0; i < 4096 && (seen.r === 0 || seen.s === 0); i++) {
+    const message = Uint8Array.of(i >> 8, i & 0xff);
+    const signature = ak.sign(message);
+    const [r, s] = [signature.slice(6, 38), signature.slice(40)];
+    if (r[0] !== 0 && s[0] !== 0) continue;
+    seen.r += r[0] === 0 ? 1 : 0;
+    seen.s += s[0] === 0 ? 1 : 0;
+    expect(verifyBoth(BigInt(`0x${toHex(r)}`), BigInt(`0x${toHex(s)}`), message)).toBe(true);
+  }
+  expect(Math.min(seen.r, seen.s)).toBeGreaterThan(0);
 });
 
 test('both refuse r and s outside 1 to n-1', () => {

@@ -2,8 +2,21 @@ import { hmac } from '@noble/hashes/hmac.js';
 import { sha256 as nobleSha256, sha384 as nobleSha384 } from '@noble/hashes/sha2.js';
 import { concatBytes, fromUtf8 } from './bytes.ts';
 
+/** Node's own one-shot hash when there is one, asked for at run time, so that this package still loads in a browser. */
+const nativeHash = globalThis.process?.getBuiltinModule?.('node:crypto')?.hash;
+
 export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
-  return nobleSha256(parts.length === 1 ? (parts[0] as Uint8Array) : concatBytes(...parts));
+  const message = parts.length === 1 ? (parts[0] as Uint8Array) : concatBytes(...parts);
+  return nativeHash === undefined
+    ? nobleSha256(message)
+    : fromLatin1(nativeHash('sha256', message, 'latin1'));
+}
+
+/** A short hash comes out of Node four times faster as a string than in a buffer. */
+function fromLatin1(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
+  return bytes;
 }
 
 export function sha384(...parts: readonly Uint8Array[]): Uint8Array {
@@ -19,11 +32,14 @@ export function hmacSha256(key: Uint8Array, ...parts: readonly Uint8Array[]): Ui
  * Length prefixes make the encoding injective, so no two part lists collide.
  */
 export function hashDomain(domain: string, ...parts: readonly Uint8Array[]): Uint8Array {
-  const pieces: Uint8Array[] = [];
-  for (const part of [fromUtf8(domain), ...parts]) {
-    const length = new Uint8Array(4);
-    new DataView(length.buffer).setUint32(0, part.length);
-    pieces.push(length, part);
+  const prefixed = [fromUtf8(domain), ...parts];
+  const message = new Uint8Array(prefixed.reduce((sum, part) => sum + 4 + part.length, 0));
+  const view = new DataView(message.buffer);
+  let offset = 0;
+  for (const part of prefixed) {
+    view.setUint32(offset, part.length);
+    message.set(part, offset + 4);
+    offset += 4 + part.length;
   }
-  return sha256(concatBytes(...pieces));
+  return sha256(message);
 }
