@@ -9,11 +9,11 @@ export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
   const message = parts.length === 1 ? (parts[0] as Uint8Array) : concatBytes(...parts);
   return nativeHash === undefined
     ? nobleSha256(message)
-    : fromLatin1(nativeHash('sha256', message, 'latin1'));
+    : fromBinary(nativeHash('sha256', message, 'binary'));
 }
 
 /** A short hash comes out of Node four times faster as a string than in a buffer. */
-function fromLatin1(text: string): Uint8Array {
+function fromBinary(text: string): Uint8Array {
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
   return bytes;
