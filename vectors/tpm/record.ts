@@ -11,17 +11,26 @@ import { compressedPoint, parsePublicArea } from '../../packages/tpm/src/structu
 
 const PCRS = [0, 7, 14];
 
-function save(name, value) {
+function save(name: string, value: unknown): Promise<void> {
   return writeFile(new URL(name, import.meta.url), `${JSON.stringify(value, undefined, 2)}\n`);
 }
 
-function toVector(name, qualifyingData, { attest, signature }) {
+function toVector(
+  name: string,
+  qualifyingData: Uint8Array,
+  { attest, signature }: { attest: Uint8Array; signature: Uint8Array },
+) {
   return { name, qualifyingData: toHex(qualifyingData), attest: toHex(attest), signature: toHex(signature) };
 }
 
 /** A quote made wrong in one way each: offsets are those of a 34-byte signer and a 32-byte nonce. */
-function malformed(quote) {
-  const changed = (name, code, changes, bytes = Uint8Array.from(quote)) => {
+function malformed(quote: Uint8Array) {
+  const changed = (
+    name: string,
+    code: string,
+    changes: Record<number, number>,
+    bytes: Uint8Array = Uint8Array.from(quote),
+  ) => {
     for (const [at, value] of Object.entries(changes)) bytes[Number(at)] = value;
     return { name, code, attest: toHex(bytes) };
   };
@@ -77,7 +86,9 @@ for (let i = 0; i < 8; i++) {
   const { beta, proof } = await identity.vrfProve(alpha);
   proofs.push({ alpha: toHex(alpha), proof: toHex(proof), beta: toHex(beta) });
 }
-const publicKey = toHex(compressedPoint(parsePublicArea(identity.vrfPublic)));
+const vrf = parsePublicArea(identity.vrfPublic);
+if (vrf.type !== 'ecc') throw new Error('the VRF key is no ECC key');
+const publicKey = toHex(compressedPoint(vrf));
 await save('vrf-proofs.json', { publicKey, proofs });
 
 await identity.close();
