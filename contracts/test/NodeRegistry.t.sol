@@ -297,14 +297,14 @@ contract NodeRegistryTest is Network {
         string memory json = vm.readFile("../vectors/credit/weights.json");
         uint256 count = 0;
         for (; vm.keyExistsJson(json, string.concat(".weights[", vm.toString(count), "]")); count++) {
-            string memory at = string.concat(".weights[", vm.toString(count), "]");
-            uint256 credit = vm.parseJsonUint(json, string.concat(at, ".credit"));
+            string memory entry = string.concat(".weights[", vm.toString(count), "]");
+            uint256 credit = vm.parseJsonUint(json, string.concat(entry, ".credit"));
             uint256 before = registry.node(founder).credit;
             vm.prank(address(escrow));
             registry.applyCredit(founder, int32(int256(credit) - int256(before)));
             assertEq(registry.node(founder).credit, credit, "credit");
             assertEq(
-                registry.votingWeight(founder), vm.parseJsonUint(json, string.concat(at, ".weight")), "weight"
+                registry.votingWeight(founder), vm.parseJsonUint(json, string.concat(entry, ".weight")), "weight"
             );
         }
         assertTrue(count > 200, "vectors found");
