@@ -11,7 +11,8 @@ import {
   type Roster,
 } from '@nemea/membership';
 import type { Lies } from './finding.ts';
-import { type Inquiry, nameOf } from './inquiry.ts';
+import { nameOf } from './inquiry.ts';
+import type { Report } from './report.ts';
 import type { RosterReplay, RosterSpan } from './roster-replay.ts';
 
 /** Epochs that a member may lag behind the order when it judges a draw. */
@@ -19,16 +20,22 @@ const LAG_EPOCHS_MAX = 3;
 /** More attestations in an epoch earn nothing more. */
 const ATTESTATIONS_PAID_MAX = 5;
 
-/** The rosters by which members may have judged a draw of an epoch, with up to `slack` later epochs closed by then. */
-export function spansAround(rosters: RosterReplay, epoch: number, slack: number): readonly RosterSpan[] {
+/** When a draw was made, and by which epoch its judgement was on layer 1: no later one was closed by then. */
+export interface DrawTime {
+  readonly epoch: number;
+  readonly judgedEpoch: number;
+}
+
+/** The rosters by which members may have judged a draw. */
+export function spansAround(rosters: RosterReplay, { epoch, judgedEpoch }: DrawTime): readonly RosterSpan[] {
   // Beyond the last epoch that is known, its rosters are the nearest there are.
   const from = Math.min(epoch - LAG_EPOCHS_MAX, rosters.exactEpoch);
-  return rosters.spans.filter(({ closedEpoch }) => closedEpoch >= from && closedEpoch < epoch + slack);
+  return rosters.spans.filter(({ closedEpoch }) => closedEpoch >= from && closedEpoch < judgedEpoch);
 }
 
 /** Epochs whose credit may have counted in a draw and is not in the record. */
-export function epochsUnknown(rosters: RosterReplay, epoch: number, slack: number): number {
-  return Math.max(0, epoch + slack - 1 - rosters.exactEpoch);
+export function epochsUnknown(rosters: RosterReplay, { judgedEpoch }: DrawTime): number {
+  return Math.max(0, judgedEpoch - 1 - rosters.exactEpoch);
 }
 
 /** The member as any of the rosters of that time knew it. */
@@ -41,12 +48,12 @@ export function memberAround(spans: readonly RosterSpan[], account: string): Mem
  * not known to the epoch, only an output that no possible credit could have drawn is called a lie.
  */
 export function checkDraw(
-  { report, rosters }: Inquiry,
+  { report, rosters }: { readonly report: Pick<Report, 'nodes'>; readonly rosters: RosterReplay },
   lies: Lies,
   draw: { role: string; account: string; alpha: Uint8Array; proof: Uint8Array; expected: number },
-  when: { epoch: number; slack: number },
+  when: DrawTime,
 ): 'drawn' | 'possible' | 'false' {
-  const spans = spansAround(rosters, when.epoch, when.slack);
+  const spans = spansAround(rosters, when);
   const name = nameOf(report, draw.account);
   const member = memberAround(spans, draw.account);
   if (member === undefined) {
@@ -67,7 +74,7 @@ export function checkDraw(
     return 'false';
   }
   if (spans.some(({ roster }) => draws(roster, draw.account, beta, draw.expected))) return 'drawn';
-  const unknown = epochsUnknown(rosters, when.epoch, when.slack);
+  const unknown = epochsUnknown(rosters, when);
   const couldBe = spans.some(({ roster }) =>
     draws(atBest(roster, draw.account, unknown), draw.account, beta, draw.expected),
   );

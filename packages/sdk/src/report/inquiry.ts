@@ -14,7 +14,7 @@ export interface Inquiry {
 }
 
 /** How the report calls an account; the account itself when it does not know it. */
-export function nameOf(report: Report, account: string): string {
+export function nameOf(report: Pick<Report, 'nodes'>, account: string): string {
   return report.nodes.find((node) => node.account === account)?.name ?? account;
 }
 

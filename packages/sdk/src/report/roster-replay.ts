@@ -38,6 +38,9 @@ export interface RosterReplay {
   readonly stopped?: string;
 }
 
+/** History and transactions are all that a replay reads. */
+type ReadableLedger = Pick<Ledger, 'history' | 'mined'>;
+
 /** What layer 1 holds of one epoch. */
 interface EpochOnLedger {
   readonly epoch: number;
@@ -54,7 +57,10 @@ type Move = (roster: Roster) => Roster;
 /** Moves that may lie between two epochs before the replay gives up trying. */
 const MOVES_MAX = 16;
 
-export async function replayRosters(report: Report, ledger: Ledger): Promise<RosterReplay> {
+export async function replayRosters(
+  report: Pick<Report, 'epochs'>,
+  ledger: ReadableLedger,
+): Promise<RosterReplay> {
   const admissions = await admittedAfterGenesis(ledger);
   const evictions = ledger.history.events.flatMap((it) => (it.type === 'node-evicted' ? [it.account] : []));
   const moves = await creditMoves(ledger);
@@ -125,7 +131,7 @@ interface Admitted {
   readonly epoch: number;
 }
 
-async function admittedAfterGenesis(ledger: Ledger): Promise<Admitted[]> {
+async function admittedAfterGenesis(ledger: ReadableLedger): Promise<Admitted[]> {
   const genesis = new Set(ledger.history.genesisRecords());
   const admitted: Admitted[] = [];
   for (const event of ledger.history.events) {
@@ -138,7 +144,7 @@ async function admittedAfterGenesis(ledger: Ledger): Promise<Admitted[]> {
   return admitted;
 }
 
-async function epochsOnLedger(ledger: Ledger): Promise<EpochOnLedger[]> {
+async function epochsOnLedger(ledger: ReadableLedger): Promise<EpochOnLedger[]> {
   const epochs: EpochOnLedger[] = [];
   for (const event of ledger.history.events) {
     if (event.type !== 'epoch') continue;
@@ -159,7 +165,7 @@ async function epochsOnLedger(ledger: Ledger): Promise<EpochOnLedger[]> {
 }
 
 /** The report's leaves of an epoch, if they are the ones that layer 1 commits to. */
-function leavesOf(report: Report, onLedger: EpochOnLedger): EpochLeaf[] | undefined {
+function leavesOf(report: Pick<Report, 'epochs'>, onLedger: EpochOnLedger): EpochLeaf[] | undefined {
   const encoded = report.epochs
     .find(({ epoch }) => epoch === onLedger.epoch)
     ?.leaves.map((leaf) => fromHex(leaf));
@@ -174,7 +180,7 @@ function leavesOf(report: Report, onLedger: EpochOnLedger): EpochLeaf[] | undefi
 }
 
 /** Settlements pay credit, verdicts of disputes take it, in the order of layer 1. */
-async function creditMoves(ledger: Ledger): Promise<Move[]> {
+async function creditMoves(ledger: ReadableLedger): Promise<Move[]> {
   const moves: Move[] = [];
   for (const event of ledger.history.events) {
     if (event.type === 'dispute-resolved' && event.guilty) {

@@ -14,14 +14,11 @@ import {
 import { compareDraws } from '@nemea/vrf';
 import { contractAbis } from '../client/ledger.ts';
 import { executorCommitment } from '../ledger/votes.ts';
-import { epochsUnknown, memberAround, spansAround } from './draws.ts';
+import { type DrawTime, epochsUnknown, memberAround, spansAround } from './draws.ts';
 import { examine, type Finding, type Lies } from './finding.ts';
 import { type Inquiry, minedTo, nameOf } from './inquiry.ts';
 import { taskOnLedger } from './verify-task.ts';
 import { checkCertificate, decodeCall } from './vote-certificate.ts';
-
-/** Epochs that may close while bids come in. */
-const SLACK_EPOCHS = 2;
 
 /** A draw whose proof held, by the account that drew it. */
 type Proven = ReadonlyMap<string, Uint8Array>;
@@ -58,8 +55,8 @@ function verifyDraw(inquiry: Inquiry): Promise<Finding[]> {
 
 /** The bids of one role whose proofs hold. */
 function provenBids(inquiry: Inquiry, lies: Lies, role: 'execute' | 'verify', alpha: Uint8Array): Proven {
-  const { report, ledger, rosters } = inquiry;
-  const spans = spansAround(rosters, ledger.history.epochOf(report.task.startBlock), SLACK_EPOCHS);
+  const { report, rosters } = inquiry;
+  const spans = spansAround(rosters, timeOf(inquiry));
   const proven = new Map<string, Uint8Array>();
   for (const bid of report.task.bids) {
     const draw = bid[role];
@@ -105,10 +102,11 @@ function checkLowest(
   execute: Proven,
   verify: Proven,
 ): boolean {
-  const { report, ledger, rosters } = inquiry;
+  const { report, rosters } = inquiry;
   const { election, attempt } = report.task;
-  const epoch = ledger.history.epochOf(report.task.startBlock);
-  const elections = spansAround(rosters, epoch, SLACK_EPOCHS).map(({ roster }) => {
+  const when = timeOf(inquiry);
+  const { epoch } = when;
+  const elections = spansAround(rosters, when).map(({ roster }) => {
     const executors = inOrder(
       roster,
       execute,
@@ -129,8 +127,7 @@ function checkLowest(
   const claimed = [...election.verifiers].sort().join(' ');
   const isSame = isLowest.some(({ verifiers }) => verifiers.join(' ') === claimed);
   if (isSame) return false;
-  if (epochsUnknown(rosters, epoch, SLACK_EPOCHS) > 0 && election.verifiers.every((it) => verify.has(it)))
-    return true;
+  if (epochsUnknown(rosters, when) > 0 && election.verifiers.every((it) => verify.has(it))) return true;
   const fair = elections.at(-1);
   if (isLowest.length === 0) {
     const winner = fair?.executors[0];
@@ -143,6 +140,16 @@ function checkLowest(
     lies.add(`the verifiers have not the lowest draws: ${names} have`);
   }
   return false;
+}
+
+/** The draw is seeded by a block, and decided by the block that holds the commitment to the executor. */
+function timeOf({ report, ledger }: Inquiry): DrawTime {
+  const { history } = ledger;
+  const committed = history.events.find(({ txHash }) => txHash === report.task.commitTx)?.block;
+  return {
+    epoch: history.epochOf(report.task.startBlock),
+    judgedEpoch: history.epochOf(committed ?? history.head),
+  };
 }
 
 function inOrder(roster: Roster, proven: Proven, isEligible: (member: Member) => boolean): string[] {

@@ -17,9 +17,6 @@ import { checkCertificate, decodeCall } from './vote-certificate.ts';
 
 type Epoch = Report['epochs'][number];
 
-/** An epoch's attestations are judged before it closes. */
-const SLACK_EPOCHS = 0;
-
 /** Every epoch: its record, its attestations leaf by leaf; and that none is missing, and what they did to credit. */
 export async function verifyEpochs(inquiry: Inquiry): Promise<Finding[]> {
   const findings: Finding[] = [];
@@ -99,10 +96,12 @@ const verifySignature = createEd25519Verifier();
 
 function checkLeaf(inquiry: Inquiry, lies: Lies, epoch: number, epochSeed: Uint8Array, leaf: EpochLeaf) {
   const { report, ledger, rosters } = inquiry;
+  // An epoch's attestations are judged before it closes.
+  const when = { epoch, judgedEpoch: epoch };
   const what = `${nameOf(report, leaf.attestor)} on ${nameOf(report, leaf.target)}`;
   lies.unlessEqual(`epoch of ${what}`, leaf.epoch, epoch);
   lies.unless(leaf.attestor !== leaf.target, `${nameOf(report, leaf.target)} attests itself`);
-  const target = memberAround(spansAround(rosters, epoch, SLACK_EPOCHS), leaf.target);
+  const target = memberAround(spansAround(rosters, when), leaf.target);
   const binding = challengeBinding({
     epoch,
     attestor: leaf.attestor,
@@ -124,7 +123,7 @@ function checkLeaf(inquiry: Inquiry, lies: Lies, epoch: number, epochSeed: Uint8
       proof: leaf.proof,
       expected: ATTESTORS_EXPECTED,
     },
-    { epoch, slack: SLACK_EPOCHS },
+    when,
   );
 }
 

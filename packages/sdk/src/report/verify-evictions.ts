@@ -26,8 +26,6 @@ import { checkCertificate, decodeCall } from './vote-certificate.ts';
 
 type Eviction = Report['evictions'][number];
 
-/** Epochs that may close before an accusation is ordered. */
-const SLACK_EPOCHS = 3;
 const STATUS_EVICTED = 2;
 
 /** Each eviction is deserved: anybody who judges the evidence by the policy of layer 1 comes to the same verdict. */
@@ -96,7 +94,7 @@ function verifyAccusation(inquiry: Inquiry, eviction: Eviction): Promise<Finding
       lies.add(epochSeed === undefined ? `epoch ${eviction.epoch} never began` : 'it was no member');
       return '';
     }
-    checkDraw(
+    const drawn = checkDraw(
       inquiry,
       lies,
       {
@@ -106,10 +104,11 @@ function verifyAccusation(inquiry: Inquiry, eviction: Eviction): Promise<Finding
         proof: fromHex(eviction.proof),
         expected: ATTESTORS_EXPECTED,
       },
-      { epoch: eviction.epoch, slack: SLACK_EPOCHS },
+      { epoch: eviction.epoch, judgedEpoch: ledger.history.epochOf(block) },
     );
     const why = judgeEvidence(inquiry, lies, eviction, target, block);
-    return `${nameOf(report, eviction.accuser)} was drawn; ${why}`;
+    const how = drawn === 'possible' ? 'could be drawn, as far as credit is known' : 'was drawn';
+    return `${nameOf(report, eviction.accuser)} ${how}; ${why}`;
   });
 }
 

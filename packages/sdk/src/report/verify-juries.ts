@@ -1,14 +1,11 @@
 import { bytesEqual, fromHex } from '@nemea/core';
 import { candidateId, JUDGES_EXPECTED, JUDGES_MIN, judgeAlpha, weightOf } from '@nemea/membership';
-import { checkDraw, spansAround } from './draws.ts';
+import { checkDraw, type DrawTime, spansAround } from './draws.ts';
 import { examine, type Finding, type Lies } from './finding.ts';
 import { type Inquiry, nameOf, short } from './inquiry.ts';
 import type { Report } from './report.ts';
 
 type Candidacy = Report['candidacies'][number];
-
-/** Epochs that may close while a jury is still judging. */
-const SLACK_EPOCHS = 2;
 
 /** Every stranger was judged by drawn members. What each of them said is signed for by the admission's certificate. */
 export async function verifyJuries(inquiry: Inquiry): Promise<Finding[]> {
@@ -37,7 +34,7 @@ function verifyJury(inquiry: Inquiry, candidacy: Candidacy): Promise<Finding[]> 
         inquiry,
         lies,
         { role: 'judge', account, alpha, proof: fromHex(proof), expected: JUDGES_EXPECTED },
-        { epoch: candidacy.epoch, slack: SLACK_EPOCHS },
+        timeOf(inquiry, candidacy),
       );
     }
     if (candidacy.outcome === 'admitted') checkMajority(inquiry, lies, candidacy);
@@ -62,10 +59,10 @@ function checkCandidate({ ledger }: Inquiry, lies: Lies, candidacy: Candidacy, c
   );
 }
 
-function checkMajority({ rosters }: Inquiry, lies: Lies, candidacy: Candidacy): void {
+function checkMajority(inquiry: Inquiry, lies: Lies, candidacy: Candidacy): void {
   const { judgements } = candidacy;
   lies.unless(judgements.length >= JUDGES_MIN, `${judgements.length} judges, want at least ${JUDGES_MIN}`);
-  const isMajority = spansAround(rosters, candidacy.epoch, SLACK_EPOCHS).some(({ roster }) => {
+  const isMajority = spansAround(inquiry.rosters, timeOf(inquiry, candidacy)).some(({ roster }) => {
     let affirming = 0;
     let total = 0;
     for (const { account, verdict } of judgements) {
@@ -76,6 +73,15 @@ function checkMajority({ rosters }: Inquiry, lies: Lies, candidacy: Candidacy): 
     return affirming * 3 > total * 2;
   });
   lies.unless(isMajority, 'not more than two thirds of the judges affirmed');
+}
+
+/** A jury has judged by the block of the admission; of one that refused, nothing is on layer 1. */
+function timeOf({ report, ledger }: Inquiry, candidacy: Candidacy): DrawTime {
+  const { history } = ledger;
+  const node = report.nodes.find(({ account }) => account === candidacy.account);
+  const isAdmitted = candidacy.outcome === 'admitted' && node !== undefined;
+  const block = isAdmitted ? Math.min(node.admission.block, history.head) : history.head;
+  return { epoch: candidacy.epoch, judgedEpoch: history.epochOf(block) };
 }
 
 function verifyEveryStrangerJudged({ report }: Inquiry): Promise<Finding[]> {

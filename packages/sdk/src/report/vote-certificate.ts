@@ -6,10 +6,11 @@ import {
   hashTypedData,
   recoverAddress,
 } from 'viem';
-import type { MinedTransaction } from '../client/ledger.ts';
+import type { Ledger, MinedTransaction } from '../client/ledger.ts';
 import { nemeaDomain, type VoteName, voteTypes } from '../ledger/typed-data.ts';
 import type { Lies } from './finding.ts';
-import { type Inquiry, nameOf } from './inquiry.ts';
+import { nameOf } from './inquiry.ts';
+import type { Report } from './report.ts';
 
 /** Function and arguments of a call; undefined when the calldata fits no function of the interface. */
 export function decodeCall<const A extends Abi>(
@@ -29,7 +30,13 @@ export function decodeCall<const A extends Abi>(
  * voter, in rising order, and together they weigh more than two thirds. Returns how many signed, in words.
  */
 export async function checkCertificate(
-  { report, ledger }: Pick<Inquiry, 'report' | 'ledger'>,
+  {
+    report,
+    ledger,
+  }: {
+    readonly report: Pick<Report, 'nodes'>;
+    readonly ledger: Pick<Ledger, 'network' | 'history'>;
+  },
   lies: Lies,
   vote: { type: VoteName; message: object; signatures: readonly Hex[]; mined: MinedTransaction },
 ): Promise<string> {

@@ -1,0 +1,54 @@
+import { toHex } from '@nemea/core';
+import { type EpochLeaf, encodeEpochLeaf } from '@nemea/membership';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { parseEpochLeaf } from './epoch-leaf.ts';
+import { ReportError } from './report.ts';
+
+const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
+const account = bytes(20).map((it) => `0x${toHex(it)}`);
+
+const leaf: fc.Arbitrary<EpochLeaf> = fc.record({
+  attestor: account,
+  target: account,
+  epoch: fc.nat(),
+  verdict: fc.constantFrom('affirming', 'warning', 'contraindicated'),
+  quoteDigest: bytes(32),
+  proof: fc.uint8Array({ minLength: 1, maxLength: 200 }),
+  nonce: bytes(32),
+  evidenceDigest: bytes(32),
+  answerSignature: bytes(64),
+});
+
+test('every leaf parses from its canonical bytes, and only from those', () => {
+  fc.assert(
+    fc.property(leaf, bytes(1), (it, more) => {
+      const encoded = encodeEpochLeaf(it);
+      expect(encodeEpochLeaf(parseEpochLeaf(encoded))).toEqual(encoded);
+      expect(() => parseEpochLeaf(Uint8Array.of(...encoded, ...more))).toThrow(ReportError);
+    }),
+  );
+});
+
+test('any other bytes are refused with one coded error', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 300 }), (garbage) => {
+      expect(() => parseEpochLeaf(garbage)).toThrow(ReportError);
+    }),
+  );
+});
+
+test('a leaf with a bit changed is refused or is another leaf', () => {
+  fc.assert(
+    fc.property(leaf, fc.nat(), fc.nat(7), (it, position, bit) => {
+      const encoded = encodeEpochLeaf(it);
+      const index = position % encoded.length;
+      encoded[index] = (encoded[index] as number) ^ (1 << bit);
+      try {
+        expect(encodeEpochLeaf(parseEpochLeaf(encoded))).toEqual(encoded);
+      } catch (error) {
+        expect(error).toBeInstanceOf(ReportError);
+      }
+    }),
+  );
+});
