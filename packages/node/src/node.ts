@@ -228,36 +228,40 @@ export class Node {
         epoch,
         leaves: leaves.map((leaf) => toHex(encodeEpochLeaf(leaf))),
       })),
-      tasks: [...(state?.tasks ?? [])].map(([taskId, task]) => ({
-        taskId,
-        attempt: task.attempt,
-        outcome: task.outcome,
-        startBlock: task.startBlock,
-        bids: [...task.bids].map(([account, bid]) => ({
-          account,
-          execute:
-            bid.execute === null ? null : { beta: toHex(bid.execute.beta), proof: toHex(bid.execute.proof) },
-          verify: { beta: toHex(bid.verify.beta), proof: toHex(bid.verify.proof) },
-        })),
-        election:
-          task.election === undefined || task.outcome === 'open'
-            ? null
-            : {
-                executor: task.election.executor,
-                salt: toHex(task.election.salt),
-                verifiers: task.election.verifiers,
-              },
-        certificate:
-          task.certificate === undefined || task.outcome === 'open' ? null : toHex(task.certificate),
-        reports: [...task.reports].map(([account, report]) => ({
-          account,
-          phases: report.phases.map(({ phase, verdict, quoteDigest }) => ({
-            phase,
-            verdict,
-            quoteDigest: toHex(quoteDigest),
+      // Of a task that is under way nothing is told: not even the operator shall know what runs here (A6).
+      tasks: [...(state?.tasks ?? [])]
+        .filter(([, task]) => task.outcome !== 'open')
+        .map(([taskId, task]) => ({
+          taskId,
+          attempt: task.attempt,
+          outcome: task.outcome,
+          startBlock: task.startBlock,
+          bids: [...task.bids].map(([account, bid]) => ({
+            account,
+            execute:
+              bid.execute === null
+                ? null
+                : { beta: toHex(bid.execute.beta), proof: toHex(bid.execute.proof) },
+            verify: { beta: toHex(bid.verify.beta), proof: toHex(bid.verify.proof) },
+          })),
+          election:
+            task.election === undefined
+              ? null
+              : {
+                  executor: task.election.executor,
+                  salt: toHex(task.election.salt),
+                  verifiers: task.election.verifiers,
+                },
+          certificate: task.certificate === undefined ? null : toHex(task.certificate),
+          reports: [...task.reports].map(([account, report]) => ({
+            account,
+            phases: report.phases.map(({ phase, verdict, quoteDigest }) => ({
+              phase,
+              verdict,
+              quoteDigest: toHex(quoteDigest),
+            })),
           })),
         })),
-      })),
       candidacies: [...(state?.candidacies ?? [])].map(([candidate, candidacy]) => ({
         candidate,
         account: candidacy.record.account,
@@ -280,7 +284,7 @@ export class Node {
         answerSignature: toHex(accusation.answerSignature),
       })),
       receipts: this.#receipts,
-      timings: this.#timings,
+      timings: this.#timings.filter(({ detail }) => state?.tasks.get(detail)?.outcome !== 'open'),
     };
   }
 

@@ -201,9 +201,8 @@ export class ReplicaLoop {
     const { from } = decisionsRequestCodec.parse(request);
     const answer: Uint8Array[] = [];
     let bytes = 0;
-    for (const decision of this.#options.journal
-      .read('decision')
-      .slice(Math.max(0, from - 1), from - 1 + DECISIONS_MAX)) {
+    const first = Math.max(0, from - 1);
+    for (const decision of this.#options.journal.readRange('decision', first, DECISIONS_MAX)) {
       bytes += decision.length;
       if (bytes > ANSWER_BYTES_MAX) break;
       answer.push(decision);

@@ -131,6 +131,12 @@ export class KeyAgent {
   /** The quorum's signatures, counted with the registry's weights, open the blinded commitment to this executor. */
   async #checkElection(request: ReleaseRequest): Promise<Member> {
     const { ledger } = this.#options;
+    const taskId = toHex(request.taskId);
+    const isPassedOver = ledger.history.events.some(
+      (event) =>
+        event.type === 'executor-committed' && event.taskId === taskId && event.attempt > request.attempt,
+    );
+    if (isPassedOver) throw new Refusal('ELECTION_INVALID', 'a later executor was elected for this task');
     const executor = `0x${toHex(request.executor)}`;
     const vote = {
       type: 'Election',

@@ -174,6 +174,7 @@ export class Owner {
     );
     plain.fill(0);
     const id = toHex(sealed.capsuleId);
+    // Bound to the TPM and to no PCR: an update of the software must not cost the owner its data.
     const wrapped = await this.#device.tpm.seal(sealed.fileKey, {});
     sealed.fileKey.fill(0);
     writeFileSync(join(this.#device.dir, 'capsules', `${id}.key`), wrapped, { mode: 0o600 });

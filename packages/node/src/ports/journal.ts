@@ -4,6 +4,8 @@ export interface Journal {
   append(kind: string, records: readonly Uint8Array[]): void;
   /** Every record of a kind, oldest first. */
   read(kind: string): Uint8Array[];
+  /** Records of a kind by position, counted from 0 over those that are kept. */
+  readRange(kind: string, from: number, count: number): Uint8Array[];
   /** Keeps the newest `keep` records of a kind. */
   trim(kind: string, keep: number): void;
   close(): void;

@@ -182,6 +182,14 @@ export async function openLedger(network: Network, privateKey?: Uint8Array): Pro
       const events = logs
         .filter((log) => Number(log.blockNumber) === number)
         .flatMap((log) => decode(names.get(log.address), log));
+      const before = history.blockHash(number - 1);
+      if (before !== undefined && block.parentHash !== `0x${toHex(before)}`) {
+        // What was decided on facts of a block that is gone cannot be taken back: stop, and let a person look.
+        throw new LedgerError(
+          'LEDGER_REORGANISED',
+          `block ${number} does not follow the block ${number - 1} that was read`,
+        );
+      }
       history.append({ number, hash: fromHex(block.hash), timestampS: Number(block.timestamp) }, events);
     }
     return to - from + 1;

@@ -78,6 +78,8 @@ export class LedgerHistory implements LedgerView {
   /** Block in which layer 1 closed a task or a dispute, by id. */
   readonly #closed = new Map<string, number>();
   #epochLast = -1;
+  /** Counted once per state of the events: asked for with every message. */
+  #weights: { events: number; byAccount: ReadonlyMap<string, number> } = { events: 0, byAccount: new Map() };
 
   constructor(options: {
     startBlock: number;
@@ -227,7 +229,10 @@ export class LedgerHistory implements LedgerView {
 
   /** Voting weights as the contracts count them now, by account; members without weight are absent. */
   weights(): ReadonlyMap<string, number> {
-    return weightsAfter(this.#events);
+    if (this.#weights.events !== this.#events.length) {
+      this.#weights = { events: this.#events.length, byAccount: weightsAfter(this.#events) };
+    }
+    return this.#weights.byAccount;
   }
 
   /**
@@ -293,6 +298,7 @@ function weightsAfter(events: readonly LedgerEvent[]): ReadonlyMap<string, numbe
   const weights = new Map<string, number>();
   for (const event of events) {
     if (event.type === 'node-admitted') weights.set(event.record.account, event.weight);
+    else if (event.type === 'weight' && event.weight === 0) weights.delete(event.account);
     else if (event.type === 'weight') weights.set(event.account, event.weight);
     else if (event.type === 'node-evicted') weights.delete(event.account);
   }

@@ -20,6 +20,7 @@ export function openSqliteJournal(path: string, owner: string): Journal {
   claim(database, owner);
   const insert = database.prepare('INSERT INTO record (kind, body) VALUES (?, ?)');
   const select = database.prepare('SELECT body FROM record WHERE kind = ? ORDER BY id');
+  const selectRange = database.prepare('SELECT body FROM record WHERE kind = ? ORDER BY id LIMIT ? OFFSET ?');
   const trim = database.prepare(
     'DELETE FROM record WHERE kind = ? AND id <= (SELECT id FROM record WHERE kind = ? ORDER BY id DESC LIMIT 1 OFFSET ?)',
   );
@@ -36,8 +37,8 @@ export function openSqliteJournal(path: string, owner: string): Journal {
     }
   }
 
-  function read(kind: string): Uint8Array[] {
-    return select.all(kind).map((row) => {
+  function bodies(kind: string, rows: readonly Record<string, unknown>[]): Uint8Array[] {
+    return rows.map((row) => {
       if (!(row.body instanceof Uint8Array))
         throw new JournalError('JOURNAL_CORRUPT', `record of kind ${kind} is no blob`);
       return row.body;
@@ -46,7 +47,8 @@ export function openSqliteJournal(path: string, owner: string): Journal {
 
   return {
     append,
-    read,
+    read: (kind) => bodies(kind, select.all(kind)),
+    readRange: (kind, from, count) => bodies(kind, selectRange.all(kind, count, from)),
     trim: (kind, keep) => void trim.run(kind, kind, keep),
     close: () => database.close(),
   };
