@@ -176,8 +176,6 @@ export class Devnet {
       privateKey: deployerKey(),
       genesis: facts.map(({ account }) => account as Hex),
       minDeposit: DEPOSIT,
-      // Room for every attempt that the network may make before the author can take the fee back.
-      graceS: 180,
       epochMs: epochMsFor(facts.length),
       graceS: SETTLE_GRACE_S,
     });
