@@ -227,6 +227,7 @@ export class Field {
 
   async close(): Promise<void> {
     await this.net.down();
+
     rmSync(this.net.paths.dir, { recursive: true, force: true });
   }
 }

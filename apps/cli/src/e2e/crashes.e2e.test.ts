@@ -1,0 +1,150 @@
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { parseDecision } from '@nemea/consensus';
+import { toHex } from '@nemea/core';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { Field, until } from './test/field.ts';
+
+const QUICK = 'def main(inputs):\n    return b"done"\n';
+const SLOW = 'import time\ndef main(inputs):\n    time.sleep(4)\n    return b"done"\n';
+const SLEEPY = 'import time\ndef main(inputs):\n    time.sleep(5)\n    return b"done"\n';
+
+// Only a hang reaches it: a busy machine draws, proves and expires in its own time.
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
+
+let field: Field;
+beforeAll(async () => {
+  field = await Field.open({ nodes: 5, codes: [QUICK, SLOW, SLEEPY], clients: true });
+});
+afterAll(() => field?.close());
+
+async function submit(code: string, timeoutMs: number): Promise<string> {
+  const capsule = await field.seal('b', field.file('list.txt', 'anna\n'), field.rule(code));
+  return field.submit(code, [capsule], { limits: { timeoutMs } });
+}
+
+/** Timestamp of the block that holds the first event of a kind about a task. */
+function blockTimeS(type: 'task-created' | 'task-settled', taskId: string): number {
+  const { history } = field.ledger;
+  const event = history.events.find((candidate) => {
+    if (candidate.type !== type) return false;
+    return (candidate.type === 'task-created' ? toHex(candidate.task.taskId) : candidate.taskId) === taskId;
+  });
+  return history.blockTimestampS(event?.block ?? -1) ?? Number.NaN;
+}
+
+/** Digest of every decision in a node's journal, by sequence. */
+function decisions(index: number): string[] {
+  const journal = new DatabaseSync(join(field.net.paths.node(index), 'journal.sqlite'), { readOnly: true });
+  const rows = journal.prepare("SELECT body FROM record WHERE kind = 'decision' ORDER BY id").all();
+  journal.close();
+  return rows.map(({ body }, row) => {
+    const decision = parseDecision(body as Uint8Array);
+    expect(decision.sequence).toBe(row + 1);
+    return decision.batch.map(toHex).join(' ');
+  });
+}
+
+async function resetCountOf(index: number, seenBy: number): Promise<number> {
+  const account = field.net.account(index);
+  return until(`node-${seenBy} has seen a quote of node-${index}`, async () => {
+    const { members } = await field.status(seenBy);
+    return members.find((member) => member.account === account)?.resetCount ?? undefined;
+  });
+}
+
+async function untilLevel(index: number, sequence: number): Promise<void> {
+  await until(`node-${index} has caught up`, async () =>
+    (await field.status(index)).sequence >= sequence ? true : undefined,
+  );
+}
+
+describe('an executor that is killed during the run', () => {
+  test('is passed over when it stays away: another one is drawn and the task settles [FAULT-1]', async () => {
+    const task = await submit(SLOW, 6_000);
+    const executor = await field.executorOf(task);
+    await field.crash(executor);
+    expect(await field.ended(task)).toMatchObject({ outcome: 'settled' });
+    const witness = field.indices.find((index) => index !== executor) as number;
+    expect((await field.task(witness, task))?.attempt).toBeGreaterThan(1);
+    expect(await field.balance(field.net.network.contracts.taskEscrow)).toBe(0n);
+    await field.restart(executor);
+    expect(field.leftovers(executor)).toEqual([]);
+  });
+
+  test('gives the run up as soon as it is back, long before time is up [FAULT-2]', async () => {
+    const task = await submit(SLEEPY, 90_000);
+    const executor = await field.executorOf(task);
+    await field.crash(executor);
+    await field.restart(executor);
+    expect(await field.ended(task)).toMatchObject({ outcome: 'settled' });
+    expect((await field.task(executor, task))?.attempt).toBeGreaterThan(1);
+    expect(blockTimeS('task-settled', task) - blockTimeS('task-created', task)).toBeLessThan(90);
+  });
+});
+
+describe('a primary that is killed', () => {
+  test('is replaced by a view change: tasks settle and epochs are recorded without it [FAULT-3]', async () => {
+    const { primary } = await field.status(1);
+    const victim = field.indices.find((index) => field.net.account(index) === primary) as number;
+    const witness = field.indices.find((index) => index !== victim) as number;
+    const { epochClosed } = await field.status(witness);
+    await field.crash(victim);
+    expect(await field.ended(await submit(QUICK, 20_000))).toMatchObject({ outcome: 'settled' });
+    await field.ledger.waitFor(
+      () =>
+        field.ledger.history.events.find((event) => event.type === 'epoch' && event.epoch > epochClosed + 1),
+      60_000,
+    );
+    expect((await field.status(witness)).primary).not.toBe(primary);
+    await field.restart(victim);
+    await untilLevel(victim, (await field.status(witness)).sequence);
+  });
+});
+
+describe('a node that is restarted', () => {
+  test.each(['SIGTERM', 'SIGKILL'] as const)(
+    'by %s rejoins with a fresh proof of its TPM, keeps its journal and catches up [FAULT-4]',
+    async (signal) => {
+      const [witness, restarted] = [1, 3];
+      const before = await resetCountOf(restarted, witness);
+      const { sequence } = await field.status(restarted);
+      if (signal === 'SIGTERM') await field.net.processes.stop(`node-${restarted}`);
+      else await field.crash(restarted);
+      expect(decisions(restarted).length).toBeGreaterThanOrEqual(sequence);
+      expect(await field.restart(restarted)).toMatchObject({ isMember: true });
+      await until('the others have seen the fresh proof', async () =>
+        (await resetCountOf(restarted, witness)) === before + 1 ? true : undefined,
+      );
+      await untilLevel(restarted, (await field.status(witness)).sequence);
+      const { epochs } = await field.net.node<{ epochs: { epoch: number }[] }>(restarted, 'GET /record');
+      expect(epochs.length).toBeGreaterThan(0);
+    },
+  );
+
+  test('together with all others takes up what was open: the task settles and epochs go on [FAULT-5]', async () => {
+    const task = await submit(SLEEPY, 90_000);
+    await field.executorOf(task);
+    await Promise.all(field.indices.map((index) => field.crash(index)));
+    await Promise.all(field.indices.map((index) => field.restart(index)));
+    expect(await field.ended(task)).toMatchObject({ outcome: 'settled' });
+    const { epochClosed } = await field.status(1);
+    await field.ledger.waitFor(
+      () => field.ledger.history.events.find((event) => event.type === 'epoch' && event.epoch > epochClosed),
+      60_000,
+    );
+    expect(await field.balance(field.net.network.contracts.taskEscrow)).toBe(0n);
+  });
+
+  test('never contradicts itself: all journals agree on every sequence [FAULT-5]', async () => {
+    const journals = field.indices.map(decisions);
+    const shortest = Math.min(...journals.map(({ length }) => length));
+    expect(shortest).toBeGreaterThan(10);
+    for (const journal of journals)
+      expect(journal.slice(0, shortest)).toEqual(journals[0]?.slice(0, shortest));
+    for (const index of field.indices) {
+      expect(field.log(`node-${index}`)).not.toContain('contradicted itself');
+      expect(field.log(`node-${index}`)).not.toContain('consensus stopped');
+    }
+  });
+});
