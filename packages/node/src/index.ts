@@ -3,14 +3,15 @@
  * layer-1 RPC that it is given, and less than a third of the voting weight to be faulty. Knows no command line.
  */
 export * from './adapters/control/control.ts';
+export * from './adapters/device/device.ts';
 export { ANVIL_MNEMONIC, type Anvil, startAnvil } from './adapters/ethereum/anvil.ts';
 export { openCapsuleStore } from './adapters/ipfs/capsule-store.ts';
 export { peerIdOf } from './adapters/network/peer-id.ts';
 export { measureRelease, parseRelease, type Release } from './adapters/release/manifest.ts';
 export { openRuncSandbox, removeAbandoned } from './adapters/sandbox/index.ts';
+export { PayloadError, readPayload } from './adapters/storage/owner-files.ts';
 export { caCertificates } from './adapters/tpm/certificate-authority.ts';
 export { recordBinding } from './admission/judge.ts';
-export * from './device.ts';
 export * from './node.ts';
 export * from './owner/owner.ts';
 export { encodeEndpoint, parseEndpoint } from './protocol.ts';

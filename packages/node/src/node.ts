@@ -30,6 +30,7 @@ import {
 import { type Ledger, type Network, openLedger, type Receipt } from '@nemea/sdk';
 import { eccPoint, parsePublicArea, toSpki } from '@nemea/tpm/structures';
 import type { Logger } from 'pino';
+import { type Device, openDevice } from './adapters/device/device.ts';
 import { toPeerAddress } from './adapters/network/identity.ts';
 import { openOutward } from './adapters/network/outward.ts';
 import { openOverlay } from './adapters/network/overlay.ts';
@@ -42,7 +43,6 @@ import { ReceptionDesk } from './admission/reception-desk.ts';
 import { Attestor } from './attestation/attestor.ts';
 import { Target } from './attestation/target.ts';
 import type { NodeContext } from './context.ts';
-import { type Device, openDevice } from './device.ts';
 import type { CapsuleStore } from './ports/block-store.ts';
 import type { Journal } from './ports/journal.ts';
 import type { Sandbox } from './ports/sandbox.ts';

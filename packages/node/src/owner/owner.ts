@@ -1,4 +1,3 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LEVEL } from '@nemea/attestation';
 import {
@@ -10,27 +9,20 @@ import {
   publicKeyOf,
   sealCapsule,
 } from '@nemea/capsule';
-import { bytesEqual, CodedError, fromHex, sha256, toHex, toUtf8 } from '@nemea/core';
+import { bytesEqual, CodedError, fromHex, sha256, toHex } from '@nemea/core';
 import { type Ledger, type Network, openLedger, type Receipt } from '@nemea/sdk';
 import type { Logger } from 'pino';
-import { type Device, openDevice } from '../device.ts';
+import { type Device, openDevice } from '../adapters/device/device.ts';
+import { KeyFiles, readPayload } from '../adapters/storage/owner-files.ts';
+import { ResultBox } from '../adapters/storage/result-box.ts';
 import type { CapsuleStore, CapsuleStoreOptions } from '../ports/block-store.ts';
 import { PROTOCOLS, resultNoticeCodec } from '../protocol.ts';
 import { KeyAgent } from './key-agent.ts';
-import { ResultBox } from './result-box.ts';
 
 const RESULT_TIMEOUT_MS = 20_000;
 const RESULT_BYTES_MAX = 256 << 20;
-const PAYLOAD_BYTES_MAX = 256 << 20;
 
-export type OwnerErrorCode =
-  | 'CAPSULE_UNKNOWN'
-  | 'LIST_EMPTY'
-  | 'LIST_MISSING'
-  | 'LIST_NOT_UTF8'
-  | 'PAYLOAD_TOO_LARGE'
-  | 'RESULT_NOT_OURS'
-  | 'RESULT_MISMATCH';
+export type OwnerErrorCode = 'CAPSULE_UNKNOWN' | 'RESULT_NOT_OURS' | 'RESULT_MISMATCH';
 export class OwnerError extends CodedError<OwnerErrorCode> {}
 
 export interface OwnerOptions {
@@ -82,6 +74,7 @@ export class Owner {
   readonly #logger: Logger;
   readonly #agent: KeyAgent;
   readonly #results: ResultBox;
+  readonly #keys: KeyFiles;
   #store: CapsuleStore | undefined;
 
   private constructor(device: Device, ledger: Ledger, logger: Logger) {
@@ -89,6 +82,7 @@ export class Owner {
     this.#ledger = ledger;
     this.#logger = logger;
     this.#results = new ResultBox(join(device.dir, 'results'));
+    this.#keys = new KeyFiles(join(device.dir, 'capsules'));
     this.#agent = new KeyAgent({
       ledger,
       logger,
@@ -102,9 +96,6 @@ export class Owner {
     const ledger = await openLedger(options.network, device.keys.accountKey);
     await ledger.sync();
     const owner = new Owner(device, ledger, options.logger);
-    for (const folder of ['capsules', 'blocks']) {
-      mkdirSync(join(device.dir, folder), { recursive: true, mode: 0o700 });
-    }
     owner.#store = await options.openStore({
       dir: join(device.dir, 'blocks'),
       privateKey: device.keys.peerSeed,
@@ -146,8 +137,7 @@ export class Owner {
       account: this.account,
       address: this.address,
       receiverKey: toHex(this.receiverKey),
-      capsules: readdirSync(join(this.#device.dir, 'capsules')).filter((name) => name.endsWith('.key'))
-        .length,
+      capsules: this.#keys.count,
       results: this.results(),
       rssMb: Math.round(process.memoryUsage.rss() / 1_048_576),
     };
@@ -177,7 +167,7 @@ export class Owner {
     // Bound to the TPM and to no PCR: an update of the software must not cost the owner its data.
     const wrapped = await this.#device.tpm.seal(sealed.fileKey, {});
     sealed.fileKey.fill(0);
-    writeFileSync(join(this.#device.dir, 'capsules', `${id}.key`), wrapped, { mode: 0o600 });
+    this.#keys.save(id, wrapped);
     const cid = await this.#requireStore().put(sealed.capsule);
     const registration = await this.#ledger.submit('capsuleRegistry', 'register', [
       `0x${id}`,
@@ -296,12 +286,12 @@ export class Owner {
   }
 
   #held(capsuleId: Uint8Array) {
-    const file = join(this.#device.dir, 'capsules', `${toHex(capsuleId)}.key`);
-    if (!existsSync(file)) return undefined;
+    const wrapped = this.#keys.read(toHex(capsuleId));
+    if (wrapped === undefined) return undefined;
     return {
       capsuleId,
       policyContract: fromHex(this.#ledger.network.contracts.releasePolicy.toLowerCase()),
-      unwrapKey: () => this.#device.tpm.unseal(new Uint8Array(readFileSync(file))),
+      unwrapKey: () => this.#device.tpm.unseal(wrapped),
     };
   }
 
@@ -352,23 +342,4 @@ export class Owner {
 /** A capsule of so much plain data, with room for header and chunk tags. */
 function resultBytesMax(outputBytes: number): number {
   return Math.min(RESULT_BYTES_MAX, outputBytes + Math.ceil(outputBytes / 256) + 65_536);
-}
-
-/** Reads a payload that is a list of names: present, not empty, valid UTF-8, and small enough to be held in RAM. */
-export function readPayload(file: string): Uint8Array {
-  if (!existsSync(file)) throw new OwnerError('LIST_MISSING', `no file ${file}`);
-  const bytes = new Uint8Array(readFileSync(file));
-  if (bytes.length === 0) throw new OwnerError('LIST_EMPTY', `${file} is empty`);
-  if (bytes.length > PAYLOAD_BYTES_MAX) {
-    throw new OwnerError(
-      'PAYLOAD_TOO_LARGE',
-      `${file}: got ${bytes.length} bytes, want at most ${PAYLOAD_BYTES_MAX}`,
-    );
-  }
-  try {
-    toUtf8(bytes);
-  } catch (cause) {
-    throw new OwnerError('LIST_NOT_UTF8', `${file} is not valid UTF-8`, { cause });
-  }
-  return bytes;
 }

@@ -56,6 +56,6 @@ test('a frame with one byte changed, cut or added never parses as the same frame
 
 test('only plain codes cross the wire', () => {
   expect(toCode('QUOTE_INVALID')).toBe('QUOTE_INVALID');
-  for (const leak of ['Error: at /home/x.ts:3', '', 'lower', 'A'.repeat(65)])
+  for (const leak of ['Error: at /data/x.ts:3', '', 'lower', 'A'.repeat(65)])
     expect(toCode(leak)).toBe('UNEXPECTED');
 });

@@ -6,12 +6,12 @@ import { createEd25519Signer, createEd25519Verifier } from '@nemea/consensus/ed2
 import { CodedError, fromUtf8, sha256, toHex } from '@nemea/core';
 import { addressOf } from '@nemea/sdk';
 import { type Identity, openIdentity, type Tpm } from '@nemea/tpm';
-import { type DeviceKeys, openDeviceKeys } from './adapters/keys/sealed-keys.ts';
-import { peerIdOf } from './adapters/network/peer-id.ts';
-import { measureRelease, type Release } from './adapters/release/manifest.ts';
-import { caCertificates, createDevnetCa } from './adapters/tpm/certificate-authority.ts';
-import { openTpm } from './adapters/tpm/open-tpm.ts';
-import { provisionSoftwareTpm, type SoftwareTpm, startSoftwareTpm } from './adapters/tpm/swtpm.ts';
+import { type DeviceKeys, openDeviceKeys } from '../keys/sealed-keys.ts';
+import { peerIdOf } from '../network/peer-id.ts';
+import { measureRelease, type Release } from '../release/manifest.ts';
+import { caCertificates, createDevnetCa } from '../tpm/certificate-authority.ts';
+import { openTpm } from '../tpm/open-tpm.ts';
+import { provisionSoftwareTpm, type SoftwareTpm, startSoftwareTpm } from '../tpm/swtpm.ts';
 
 /** Keys are sealed to the software that made them: PCR 14 as the release manifest left it. */
 const SEALING_PCRS = [14] as const;
