@@ -505,6 +505,7 @@ export class Node {
             },
             electionCertificate: (taskId, attempt, timeoutMs) =>
               this.#electionCertificate(taskId, attempt, timeoutMs),
+            time: (step, taskId) => this.#time(step, toHex(taskId)),
           });
     return {
       votes,

@@ -51,7 +51,12 @@ export interface ExecutorPorts {
   openStore(): Promise<CapsuleStore>;
   /** The quorum's signatures under the election, once there are enough. */
   electionCertificate(taskId: Uint8Array, attempt: number, timeoutMs: number): Promise<readonly string[]>;
+  /** Notes when a step of a run was done. */
+  time(step: RunStep, taskId: Uint8Array): void;
 }
+
+/** `vouched`: verifiers have judged this machine; `released`: the data's owners have, and gave their keys. */
+export type RunStep = 'fetched' | 'vouched' | 'released' | 'ran' | 'delivered';
 
 /** Everything secret or temporary of one run, wiped in one place. */
 interface Run {
@@ -155,10 +160,12 @@ export class Executor {
   /** The life of a run, in the order of the protocol (protocols, section 12). */
   async #perform(run: Run): Promise<Uint8Array> {
     const [code, inputs] = await Promise.all([this.#fetchCode(run), this.#fetchInputs(run)]);
+    this.#ports.time('fetched', run.task.taskId);
     const before = await this.#ports.sandbox.snapshot();
     await this.#measureRun(run);
     const quoteBefore = await this.#quote(run, 'before', before.digest);
     const vouchers = await this.#enterPhase(run, 'before', before.digest, null);
+    this.#ports.time('vouched', run.task.taskId);
     const { outcome, results } = await this.#runSealed(run, code, inputs, vouchers);
     const after = await this.#ports.sandbox.snapshot();
     if (!bytesEqual(before.digest, after.digest)) {
@@ -197,6 +204,7 @@ export class Executor {
     let session: Awaited<ReturnType<Sandbox['open']>> | undefined;
     try {
       plain.push(...(await this.#openInputs(run, inputs, vouchers)));
+      this.#ports.time('released', run.task.taskId);
       const { limits } = run.spec;
       session = await this.#ports.sandbox.open({
         runId: `run-${toHex(run.task.taskId).slice(0, 16)}-${run.attempt}`,
@@ -210,7 +218,9 @@ export class Executor {
       await session.start();
       const running = hashDomain('nemea/running/1', run.task.taskId, session.record.seccompDigest);
       const [outcome] = await Promise.all([session.wait(), this.#enterPhase(run, 'during', running, null)]);
+      this.#ports.time('ran', run.task.taskId);
       const results = outcome.outcome === 'completed' ? await this.#deliver(run, outcome.outputs) : [];
+      this.#ports.time('delivered', run.task.taskId);
       return { outcome, results };
     } finally {
       wipe(plain);
