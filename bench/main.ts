@@ -1,0 +1,56 @@
+/**
+ * `npm run bench`: one table of ratios, measured side by side in one run. Reads README.md for what each line means.
+ */
+import { execFileSync } from 'node:child_process';
+import { parseArgs } from 'node:util';
+import { observeMachine } from './environment.ts';
+import type { Row } from './row.ts';
+import { formatEnvironment, formatTable } from './table.ts';
+
+type Bench = () => Promise<Row[]>;
+
+/** Each is loaded when it runs, so that none weighs on another. */
+const QUICK: Readonly<Record<string, () => Promise<Bench>>> = {
+  quote: async () => (await import('./quote.bench.ts')).benchQuote,
+  vrf: async () => (await import('./vrf.bench.ts')).benchVrf,
+  capsule: async () => (await import('./capsule.bench.ts')).benchCapsule,
+  consensus: async () => (await import('./consensus.bench.ts')).benchConsensus,
+  sandbox: async () => (await import('./sandbox.bench.ts')).benchSandbox,
+};
+const NETWORK: typeof QUICK = {
+  network: async () => (await import('./network.bench.ts')).benchNetwork,
+};
+const ALL = { ...QUICK, ...NETWORK };
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      only: { type: 'string', multiple: true },
+      network: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+    },
+  });
+  const names = values.only ?? Object.keys(values.network ? ALL : QUICK);
+  const finish = observeMachine(commit());
+  const rows: Row[] = [];
+  for (const name of names) {
+    const load = ALL[name];
+    if (load === undefined)
+      throw new Error(`no benchmark ${name}: choose from ${Object.keys(ALL).join(', ')}`);
+    process.stderr.write(`${name} ...\n`);
+    const bench = await load();
+    rows.push(...(await bench()));
+  }
+  const environment = finish();
+  if (values.json) process.stdout.write(`${JSON.stringify({ environment, rows })}\n`);
+  else process.stdout.write(`${formatTable(rows)}\n\n${formatEnvironment(environment)}\n`);
+}
+
+function commit(): string {
+  const options = { cwd: import.meta.dirname, encoding: 'utf8' } as const;
+  const head = execFileSync('git', ['rev-parse', '--short', 'HEAD'], options).trim();
+  const changes = execFileSync('git', ['status', '--porcelain', '--untracked-files=no'], options).trim();
+  return changes === '' ? head : `${head} with changes`;
+}
+
+await main();
