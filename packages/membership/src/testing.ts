@@ -28,10 +28,12 @@ export interface TestMember {
   prove(alpha: Uint8Array): { beta: Uint8Array; proof: Uint8Array };
 }
 
-export function testMember(name: string): TestMember {
+export function testMember(
+  name: string,
+  account = `0x${toHex(sha256(fromUtf8(`account ${name}`)).slice(0, 20))}`,
+): TestMember {
   const signer = createEd25519Signer(sha256(fromUtf8(`peer ${name}`)));
   const vrfSecret = sha256(fromUtf8(`vrf ${name}`));
-  const account = `0x${toHex(sha256(fromUtf8(`account ${name}`)).slice(0, 20))}`;
   const ak = softwareAk(`ak ${name}`);
   const akPoint = pointOf(ak.akPublic);
   const vrf = pointOf(softwareAk(`vrf ${name}`).akPublic);

@@ -10,7 +10,14 @@ import {
   sealGrant,
 } from '@nemea/capsule';
 import { bytesEqual, CodedError, errorCode, toHex } from '@nemea/core';
-import { akPublicArea, judgingPolicy, type Member, type TaskOnLedger, taskDrawSeed } from '@nemea/membership';
+import {
+  akPublicArea,
+  judgingPolicy,
+  type Member,
+  type TaskOnLedger,
+  taskDrawSeed,
+  type Vote,
+} from '@nemea/membership';
 import { type Ledger, recoverVoter } from '@nemea/sdk';
 import type { Logger } from 'pino';
 import { authenticatePhaseResult } from '../tasks/phase-result.ts';
@@ -122,6 +129,9 @@ export class KeyAgent {
     const { history } = this.#options.ledger;
     const task = history.task(request.taskId, history.head);
     if (task === undefined) throw new Refusal('TASK_INVALID', 'task is not on layer 1');
+    if (history.isTaskClosed(request.taskId, history.head)) {
+      throw new Refusal('TASK_INVALID', 'task is over: layer 1 has settled, failed or refunded it');
+    }
     if (!task.capsuleIds.some((id) => bytesEqual(id, request.capsuleId))) {
       throw new Refusal('TASK_INVALID', 'task does not name this capsule');
     }
@@ -146,9 +156,15 @@ export class KeyAgent {
       salt: request.salt,
     } as const;
     const weights = ledger.history.weights();
+    if (request.election.length > weights.size) {
+      throw new Refusal(
+        'ELECTION_INVALID',
+        `signatures: got ${request.election.length} of ${weights.size} members`,
+      );
+    }
     const signers = new Set<string>();
     for (const signature of request.election) {
-      signers.add(await recoverVoter(ledger.network, vote, `0x${toHex(signature)}`));
+      signers.add(await signerOf(ledger, vote, signature));
     }
     let total = 0;
     let signed = 0;
@@ -243,6 +259,14 @@ export class KeyAgent {
       ],
     );
     if (Number(code) !== 0) throw new Refusal('POLICY_REFUSED', `release policy answered ${code}`);
+  }
+}
+
+async function signerOf(ledger: Ledger, vote: Vote, signature: Uint8Array): Promise<string> {
+  try {
+    return await recoverVoter(ledger.network, vote, hex(signature));
+  } catch (cause) {
+    throw new Refusal('ELECTION_INVALID', 'a signature under the election recovers to nobody', { cause });
   }
 }
 

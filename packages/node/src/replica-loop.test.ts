@@ -1,0 +1,196 @@
+import { encodeCbor, sha256, toHex } from '@nemea/core';
+import {
+  type Effect,
+  encodeOperation,
+  encodeSignedOperation,
+  type OperationBody,
+  operationDigest,
+} from '@nemea/membership';
+import { NETWORK_ID, verifySignature } from '@nemea/membership/testing';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ReplicaLoop } from './replica-loop.ts';
+import { MemoryJournal, silent, TestChain, type TestNode, testNode, testNodes } from './testing.ts';
+
+const nodes = testNodes(4);
+const stranger = testNode('stranger');
+let chain: TestChain;
+let network: Member[];
+
+interface Member {
+  readonly node: TestNode;
+  readonly journal: MemoryJournal;
+  readonly effects: Effect[];
+  loop: ReplicaLoop;
+  isCut: boolean;
+}
+
+/** Starts a replica whose messages reach the others at once, unless either side is cut off. */
+async function start(node: TestNode, journal = new MemoryJournal(), effects: Effect[] = []): Promise<Member> {
+  const others = () => network.filter((member) => member.node !== node && !member.isCut);
+  const isCut = () => network.find((member) => member.node === node)?.isCut ?? false;
+  const loop = await ReplicaLoop.start({
+    ledger: chain.ledgerOf(node),
+    journal,
+    logger: silent,
+    settings: { progressTimeoutMs: 300, pulseMs: 50, idlePulseMs: 100, catchUpMs: 20 },
+    sign: node.sign,
+    verifySignature,
+    publicKeyOf: (account) => nodes.find((known) => known.account === account)?.record.peerKey,
+    onEffect: (effect) => {
+      effects.push(effect);
+    },
+    transport: {
+      transmit: (to, message) => {
+        if (isCut()) return;
+        for (const other of others()) {
+          if (to === null || other.node.account === to)
+            queueMicrotask(() => other.loop.receiveMessage(message));
+        }
+      },
+      forward: (operation) => {
+        if (isCut()) return;
+        for (const other of others()) {
+          queueMicrotask(() => other.loop.receiveRequest(node.account, operation));
+        }
+      },
+      fetch: async (from, request) => {
+        const other = others().find((member) => member.node.account === from);
+        if (other === undefined || isCut()) throw new Error('not reachable');
+        return other.loop.decisionsFrom(request);
+      },
+    },
+  });
+  return { node, journal, effects, loop, isCut: false };
+}
+
+beforeEach(async () => {
+  chain = new TestChain(nodes);
+  chain.mineTo(25);
+  network = [];
+  for (const node of nodes) network.push(await start(node));
+});
+
+afterEach(() => {
+  for (const { loop } of network) loop.close();
+});
+
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+const at = (index: number) => network[index] as Member;
+const reported = ({ loop }: Member) => loop.state.attestations.get(2)?.size ?? 0;
+const report = (index: number) => at(index).loop.propose({ kind: 'attest', epoch: 2, attestations: [] });
+
+/** What two replicas agree on, roster and reports included. */
+function digestOf({ loop }: Member): string {
+  const { roster, attestations, ledgerBlock, epochClosed } = loop.state;
+  const members = [...roster.values()].map(({ account, credit }) => ({ account, credit }));
+  const reports = [...attestations].map(([epoch, of]) => [epoch, [...of.keys()]]);
+  return toHex(sha256(encodeCbor({ members, reports, ledgerBlock, epochClosed })));
+}
+
+function signedBy(node: TestNode, body: OperationBody, hash = chain.history.blockHash(25)): Uint8Array {
+  const anchor = { block: 25, hash: hash ?? new Uint8Array(32) };
+  const operation = encodeOperation({ author: node.account, anchor, body });
+  return encodeSignedOperation(operation, node.sign(operationDigest(NETWORK_ID, operation)));
+}
+
+const EMPTY: OperationBody = { kind: 'attest', epoch: 2, attestations: [] };
+
+test('four replicas order what each of them proposes, and reach one state', async () => {
+  for (const index of network.keys()) report(index);
+  await until(() => network.every((member) => reported(member) === 4));
+  expect(new Set(network.map(digestOf)).size).toBe(1);
+});
+
+test('a replica that starts again from its journal has the same state, and tells what others must hear again', async () => {
+  for (const index of network.keys()) report(index);
+  await until(() => network.every((member) => reported(member) === 4));
+  chain.mineTo(31);
+  at(0).loop.propose({ kind: 'close-epoch', epoch: 2 });
+  await until(() => network.every(({ loop }) => loop.state.epochClosed === 2));
+  const before = digestOf(at(1));
+  at(1).loop.close();
+  // Its layer 1 has moved on: what it knows of later blocks must not change what it did as of earlier ones.
+  chain.mineTo(60);
+  const effects: Effect[] = [];
+  network[1] = await start(at(1).node, at(1).journal, effects);
+  expect(digestOf(at(1))).toBe(before);
+  expect(at(1).loop.sequence).toBe(at(0).loop.sequence);
+  expect(effects.map(({ type }) => type)).toEqual(['epoch-closed', 'vote']);
+});
+
+test('a replica that was cut off fetches the decisions that it missed', async () => {
+  at(3).isCut = true;
+  for (const index of [0, 1, 2]) report(index);
+  await until(() => network.slice(0, 3).every((member) => reported(member) === 3));
+  expect(reported(at(3))).toBe(0);
+  at(3).isCut = false;
+  report(3);
+  await until(() => network.every((member) => reported(member) === 4));
+  expect(new Set(network.map(digestOf)).size).toBe(1);
+  expect(at(3).loop.isCaughtUp).toBe(true);
+});
+
+describe('a request', () => {
+  test('of a stranger, in another’s name, or altered on its way is not ordered', async () => {
+    const [one, two] = nodes as [TestNode, TestNode];
+    const forged = signedBy({ ...one, sign: two.sign }, EMPTY);
+    const altered = signedBy(one, EMPTY).slice();
+    altered[altered.length - 1] = (altered.at(-1) as number) ^ 1;
+    for (const request of [signedBy(stranger, EMPTY), forged, altered]) {
+      at(0).loop.receiveRequest(two.account, request);
+    }
+    report(2);
+    await until(() => network.every((member) => reported(member) === 1));
+    expect([...(at(0).loop.state.attestations.get(2)?.keys() ?? [])]).toEqual([at(2).node.account]);
+  });
+
+  test('that cannot be read is refused with its code', () => {
+    expect(() => at(0).loop.receiveRequest('peer', Uint8Array.of(1))).toThrow('signed operation');
+  });
+
+  test('that builds on a block to come waits for it, and one on a block that never was does not pass', async () => {
+    chain.mineTo(25);
+    const later = encodeOperation({
+      author: at(1).node.account,
+      anchor: { block: 26, hash: hashOfNext() },
+      body: EMPTY,
+    });
+    const waiting = encodeSignedOperation(later, at(1).node.sign(operationDigest(NETWORK_ID, later)));
+    const invented = signedBy(at(2).node, EMPTY, sha256());
+    for (const { loop } of network) {
+      loop.receiveRequest('peer', waiting);
+      loop.receiveRequest('peer', invented);
+    }
+    report(3);
+    await until(() => network.every((member) => reported(member) === 1));
+    chain.mine();
+    for (const { loop } of network) loop.onBlock();
+    await until(() => network.every((member) => reported(member) === 2));
+    expect(network.every(({ loop }) => loop.state.ledgerBlock === 26)).toBe(true);
+  });
+});
+
+test('a message that nobody signed, or that is none, is refused', () => {
+  for (const { loop } of network) {
+    expect(() => loop.receiveMessage(Uint8Array.of(1, 2, 3))).toThrow();
+  }
+});
+
+test('a closed replica says and does nothing more', async () => {
+  at(0).loop.close();
+  report(0);
+  report(1);
+  await until(() => network.slice(1).every((member) => reported(member) >= 1));
+  expect(at(0).loop.sequence).toBe(0);
+});
+
+function hashOfNext(): Uint8Array {
+  const next = new TestChain(nodes);
+  next.mineTo(26);
+  const hash = next.history.blockHash(26);
+  if (hash === undefined) throw new Error('no such block');
+  return hash;
+}
