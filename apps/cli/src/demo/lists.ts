@@ -1,11 +1,12 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { CodedError, sha256, toHex, toUtf8 } from '@nemea/core';
 
 export class ListError extends CodedError<'LIST_EMPTY' | 'LIST_MISSING' | 'LIST_NOT_UTF8'> {}
 
 /** Names of a list: one a line, UTF-8; a byte-order mark, CRLF, empty lines and duplicates do not count. */
 export function readNames(file: string): Set<string> {
-  if (!existsSync(file)) throw new ListError('LIST_MISSING', `no file ${file}`);
+  if (statSync(file, { throwIfNoEntry: false })?.isFile() !== true)
+    throw new ListError('LIST_MISSING', `no file ${file}`);
   const bytes = new Uint8Array(readFileSync(file));
   if (bytes.length === 0) throw new ListError('LIST_EMPTY', `${file} is empty`);
   let text: string;

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CodedError, toUtf8 } from '@nemea/core';
 
@@ -33,7 +33,8 @@ export class KeyFiles {
 
 /** Reads a payload: present, not empty, valid UTF-8, and small enough to be held in RAM. */
 export function readPayload(file: string): Uint8Array {
-  if (!existsSync(file)) throw new PayloadError('LIST_MISSING', `no file ${file}`);
+  if (statSync(file, { throwIfNoEntry: false })?.isFile() !== true)
+    throw new PayloadError('LIST_MISSING', `no file ${file}`);
   const bytes = new Uint8Array(readFileSync(file));
   if (bytes.length === 0) throw new PayloadError('LIST_EMPTY', `${file} is empty`);
   if (bytes.length > PAYLOAD_BYTES_MAX) {
