@@ -8,7 +8,7 @@ import {
   parseEvidence,
   toAssuranceLevel,
 } from '@nemea/attestation';
-import { bytesEqual, CodedError, errorCode, fromHex, hashDomain, sha256, toHex } from '@nemea/core';
+import { bytesEqual, CodedError, errorCode, fromHex, hashDomain, toHex } from '@nemea/core';
 import {
   type Accusation,
   ATTEMPT_OVERHEAD_S,
@@ -28,7 +28,6 @@ import {
   type Vote,
 } from '@nemea/membership';
 import { type Ledger, type Network, openLedger, type Receipt } from '@nemea/sdk';
-import { eccPoint, parsePublicArea, toSpki } from '@nemea/tpm/structures';
 import type { Logger } from 'pino';
 import { type Device, openDevice } from './adapters/device/device.ts';
 import { toPeerAddress } from './adapters/network/identity.ts';
@@ -38,7 +37,13 @@ import { peerIdOf } from './adapters/network/peer-id.ts';
 import { openReception } from './adapters/network/reception.ts';
 import { parseRelease } from './adapters/release/manifest.ts';
 import { openSqliteJournal } from './adapters/storage/sqlite-journal.ts';
-import { type Candidate, type Door, joinNetwork, registerAtGenesis } from './admission/candidate.ts';
+import {
+  type Candidate,
+  type Door,
+  joinNetwork,
+  recordOf,
+  registerAtGenesis,
+} from './admission/candidate.ts';
 import { ReceptionDesk } from './admission/reception-desk.ts';
 import { Attestor } from './attestation/attestor.ts';
 import { Target } from './attestation/target.ts';
@@ -53,7 +58,7 @@ import {
   type Reception,
   TransportError,
 } from './ports/transport.ts';
-import { type Endpoint, encodeEndpoint, PROTOCOLS, parseEndpoint } from './protocol.ts';
+import { type Endpoint, PROTOCOLS, parseEndpoint } from './protocol.ts';
 import { ReplicaLoop } from './replica-loop.ts';
 import { Bidder } from './tasks/bidder.ts';
 import { Executor } from './tasks/executor.ts';
@@ -330,26 +335,6 @@ export class Node {
     await sandbox.loadImage(image.file, image.digest);
   }
 
-  #ownRecord(level: number): NodeRecord {
-    const { identity, peerKey, facts } = this.#device;
-    const ak = point(identity.akPublic);
-    const vrf = point(identity.vrfPublic);
-    return {
-      account: this.#device.account,
-      peerKey,
-      ekId: sha256(toSpki(parsePublicArea(identity.ekPublic))),
-      akX: ak.x,
-      akY: ak.y,
-      vrfX: vrf.x,
-      vrfY: vrf.y,
-      level,
-      endpoint: encodeEndpoint({
-        overlay: `/ip4/127.0.0.1/tcp/${facts.ports.overlay}`,
-        reception: `/ip4/127.0.0.1/tcp/${facts.ports.reception}`,
-      }),
-    };
-  }
-
   /** Registered already, founding, or a stranger: the three ways to be a member. */
   async #becomeMember(genesis: readonly string[]): Promise<void> {
     const ledger = this.#ledger;
@@ -362,7 +347,7 @@ export class Node {
         identity: this.#device.identity,
         measured: this.#device.measured,
         ekChain: this.#device.ekChain,
-        record: this.#ownRecord(1),
+        record: recordOf(this.#device, 1),
       };
       const outward = await openOutward({
         privateKey: this.#device.keys.peerSeed,
@@ -985,11 +970,4 @@ function sessionBinding(prover: string, verifier: string): Uint8Array {
 function withSlack(record: ClockRecord | undefined): ClockRecord | undefined {
   if (record === undefined) return undefined;
   return { ...record, clock: record.clock > CLOCK_SLACK_MS ? record.clock - CLOCK_SLACK_MS : 0n };
-}
-
-function point(publicArea: Uint8Array): { x: Uint8Array; y: Uint8Array } {
-  const area = parsePublicArea(publicArea);
-  if (area.type !== 'ecc') throw new NodeError('NODE_NOT_READY', 'identity key is no ECC key');
-  const bytes = eccPoint(area);
-  return { x: bytes.slice(1, 33), y: bytes.slice(33) };
 }

@@ -1,10 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { collectEvidence, encodeEvidence, type MeasuredLog } from '@nemea/attestation';
-import { CodedError, errorCode, sha256 } from '@nemea/core';
+import { assert, CodedError, errorCode, sha256 } from '@nemea/core';
 import { candidateId, type NodeRecord } from '@nemea/membership';
 import { type Ledger, recoverVoter } from '@nemea/sdk';
 import type { Identity, Tpm } from '@nemea/tpm';
+import { eccPoint, parsePublicArea, toSpki } from '@nemea/tpm/structures';
 import type { Logger } from 'pino';
+import type { Device } from '../adapters/device/device.ts';
 import type { Outward } from '../ports/transport.ts';
 import {
   type AdmissionRequest,
@@ -12,6 +14,7 @@ import {
   admissionRequestCodec,
   admissionResponseCodec,
   applicationCodec,
+  encodeEndpoint,
   PROTOCOLS,
 } from '../protocol.ts';
 import { recordBinding, vrfCertificationData } from './judge.ts';
@@ -37,6 +40,34 @@ export interface Candidate {
 export interface Door {
   readonly account: string;
   readonly address: string;
+}
+
+/** A device as NodeRegistry would hold it. */
+export function recordOf(device: Device, level: number): NodeRecord {
+  const { account, facts, identity, peerKey } = device;
+  const ak = point(identity.akPublic);
+  const vrf = point(identity.vrfPublic);
+  return {
+    account,
+    peerKey,
+    ekId: sha256(toSpki(parsePublicArea(identity.ekPublic))),
+    akX: ak.x,
+    akY: ak.y,
+    vrfX: vrf.x,
+    vrfY: vrf.y,
+    level,
+    endpoint: encodeEndpoint({
+      overlay: `/ip4/127.0.0.1/tcp/${facts.ports.overlay}`,
+      reception: `/ip4/127.0.0.1/tcp/${facts.ports.reception}`,
+    }),
+  };
+}
+
+function point(publicArea: Uint8Array): { x: Uint8Array; y: Uint8Array } {
+  const area = parsePublicArea(publicArea);
+  assert(area.type === 'ecc', 'keys of an identity are ECC keys');
+  const bytes = eccPoint(area);
+  return { x: bytes.slice(1, 33), y: bytes.slice(33) };
 }
 
 /** The proof of trust without its fresh half. */
