@@ -10,6 +10,7 @@ import {
   candidateOf,
   drawContext,
   judgementOf,
+  seatOf,
   TestLedger,
   TestMachine,
   type TestMember,
@@ -140,7 +141,7 @@ describe('the decision on a candidate', () => {
     expect(close()).toBe('JURY_INCOMPLETE');
   });
 
-  test('waits for the expected jury, or until it had its time', () => {
+  test('waits until the jury had its time', () => {
     judge(juryFor(stranger).drawn.slice(0, JUDGES_EXPECTED - 1));
     expect(close()).toBe('TOO_EARLY');
     ledger.head += JUDGING_BLOCKS;
@@ -150,6 +151,7 @@ describe('the decision on a candidate', () => {
 
   test('admits with a newcomer’s credit, and has every member sign it for layer 1', () => {
     judge(juryFor(stranger).drawn.slice(0, JUDGES_EXPECTED));
+    ledger.head += JUDGING_BLOCKS;
     expect(close()).toBeUndefined();
     expect(machine.credit(stranger)).toBe(CREDIT_NEWCOMER);
     expect(machine.state.roster.get(stranger.account)?.admittedEpoch).toBe(EPOCH);
@@ -160,6 +162,32 @@ describe('the decision on a candidate', () => {
     });
     expect(close()).toBe('CANDIDATE_UNKNOWN');
     expect(machine.order(sponsor, applicationOf(stranger))).toBe('ALREADY_DONE');
+  });
+
+  test('counts the silence of a seated judge: a candidate cannot pick those it answers', () => {
+    const { drawn } = juryFor(stranger);
+    for (const member of drawn.slice(0, 4)) {
+      expect(machine.order(member, seatOf(ledger, member, stranger, EPOCH))).toBeUndefined();
+    }
+    judge(drawn.slice(0, 2));
+    ledger.head += JUDGING_BLOCKS;
+    expect(close()).toBe('JURY_INCOMPLETE');
+    expect(outcome()).toBe('open');
+    judge(drawn.slice(2, 4));
+    expect(close()).toBeUndefined();
+    expect(outcome()).toBe('admitted');
+  });
+
+  test('gives a seat only to whom the VRF drew, and only once', () => {
+    const { drawn, others } = juryFor(stranger);
+    const [first] = drawn;
+    const [other] = others;
+    if (first === undefined || other === undefined)
+      throw new Error('this epoch draws some and passes over some');
+    expect(machine.order(first, seatOf(ledger, first, stranger, EPOCH))).toBeUndefined();
+    expect(machine.order(first, seatOf(ledger, first, stranger, EPOCH))).toBe('ALREADY_DONE');
+    expect(machine.order(other, seatOf(ledger, other, stranger, EPOCH))).toBe('NOT_DRAWN');
+    expect(machine.order(other, seatOf(ledger, first, stranger, EPOCH))).toBe('VRF_INVALID');
   });
 
   test('refuses when a third of the jury does, and asks layer 1 for nothing', () => {
@@ -194,6 +222,7 @@ describe('the decision on a candidate', () => {
     for (let i = 0; roster.size < ROSTER_MAX; i++)
       roster.set(`filler ${i}`, { ...filler, account: `filler ${i}` });
     machine.state = { ...machine.state, roster };
+    ledger.head += JUDGING_BLOCKS;
     expect(close()).toBe('ROSTER_FULL');
     expect(outcome()).toBe('open');
   });

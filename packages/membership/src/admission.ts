@@ -1,5 +1,6 @@
 import { toHex } from '@nemea/core';
 import { weightOf } from './credit.ts';
+import type { RejectionCode } from './errors.ts';
 import {
   drawnFrom,
   epochSeedAsOf,
@@ -11,12 +12,12 @@ import {
 } from './jury.ts';
 import type { Context, Outcome } from './machine.ts';
 import type { NodeRecord, OperationBody } from './operation.ts';
-import { candidateId, conflictsWith, type Member, ROSTER_MAX, type Roster, withMember } from './roster.ts';
+import { candidateId, conflictsWith, ROSTER_MAX, type Roster, withMember } from './roster.ts';
 import type { Candidacy, Effect } from './state.ts';
 
 /** Open candidacies of one sponsor: no member may fill the state, or crowd out what others have put forward. */
 export const CANDIDACIES_PER_SPONSOR = 8;
-/** Layer-1 blocks that a jury has before fewer than the expected judges may decide. */
+/** Layer-1 blocks that a jury has to take its seats and to judge, before anybody may count. */
 export const JUDGING_BLOCKS = 3;
 
 /** A stranger's application enters the order: from now on its judges can be drawn. */
@@ -41,6 +42,7 @@ export function openCandidacy(
     sponsor: author.account,
     epoch,
     openedBlock: state.ledgerBlock,
+    seated: new Set(),
     judgements: new Map(),
     outcome: 'open',
   };
@@ -60,50 +62,64 @@ function isJudgedAnew(known: Candidacy, needed: number, epoch: number): boolean 
   return epoch > known.epoch + (known.judgements.size >= needed ? 1 : 0);
 }
 
-/** A drawn judge's verdict. The draw is proven here, so that nobody judges uninvited. */
-export function recordJudgement(
+/**
+ * A member proves that it is drawn as a judge, before the candidate has turned to anybody. From here on its weight
+ * counts: a candidate that answers only the judges it likes convinces only their part of the jury.
+ */
+export function takeSeat(context: Context, body: Extract<OperationBody, { kind: 'sit' }>): Outcome {
+  const known = context.state.candidacies.get(toHex(body.candidate));
+  if (known?.seated.has(context.author.account)) return { rejected: 'ALREADY_DONE' };
+  const seat = proveSeat(context, body);
+  if ('rejected' in seat) return seat;
+  return { state: withCandidacy(context, body.candidate, seat.candidacy), effects: [] };
+}
+
+/** A drawn judge's verdict. The draw is proven here, too, so that nobody judges uninvited. */
+export function recordJudgement(context: Context, body: Extract<OperationBody, { kind: 'judge' }>): Outcome {
+  const seat = proveSeat(context, body);
+  if ('rejected' in seat) return seat;
+  const { candidacy } = seat;
+  if (candidacy.judgements.has(context.author.account)) return { rejected: 'ALREADY_DONE' };
+  const judgements = new Map(candidacy.judgements).set(context.author.account, body);
+  return { state: withCandidacy(context, body.candidate, { ...candidacy, judgements }), effects: [] };
+}
+
+/** The candidacy with its author among the seated, if the VRF drew it for the candidacy's own epoch. */
+function proveSeat(
   { state, ledger, author }: Context,
-  body: Extract<OperationBody, { kind: 'judge' }>,
-): Outcome {
-  const id = toHex(body.candidate);
-  const candidacy = state.candidacies.get(id);
+  body: { candidate: Uint8Array; epoch: number; proof: Uint8Array },
+): { candidacy: Candidacy } | { rejected: RejectionCode } {
+  const candidacy = state.candidacies.get(toHex(body.candidate));
   if (candidacy === undefined || candidacy.outcome !== 'open') return { rejected: 'CANDIDATE_UNKNOWN' };
   if (body.epoch !== candidacy.epoch) return { rejected: 'EPOCH_WRONG' };
   if (candidacy.judgements.has(author.account)) return { rejected: 'ALREADY_DONE' };
   const epochSeed = epochSeedAsOf(ledger, body.epoch, state.ledgerBlock);
   if (epochSeed === undefined) return { rejected: 'EPOCH_WRONG' };
   if (!mayDraw(author, body.epoch)) return { rejected: 'NOT_DRAWN' };
-  const beta = provenBeta(
-    author,
-    judgeAlpha({ networkId: state.networkId, epochSeed }, body.candidate),
-    body.proof,
-  );
+  const alpha = judgeAlpha({ networkId: state.networkId, epochSeed }, body.candidate);
+  const beta = provenBeta(author, alpha, body.proof);
   if (beta === undefined) return { rejected: 'VRF_INVALID' };
   if (!drawnFrom(state.roster, author, beta, JUDGES_EXPECTED)) return { rejected: 'NOT_DRAWN' };
-  const judgements = new Map(candidacy.judgements).set(author.account, body);
-  return {
-    state: { ...state, candidacies: new Map(state.candidacies).set(id, { ...candidacy, judgements }) },
-    effects: [],
-  };
+  return { candidacy: { ...candidacy, seated: new Set(candidacy.seated).add(author.account) } };
 }
 
-/** Decides once enough judges have spoken or had their time: more than two thirds of the weight that judged must affirm. */
+function withCandidacy({ state }: Context, candidate: Uint8Array, candidacy: Candidacy): Context['state'] {
+  return { ...state, candidacies: new Map(state.candidacies).set(toHex(candidate), candidacy) };
+}
+
+/**
+ * Decides once the jury has had its time: more than two thirds of the weight that is seated must affirm, silence
+ * included in the count. A jury that can still go either way is left open, and another one follows it.
+ */
 export function closeCandidacy({ state, ledger }: Context, id: string): Outcome {
   const candidacy = state.candidacies.get(id);
   if (candidacy === undefined || candidacy.outcome !== 'open') return { rejected: 'CANDIDATE_UNKNOWN' };
-  const judges = judgesOf(state.roster, candidacy);
-  if (judges.length < judgesNeeded(state.roster)) return { rejected: 'JURY_INCOMPLETE' };
-  // Whoever is first may not decide before the others could speak.
-  const isFull = judges.length >= Math.min(JUDGES_EXPECTED, state.roster.size);
-  if (!isFull && state.ledgerBlock < candidacy.openedBlock + JUDGING_BLOCKS) return { rejected: 'TOO_EARLY' };
-  let affirming = 0;
-  let total = 0;
-  for (const { member, affirms } of judges) {
-    const weight = weightOf(member.credit);
-    total += weight;
-    if (affirms) affirming += weight;
-  }
-  const admitted = affirming * 3 > total * 2 && !conflictsWith(state.roster, candidacy.record);
+  if (state.ledgerBlock < candidacy.openedBlock + JUDGING_BLOCKS) return { rejected: 'TOO_EARLY' };
+  const jury = juryOf(state.roster, candidacy);
+  if (jury.judges < judgesNeeded(state.roster)) return { rejected: 'JURY_INCOMPLETE' };
+  const affirmed = jury.affirming * 3 > jury.total * 2;
+  if (!affirmed && jury.refusing * 3 < jury.total) return { rejected: 'JURY_INCOMPLETE' };
+  const admitted = affirmed && !conflictsWith(state.roster, candidacy.record);
   if (admitted && state.roster.size >= ROSTER_MAX) return { rejected: 'ROSTER_FULL' };
   const candidacies = new Map(state.candidacies).set(id, {
     ...candidacy,
@@ -128,14 +144,24 @@ export function closeCandidacy({ state, ledger }: Context, id: string): Outcome 
   };
 }
 
-/** Those who judged and are still members: an evicted judge has no say. */
-function judgesOf(roster: Roster, candidacy: Candidacy): { member: Member; affirms: boolean }[] {
-  const judges: { member: Member; affirms: boolean }[] = [];
-  for (const [account, judgement] of candidacy.judgements) {
+/** The seated judges that are still members, by weight: an evicted judge has no say. */
+function juryOf(
+  roster: Roster,
+  candidacy: Candidacy,
+): { judges: number; total: number; affirming: number; refusing: number } {
+  const jury = { judges: 0, total: 0, affirming: 0, refusing: 0 };
+  for (const account of candidacy.seated) {
     const member = roster.get(account);
-    if (member !== undefined) judges.push({ member, affirms: judgement.verdict !== 'contraindicated' });
+    if (member === undefined) continue;
+    const weight = weightOf(member.credit);
+    const verdict = candidacy.judgements.get(account)?.verdict;
+    jury.total += weight;
+    if (verdict === undefined) continue;
+    jury.judges++;
+    if (verdict === 'contraindicated') jury.refusing += weight;
+    else jury.affirming += weight;
   }
-  return judges;
+  return jury;
 }
 
 function admissionVote(record: NodeRecord, epoch: number): Extract<Effect, { type: 'vote' }>['vote'] {

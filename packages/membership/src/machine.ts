@@ -1,5 +1,5 @@
 import { assertNever, toHex, type Verified } from '@nemea/core';
-import { closeCandidacy, openCandidacy, recordJudgement } from './admission.ts';
+import { closeCandidacy, openCandidacy, recordJudgement, takeSeat } from './admission.ts';
 import { closeEpoch, judgeAccusation, judgeDispute, recordAttestations } from './attestation.ts';
 import type { RejectionCode } from './errors.ts';
 import type { LedgerView } from './ledger-view.ts';
@@ -69,6 +69,8 @@ function dispatch(context: Context, operation: Operation): Outcome {
   switch (body.kind) {
     case 'apply':
       return openCandidacy(context, body);
+    case 'sit':
+      return takeSeat(context, body);
     case 'judge':
       return recordJudgement(context, body);
     case 'close-candidacy':

@@ -47,6 +47,7 @@ const attestation = fc.record({
 const kind = <K extends OperationBody['kind']>(name: K) => fc.constant(name);
 const bodies: { [K in OperationBody['kind']]: fc.Arbitrary<Extract<OperationBody, { kind: K }>> } = {
   apply: fc.record({ kind: kind('apply'), record, applicationDigest: bytes(32) }),
+  sit: fc.record({ kind: kind('sit'), candidate: bytes(32), epoch: count, proof }),
   judge: fc.record({
     kind: kind('judge'),
     candidate: bytes(32),

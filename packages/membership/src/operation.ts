@@ -58,6 +58,7 @@ const drawSchema = z.strictObject({ beta: byteString(32), proof });
 
 export const bodySchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('apply'), record: nodeRecordSchema, applicationDigest: byteString(32) }),
+  z.strictObject({ kind: z.literal('sit'), candidate: byteString(32), epoch: uint, proof }),
   z.strictObject({
     kind: z.literal('judge'),
     candidate: byteString(32),

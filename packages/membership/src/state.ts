@@ -30,6 +30,8 @@ export interface Candidacy {
   readonly sponsor: string;
   readonly epoch: number;
   readonly openedBlock: number;
+  /** Members whose draw as judges was proven: the jury, whether or not the candidate turns to them. */
+  readonly seated: ReadonlySet<string>;
   readonly judgements: ReadonlyMap<string, Judgement>;
   readonly outcome: 'open' | 'admitted' | 'refused';
 }

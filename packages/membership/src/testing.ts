@@ -1,4 +1,4 @@
-import { encodeEvidence, LEVEL, QUOTED_PCRS, qualifyingData } from '@nemea/attestation';
+import { encodeEvidence, LEVEL, type MeasuredEvent, qualifyingData } from '@nemea/attestation';
 import { appraisalOf, IMAGE, RELEASE, softwareAk } from '@nemea/attestation/testing';
 import { createEd25519Signer, createEd25519Verifier } from '@nemea/consensus/ed25519';
 import { ByteWriter, fromUtf8, hashDomain, mintVerified, sha256, toHex } from '@nemea/core';
@@ -217,6 +217,16 @@ export function candidateOf(candidate: TestMember): Uint8Array {
   return candidateId(candidate.record, applicationOf(candidate).applicationDigest);
 }
 
+export function seatOf(
+  ledger: LedgerView,
+  judge: TestMember,
+  candidate: TestMember,
+  epoch: number,
+): Extract<OperationBody, { kind: 'sit' }> {
+  const { proof } = judge.prove(judgeAlpha(drawContext(ledger, epoch), candidateOf(candidate)));
+  return { kind: 'sit', candidate: candidateOf(candidate), epoch, proof };
+}
+
 export function judgementOf(
   ledger: LedgerView,
   judge: TestMember,
@@ -229,7 +239,21 @@ export function judgementOf(
   return { kind: 'judge', candidate: candidateOf(candidate), epoch, proof, verdict, resultDigest };
 }
 
-/** Evidence that the target's TPM would sign for an attestor's challenge, honest unless its log says otherwise. */
+/** Evidence that a member's TPM would sign over a challenge, honest unless its log says otherwise. */
+export function evidenceOf(
+  member: TestMember,
+  over: { challenge: Uint8Array; binding: Uint8Array },
+  log: readonly MeasuredEvent[] = [RELEASE, IMAGE],
+): Uint8Array {
+  const { evidence } = appraisalOf({
+    log,
+    quote: { extraData: qualifyingData({ networkId: NETWORK_ID, ...over }) },
+    evidence: ({ attest }) => ({ binding: over.binding, signature: member.signQuote(attest) }),
+  });
+  return encodeEvidence(evidence);
+}
+
+/** What a target would answer to an attestor's challenge of an epoch. */
 export function answerOf(
   attestor: TestMember,
   target: TestMember,
@@ -243,13 +267,7 @@ export function answerOf(
     target: target.account,
     command: 'epoch',
   });
-  const { evidence } = appraisalOf({
-    log,
-    quote: { extraData: qualifyingData({ networkId: NETWORK_ID, challenge: nonce, binding }) },
-    evidence: ({ attest }) => ({ binding, signature: target.signQuote(attest) }),
-  });
-  if (evidence.pcrs.length !== QUOTED_PCRS.length) throw new Error('the evidence does not cover all PCRs');
-  const bytes = encodeEvidence(evidence);
+  const bytes = evidenceOf(target, { challenge: nonce, binding }, log);
   const answerSignature = target.sign(answerDigest({ binding, nonce, evidenceDigest: sha256(bytes) }));
   return { evidence: bytes, nonce, answerSignature };
 }

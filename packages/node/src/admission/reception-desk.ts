@@ -87,6 +87,7 @@ export class ReceptionDesk {
     const { beta, proof } = await context.tpm.vrfProve(alpha);
     if (drawnFrom(context.state().roster, self, beta, JUDGES_EXPECTED)) {
       this.#proofs.set(toHex(candidate), { proof, epoch: candidacy.epoch });
+      context.propose({ kind: 'sit', candidate, epoch: candidacy.epoch, proof });
       if (this.#proofs.size > PROOFS_MAX) this.#proofs.delete(this.#proofs.keys().next().value as string);
     }
   }
