@@ -7,6 +7,7 @@ import {
   challengeBinding,
   drawnFrom,
   type Member,
+  mayDraw,
   phaseContext,
   provenBeta,
 } from '@nemea/membership';
@@ -127,7 +128,9 @@ export class Target {
     const alpha = attestAlpha({ networkId: ledger.networkId, epochSeed }, challenge.target);
     const beta = provenBeta(attestor, alpha, challenge.proof);
     const drawn =
-      beta !== undefined && drawnFrom(this.#context.state().roster, attestor, beta, ATTESTORS_EXPECTED);
+      beta !== undefined &&
+      mayDraw(attestor, challenge.epoch) &&
+      drawnFrom(this.#context.state().roster, attestor, beta, ATTESTORS_EXPECTED);
     if (drawn) return;
     if (beta === undefined) await this.#dispute(challenge);
     throw beta === undefined

@@ -6,6 +6,7 @@ import { createEd25519Signer, createEd25519Verifier } from '@nemea/consensus/ed2
 import { CodedError, fromUtf8, sha256, toHex } from '@nemea/core';
 import { addressOf } from '@nemea/sdk';
 import { type Identity, openIdentity, type Tpm } from '@nemea/tpm';
+import { z } from 'zod';
 import { type DeviceKeys, openDeviceKeys } from '../keys/sealed-keys.ts';
 import { peerIdOf } from '../network/peer-id.ts';
 import { measureRelease, type Release } from '../release/manifest.ts';
@@ -31,6 +32,17 @@ export interface DeviceFacts {
   /** TCP ports, fixed at the first start so that addresses stay valid. */
   readonly ports: Readonly<Record<string, number>>;
 }
+
+const factsSchema: z.ZodType<DeviceFacts> = z.strictObject({
+  name: z.string(),
+  tpm: z.discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('swtpm') }),
+    z.strictObject({ kind: z.literal('device'), path: z.string().min(1) }),
+  ]),
+  account: z.string(),
+  peerId: z.string(),
+  ports: z.record(z.string(), z.number().int().min(0).max(65_535)),
+});
 
 /** A device that runs: its TPM is open, its software measured, its keys unsealed. */
 export interface Device {
@@ -109,11 +121,16 @@ export function readDeviceFacts(dir: string): DeviceFacts {
   const file = paths(resolve(dir)).facts;
   if (!existsSync(file))
     throw new DeviceError('DEVICE_MISSING', `no device in ${dir}: run \`nemea node init\` first`);
+  let value: unknown;
   try {
-    return JSON.parse(readFileSync(file, 'utf8')) as DeviceFacts;
+    value = JSON.parse(readFileSync(file, 'utf8'));
   } catch (cause) {
     throw new DeviceError('DEVICE_MALFORMED', `${file} is not JSON`, { cause });
   }
+  const facts = factsSchema.safeParse(value);
+  if (facts.success) return facts.data;
+  const issue = facts.error.issues[0];
+  throw new DeviceError('DEVICE_MALFORMED', `${file}: ${issue?.path.join('.')}: ${issue?.message}`);
 }
 
 /** Starts a device. The software measures itself into PCR 14 before any key is unsealed. */

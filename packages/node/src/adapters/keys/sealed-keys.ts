@@ -1,6 +1,6 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { CodedError, concatBytes, decodeCbor, encodeCbor } from '@nemea/core';
+import { type CborValue, CodedError, concatBytes, decodeCbor, encodeCbor } from '@nemea/core';
 import type { Tpm } from '@nemea/tpm';
 
 export type KeyErrorCode = 'KEYS_MALFORMED' | 'KEYS_SEALED_ELSEWHERE';
@@ -58,7 +58,12 @@ async function createDeviceKeys(tpm: Tpm, path: string, pcrs: readonly number[])
 }
 
 function parseBlob(bytes: Uint8Array): Uint8Array {
-  const value = decodeCbor(new Uint8Array(bytes));
+  let value: CborValue;
+  try {
+    value = decodeCbor(new Uint8Array(bytes));
+  } catch (cause) {
+    throw new KeyError('KEYS_MALFORMED', 'key file is not dag-cbor', { cause });
+  }
   if (
     typeof value === 'object' &&
     value !== null &&
