@@ -24,6 +24,7 @@ import {
   rosterRoot,
   weightTotal,
   withCredit,
+  withoutLeavers,
   withoutMember,
 } from './roster.ts';
 import type { Accusation, Effect, EpochLeaf, MembershipState, Vote } from './state.ts';
@@ -231,7 +232,7 @@ export function closeEpoch({ state, ledger }: Context, epoch: number): Outcome {
   if (epoch !== epochToClose(state, ledger)) return { rejected: 'EPOCH_WRONG' };
   if (!isEpochRipe(state, ledger, epoch)) return { rejected: 'TOO_EARLY' };
   const leaves = epochLeaves(state, epoch);
-  const roster = settleCredit(state.roster, leaves);
+  const roster = withoutLeavers(settleCredit(state.roster, leaves), ledger.leavers(boundaryBlock));
   const vote: Vote = {
     type: 'EpochRecord',
     epoch,

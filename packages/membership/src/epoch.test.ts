@@ -129,6 +129,17 @@ describe('closing an epoch', () => {
     expect(close()).toBe('ALREADY_DONE');
   });
 
+  test('drops whoever gave up membership on layer 1 before the epoch began', () => {
+    const [leaver, late] = members.slice(-2) as [TestMember, TestMember];
+    ledger.left.set(leaver.account, EPOCH * 10);
+    ledger.left.set(late.account, EPOCH * 10 + 1);
+    for (const member of members) report(member);
+    ledger.head = 35;
+    expect(close()).toBeUndefined();
+    expect(machine.state.roster.has(leaver.account)).toBe(false);
+    expect(machine.state.roster.has(late.account)).toBe(true);
+  });
+
   test('orders the leaves by target and attestor, however the reports came', () => {
     const forwards = new TestMachine(ledger);
     const backwards = new TestMachine(ledger);

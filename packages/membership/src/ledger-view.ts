@@ -26,6 +26,8 @@ export interface LedgerView {
   approvedCodes(atBlock: number): ReadonlySet<string>;
   policyVersion(atBlock: number): number;
   genesisRecords(): readonly NodeRecord[];
+  /** Accounts that gave up membership on layer 1, and were not admitted again, as of a block. */
+  leavers(atBlock: number): ReadonlySet<string>;
 }
 
 export interface TaskOnLedger {

@@ -28,6 +28,13 @@ export function withMember(roster: Roster, record: NodeRecord, epoch: number): R
   return new Map(roster).set(record.account, { ...record, credit: CREDIT_NEWCOMER, admittedEpoch: epoch });
 }
 
+/** Who gave up membership and takes its deposit along has no say, no draw and no work here any more. */
+export function withoutLeavers(roster: Roster, leavers: ReadonlySet<string>): Roster {
+  let next = roster;
+  for (const account of leavers) if (next.has(account)) next = withoutMember(next, account);
+  return next;
+}
+
 export function withoutMember(roster: Roster, account: string): Roster {
   const next = new Map(roster);
   next.delete(account);

@@ -86,7 +86,13 @@ export class TestLedger implements LedgerView {
   readonly closed = new Map<string, number>();
   /** Releases by digest: the block from which each is approved, and the one from which it is not. */
   readonly releases = new Map<string, { from: number; until: number }>();
+  /** Accounts that left, by the block in which they did. */
+  readonly left = new Map<string, number>();
   readonly #records: readonly NodeRecord[];
+
+  leavers(atBlock: number): ReadonlySet<string> {
+    return new Set([...this.left].filter(([, block]) => block <= atBlock).map(([account]) => account));
+  }
 
   constructor(genesis: readonly TestMember[], head = 25) {
     this.#records = genesis.map(({ record }) => record);

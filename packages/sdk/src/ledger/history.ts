@@ -286,6 +286,15 @@ export class LedgerHistory implements LedgerView {
     return standings;
   }
 
+  leavers(atBlock: number): ReadonlySet<string> {
+    const leavers = new Set<string>();
+    for (const event of this.#until(atBlock)) {
+      if (event.type === 'weight' && event.weight === 0) leavers.add(event.account);
+      if (event.type === 'node-admitted') leavers.delete(event.record.account);
+    }
+    return leavers;
+  }
+
   *#until(block: number): Generator<LedgerEvent> {
     for (const event of this.#events) {
       if (event.block > block) return;

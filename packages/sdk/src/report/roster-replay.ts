@@ -12,6 +12,7 @@ import {
   settleCredit,
   withCredit,
   withMember,
+  withoutLeavers,
   withoutMember,
 } from '@nemea/membership';
 import { contractAbis, type Ledger } from '../client/ledger.ts';
@@ -49,6 +50,7 @@ interface EpochOnLedger {
   readonly rosterRoot: Uint8Array;
   readonly creditRoot: Uint8Array;
   readonly attestationRoot: Uint8Array;
+  readonly leavers: ReadonlySet<string>;
 }
 
 /** A change of credit that layer 1 shows, but not between which epochs the members counted it. */
@@ -95,13 +97,18 @@ export async function replayRosters(
     for (const move of moves.splice(0, counted)) hold(move(roster));
     exactEpoch = onLedger.epoch;
     epochsMatched += 1;
-    hold(settleCredit(roster, leaves));
+    hold(settleEpoch(roster, leaves, onLedger));
   }
   // What came after the last epoch that is known: the order of these is theirs to know, so each step is held.
   for (const { record, epoch } of admissions) hold(withMember(roster, record, epoch));
   for (const move of moves) hold(move(roster));
   for (const account of evictions) hold(withoutMember(roster, account));
   return { spans, exactEpoch, epochsMatched, ...(stopped === undefined ? {} : { stopped }) };
+}
+
+/** What the close of an epoch does to the roster: credit moves, and whoever has left layer 1 is left out. */
+function settleEpoch(roster: Roster, leaves: readonly EpochLeaf[], onLedger: EpochOnLedger): Roster {
+  return withoutLeavers(settleCredit(roster, leaves), onLedger.leavers);
 }
 
 /** How many of the pending moves have to be counted before this epoch, so that its roots come out. */
@@ -113,7 +120,7 @@ function movesCounted(
 ): number | undefined {
   let moved = roster;
   for (let count = 0; count <= Math.min(moves.length, MOVES_MAX); count++) {
-    const settled = settleCredit(moved, leaves);
+    const settled = settleEpoch(moved, leaves, onLedger);
     if (
       bytesEqual(creditRoot(settled, onLedger.epoch), onLedger.creditRoot) &&
       bytesEqual(rosterRoot(settled), onLedger.rosterRoot)
@@ -159,6 +166,7 @@ async function epochsOnLedger(ledger: ReadableLedger): Promise<EpochOnLedger[]> 
       rosterRoot: fromHex(record.rosterRoot),
       creditRoot: fromHex(record.creditRoot),
       attestationRoot: fromHex(record.attestationRoot),
+      leavers: ledger.history.leavers(Number(record.boundaryBlock)),
     });
   }
   return epochs;
