@@ -1,0 +1,213 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { collectEvidence, encodeEvidence } from '@nemea/attestation';
+import { fromUtf8, sha256, toHex } from '@nemea/core';
+import type { NodeRecord } from '@nemea/membership';
+import { NETWORK_ID } from '@nemea/membership/testing';
+import { type Ledger, voteTypedData } from '@nemea/sdk';
+import { eccPoint, parsePublicArea, toSpki } from '@nemea/tpm/structures';
+import { privateKeyToAccount } from 'viem/accounts';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { type Device, initDevice, openDevice } from '../adapters/device/device.ts';
+import { type Application, applicationCodec } from '../protocol.ts';
+import { network, TestChain, testNode } from '../testing.ts';
+import { beginTrial, concludeTrial, recordBinding, type Trial, vrfCertificationData } from './judge.ts';
+
+/** Two candidates with real software TPMs, before one judge. */
+
+let nowMs: number;
+let root: string;
+let candidate: Device;
+let other: Device;
+let honest: Application;
+let ledger: Ledger;
+let chain: TestChain;
+
+beforeAll(async () => {
+  root = mkdtempSync(join(tmpdir(), 'judge-'));
+  const open = async (name: string) => {
+    const dir = join(root, name);
+    await initDevice({ dir, name, tpm: { kind: 'swtpm' }, caDir: join(root, 'ca'), ports: {} });
+    return openDevice(dir);
+  };
+  candidate = await open('one');
+  other = await open('two');
+  honest = await applicationOf(candidate);
+  // After the certificates were made: they hold from then on.
+  nowMs = Date.now();
+});
+
+afterAll(async () => {
+  await candidate.close();
+  await other.close();
+  rmSync(root, { recursive: true });
+});
+
+beforeEach(() => {
+  chain = new TestChain([testNode('judge')]);
+  const rootDigest = sha256(candidate.ekChain.at(-1) as Uint8Array);
+  const policy = { type: 'policy', approved: true } as const;
+  chain.mine(
+    { ...chain.at, ...policy, kind: 'ek-root', digest: toHex(rootDigest) },
+    { ...chain.at, ...policy, kind: 'release', digest: toHex(candidate.release.digest) },
+  );
+  chain.answers.set('node', { deposit: 1_000n });
+  chain.answers.set('depositMin', 1_000n);
+  ledger = chain.ledgerOf(testNode('judge'));
+});
+
+function pointOf(publicArea: Uint8Array): { x: Uint8Array; y: Uint8Array } {
+  const area = parsePublicArea(publicArea);
+  if (area.type !== 'ecc') throw new Error('not an ECC key');
+  const point = eccPoint(area);
+  return { x: point.slice(1, 33), y: point.slice(33) };
+}
+
+async function applicationOf(device: Device): Promise<Application> {
+  const { identity } = device;
+  const [ak, vrf] = [pointOf(identity.akPublic), pointOf(identity.vrfPublic)];
+  const record: NodeRecord = {
+    account: device.account,
+    peerKey: device.peerKey,
+    ekId: sha256(toSpki(parsePublicArea(identity.ekPublic))),
+    akX: ak.x,
+    akY: ak.y,
+    vrfX: vrf.x,
+    vrfY: vrf.y,
+    level: 1,
+    endpoint: '/ip4/127.0.0.1/tcp/1 /ip4/127.0.0.1/tcp/2',
+  };
+  const signer = privateKeyToAccount(`0x${toHex(device.keys.accountKey)}`);
+  return {
+    record,
+    ekChain: [...device.ekChain],
+    ekPublic: identity.ekPublic,
+    akPublic: identity.akPublic,
+    vrfPublic: identity.vrfPublic,
+    certify: await identity.certifyVrf(vrfCertificationData(NETWORK_ID, record.account)),
+    consent: await signer.signTypedData(voteTypedData(network, { type: 'Admission', record, epoch: 0 })),
+  };
+}
+
+const begin = (change: Partial<Application> = {}, record: Partial<NodeRecord> = {}) =>
+  beginTrial(
+    ledger,
+    applicationCodec.encode({ ...honest, ...change, record: { ...honest.record, ...record } }),
+    nowMs,
+  );
+
+async function answerOf(device: Device, trial: Trial, challenge = trial.nonce) {
+  const { credential } = trial.enrolment;
+  return {
+    secret: await device.identity.activateCredential(credential),
+    evidence: encodeEvidence(
+      await collectEvidence({
+        tpm: device.tpm,
+        identity: device.identity,
+        log: device.measured,
+        networkId: NETWORK_ID,
+        challenge,
+        binding: recordBinding(trial.application.record),
+      }),
+    ),
+  };
+}
+
+test('a candidate whose papers are in order, and whose TPM is there, is affirmed', async () => {
+  const trial = await begin();
+  const judged = concludeTrial(ledger, trial, await answerOf(candidate, trial), nowMs);
+  expect(judged).toMatchObject({ verdict: 'affirming', reasons: [] });
+});
+
+describe('papers are refused', () => {
+  const refused = async (trial: Promise<Trial>, message: string | RegExp) => {
+    await expect(trial).rejects.toThrow(message);
+  };
+
+  test('under a root that layer 1 does not approve', async () => {
+    chain = new TestChain([testNode('judge')]);
+    ledger = chain.ledgerOf(testNode('judge'));
+    await expect(begin()).rejects.toMatchObject({ code: expect.stringMatching(/^EK_/) });
+  });
+
+  test('with the endorsement certificate of another TPM', async () => {
+    await refused(begin({ ekChain: [...other.ekChain] }), 'ekId');
+  });
+
+  test('that claim a level which their maker cannot give', async () => {
+    await refused(begin({}, { level: 3 }), 'level: got 3, want 1');
+  });
+
+  test.each(['akX', 'akY', 'vrfX', 'vrfY', 'ekId'] as const)('whose record has another %s', async (field) => {
+    await refused(begin({}, { [field]: sha256(fromUtf8('other')) }), field);
+  });
+
+  test('whose VRF key was certified for another account, or by another attestation key', async () => {
+    const certify = await candidate.identity.certifyVrf(vrfCertificationData(NETWORK_ID, other.account));
+    await expect(begin({ certify })).rejects.toMatchObject({ code: expect.stringMatching(/VRF|CERTIF/) });
+    const { certify: foreign } = await applicationOf(other);
+    await expect(begin({ certify: foreign })).rejects.toMatchObject({
+      code: expect.stringMatching(/VRF|CERTIF|SIGNATURE/),
+    });
+  });
+
+  test('when they cannot be read', async () => {
+    await refused(beginTrial(ledger, fromUtf8('papers'), nowMs), 'application');
+  });
+});
+
+describe('a candidate is refused, with every reason,', () => {
+  test('when its attestation key is not in the TPM of its endorsement key', async () => {
+    const trial = await begin();
+    const { evidence } = await answerOf(candidate, trial);
+    const judged = concludeTrial(ledger, trial, { secret: new Uint8Array(32), evidence }, nowMs);
+    expect(judged.verdict).toBe('contraindicated');
+    expect(judged.reasons.join()).toContain('CREDENTIAL_WRONG');
+  });
+
+  test('when its quote is of another machine, or under another challenge', async () => {
+    const trial = await begin();
+    const { secret } = await answerOf(candidate, trial);
+    const foreign = encodeEvidence(
+      await collectEvidence({
+        tpm: other.tpm,
+        identity: other.identity,
+        log: other.measured,
+        networkId: NETWORK_ID,
+        challenge: trial.nonce,
+        binding: recordBinding(trial.application.record),
+      }),
+    );
+    const stale = await answerOf(candidate, trial, sha256());
+    for (const evidence of [foreign, stale.evidence, fromUtf8('garbage')]) {
+      const judged = concludeTrial(ledger, trial, { secret, evidence }, nowMs);
+      expect(judged.verdict).toBe('contraindicated');
+      expect(judged.reasons.length).toBeGreaterThan(0);
+    }
+  });
+
+  test('when it runs a release that layer 1 does not approve', async () => {
+    const trial = await begin();
+    const digest = toHex(candidate.release.digest);
+    chain.mine({ ...chain.at, type: 'policy', kind: 'release', digest, approved: false });
+    const judged = concludeTrial(ledger, trial, await answerOf(candidate, trial), nowMs);
+    expect(judged.verdict).toBe('contraindicated');
+    expect(judged.reasons.join()).toContain('RELEASE_NOT_APPROVED');
+  });
+});
+
+test('what a quote is bound to changes with every field of the record', () => {
+  const { record } = honest;
+  const changed = [
+    record,
+    { ...record, account: other.account },
+    ...(['peerKey', 'ekId', 'akX', 'akY', 'vrfX', 'vrfY'] as const).map((field) => ({
+      ...record,
+      [field]: sha256(fromUtf8('other')),
+    })),
+    { ...record, level: 2 },
+    { ...record, endpoint: 'elsewhere' },
+  ];
+  expect(new Set(changed.map((it) => toHex(recordBinding(it)))).size).toBe(changed.length);
+});
