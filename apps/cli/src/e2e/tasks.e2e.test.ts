@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { Field } from './test/field.ts';
 
 const INTERSECT = readFileSync(
@@ -15,6 +15,9 @@ const SHOUT =
 const CALL_HOME =
   'import socket\ndef main(inputs):\n    socket.create_connection(("127.0.0.1", 8545), 2)\n    return b"reached"\n';
 const UNAPPROVED = 'def main(inputs):\n    return b"nobody approved this"\n';
+
+// Only a hang reaches it: a busy machine draws, proves and settles in its own time.
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 
 let field: Field;
 beforeAll(async () => {
@@ -37,7 +40,7 @@ async function runOver(b: string | Uint8Array, c: string | Uint8Array, name: str
 }
 
 describe('lists of the owners', () => {
-  test('may hold every script, duplicates, Windows line ends and a byte-order mark, share nothing, or be large [FAULT-20]', async () => {
+  test('may hold every script, duplicates, Windows line ends and a byte-order mark, share nothing, or be large [FAULT-18]', async () => {
     const b = '\uFEFFZoë\r\n李小龍\r\n\r\nÅsa\r\nZoë\r\nОльга\r\nonly b\r\n';
     const c = 'Ольга\nZoe\u0308\nÅsa\n李小龍\n李小龍\nonly c';
     const many = (prefix: string, from: number) =>
@@ -58,7 +61,7 @@ describe('lists of the owners', () => {
     expect(new Set(common)).toEqual(new Set(many('Name', 49_000).split('\n').slice(0, 1_000)));
   });
 
-  test('are refused by code when missing, empty or not UTF-8, and nothing is registered [FAULT-21]', async () => {
+  test('are refused by code when missing, empty or not UTF-8, and nothing is registered [FAULT-15]', async () => {
     const rule = field.rule(INTERSECT);
     const { capsules } = await field.net.client<{ capsules: number }>('b', 'GET /status');
     await expect(field.seal('b', '/nowhere/list.txt', rule)).rejects.toMatchObject({ code: 'LIST_MISSING' });
