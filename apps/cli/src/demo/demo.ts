@@ -19,7 +19,7 @@ const RESULT_TIMEOUT_MS = 90_000;
 const RECORD_TIMEOUT_MS = 60_000;
 const EVICTION_TIMEOUT_MS = 60_000;
 const EPOCHS_WANTED = 2;
-const NAMES_SAMPLED = 24;
+const NAMES_SAMPLED = 12;
 
 export class DemoError extends CodedError<'DEMO_NODES' | 'DEMO_TIMED_OUT'> {}
 
