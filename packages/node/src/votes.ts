@@ -6,9 +6,11 @@ import { peerIdOf } from './adapters/network/peer-id.ts';
 import type { NodeContext } from './context.ts';
 import { PROTOCOLS, voteMessageCodec } from './protocol.ts';
 
-/** Votes that this node takes part in at a time, and signatures kept for votes it has not reached yet. */
+/** Votes that this node takes part in at a time. */
 const VOTES_MAX = 512;
-const EARLY_MAX = 4096;
+/** Signatures of one peer kept for votes that this node has not reached yet, and peers whose are kept. */
+const EARLY_PER_PEER_MAX = 64;
+const PEERS_MAX = 256;
 /** The next member in line submits when the one before it has not. */
 const SUBMIT_STEP_MS = 2_000;
 const SUBMIT_TIMEOUT_MS = 60_000;
@@ -41,6 +43,7 @@ export function isCanonicalSignature(signature: string): boolean {
 export class Votes {
   readonly #context: NodeContext;
   readonly #ballots = new Map<string, Ballot>();
+  /** Signatures for votes that this node has not reached, by the peer that sent them, then by vote. */
   readonly #early = new Map<string, Map<string, string>>();
   readonly #onReceipt: (vote: Vote, receipt: Receipt) => void;
   #isClosed = false;
@@ -61,8 +64,11 @@ export class Votes {
     const signature = await this.#context.ledger.signVote(vote);
     ballot.signatures.set(this.#context.ledger.account, signature);
     this.#send(ballot, signature);
-    for (const [peer, early] of this.#early.get(key) ?? []) ballot.uncounted.set(peer, early);
-    this.#early.delete(key);
+    for (const [peer, early] of this.#early) {
+      const waiting = early.get(key);
+      if (waiting !== undefined) ballot.uncounted.set(peer, waiting);
+      early.delete(key);
+    }
     void this.#submitInTurn(ballot);
   }
 
@@ -73,7 +79,7 @@ export class Votes {
 
   /**
    * Takes a member's signature. It is only kept: whoever needs a certificate counts, so that recovering signers costs
-   * one member, and not all of them. Each peer has one place; what it puts there cannot crowd out another's.
+   * one member, and not all of them. Each peer has its own places; what it puts there cannot crowd out another's.
    */
   receive(peer: string, message: Uint8Array): void {
     const { digest, signature } = voteMessageCodec.parse(message);
@@ -83,10 +89,11 @@ export class Votes {
       ballot.uncounted.set(peer, signature);
       return;
     }
-    const early = this.#early.get(key) ?? new Map<string, string>();
-    early.set(peer, signature);
-    this.#early.set(key, early);
-    if (this.#early.size > EARLY_MAX) this.#early.delete(this.#early.keys().next().value as string);
+    const early = this.#early.get(peer) ?? new Map<string, string>();
+    early.set(key, signature);
+    if (early.size > EARLY_PER_PEER_MAX) early.delete(early.keys().next().value as string);
+    this.#early.set(peer, early);
+    if (this.#early.size > PEERS_MAX) this.#early.delete(this.#early.keys().next().value as string);
   }
 
   /** The certificate of a vote once its signatures outweigh two thirds, sorted as the contract wants them. */
