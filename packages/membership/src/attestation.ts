@@ -192,11 +192,9 @@ function evict(
     },
     { type: 'vote', vote },
   ];
-  const reassigned = reassignTasks(
-    { ...state, roster, evictions: state.evictions + 1 },
-    ledger,
+  const reassigned = reassignTasks({ ...state, roster, evictions: state.evictions + 1 }, ledger, [
     target.account,
-  );
+  ]);
   return { state: reassigned.state, effects: [...effects, ...reassigned.effects] };
 }
 
@@ -246,15 +244,16 @@ export function closeEpoch({ state, ledger }: Context, epoch: number): Outcome {
     boundaryBlock,
   };
   const attestations = new Map([...state.attestations].filter(([open]) => open > epoch));
+  const closed = { ...state, roster, attestations, epochClosed: epoch, admissions: 0, evictions: 0 };
+  const gone = [...state.roster.keys()].filter((account) => !roster.has(account));
+  const reassigned = reassignTasks(closed, ledger, gone);
   return {
-    state: forgetOld(
-      { ...state, roster, attestations, epochClosed: epoch, admissions: 0, evictions: 0 },
-      ledger,
-    ),
+    state: forgetOld(reassigned.state, ledger),
     effects: [
       { type: 'roster', roster },
       { type: 'epoch-closed', epoch, leaves },
       { type: 'vote', vote },
+      ...reassigned.effects,
     ],
   };
 }

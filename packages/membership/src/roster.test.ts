@@ -19,6 +19,7 @@ import {
   weightTotal,
   withCredit,
   withMember,
+  withoutLeavers,
   withoutMember,
 } from './roster.ts';
 import { testMember, testMembers } from './testing.ts';
@@ -94,6 +95,13 @@ test('genesis members and newcomers start with their credit and weight', () => {
 test('changing who is not there changes nothing', () => {
   expect(withCredit(roster, newcomer.account, 5)).toBe(roster);
   expect(withoutMember(roster, newcomer.account)).toEqual(roster);
+});
+
+test('who took its stake away is gone, but for the last who could: consensus needs somebody', () => {
+  const [leaver] = members as [ReturnType<typeof testMember>];
+  expect(withoutLeavers(roster, new Set([leaver.account, newcomer.account])).size).toBe(members.length - 1);
+  expect(withoutLeavers(roster, new Set())).toBe(roster);
+  expect(withoutLeavers(roster, new Set(roster.keys()))).toBe(roster);
 });
 
 test('a record conflicts with a member whose account or any of whose keys it has', () => {

@@ -360,6 +360,17 @@ describe('a run', () => {
   });
 });
 
+test('a run whose executor took its stake away is drawn anew when the epoch closes', () => {
+  const { executor: former } = elect();
+  ledger.left.set(former, 20);
+  ledger.head = 40;
+  for (const epoch of [3, 4]) machine.order(first, { kind: 'attest', epoch, attestations: [] });
+  ledger.head = 50;
+  expect(machine.order(first, { kind: 'close-epoch', epoch: 3 })).toBeUndefined();
+  expect(stateOf()).toMatchObject({ attempt: 2, excluded: [former] });
+  expect(machine.effects.at(-1)).toEqual({ type: 'bidding', taskId: task.taskId, attempt: 2 });
+});
+
 test('a task that was never drawn has nothing to complete, report, give up or expire', () => {
   const body = { taskId: task.taskId, attempt: 1 };
   expect(machine.order(first, { kind: 'complete', ...body, certificate })).toBe('TASK_UNKNOWN');

@@ -119,17 +119,17 @@ export function expireTask({ state, ledger }: Context, body: BodyOf<'expire'>): 
   return failOrRetry(state, ledger, body.taskId, running.task, FAILURE_REASONS.EXPIRED);
 }
 
-/** A member left: whatever it was elected to run is drawn anew at once. */
+/** Members are gone: whatever they were elected to run is drawn anew at once. */
 export function reassignTasks(
   before: MembershipState,
   ledger: LedgerView,
-  account: string,
+  gone: readonly string[],
 ): { state: MembershipState; effects: readonly Effect[] } {
   let state = before;
   const effects: Effect[] = [];
   for (const [id, task] of before.tasks) {
-    if (task.outcome !== 'open' || task.election?.executor !== account) continue;
-    const retried = failOrRetry(state, ledger, fromHex(id), task, FAILURE_REASONS.EXECUTOR_EVICTED);
+    if (task.outcome !== 'open' || !gone.includes(task.election?.executor ?? '')) continue;
+    const retried = failOrRetry(state, ledger, fromHex(id), task, FAILURE_REASONS.EXECUTOR_GONE);
     state = retried.state;
     effects.push(...retried.effects);
   }
