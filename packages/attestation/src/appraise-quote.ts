@@ -98,7 +98,7 @@ export function appraiseQualifyingData(input: Appraisal, quote: QuoteAttest | nu
   return affirm(claim, 'quoted for this network, challenge and binding');
 }
 
-/** (resetCount, clock) never decreases for one AK: clones and rolled-back TPMs show here. */
+/** (resetCount, clock) never decreases for one AK: clones and rolled-back TPMs show here [ATT-7]. */
 export function appraiseClock(input: Appraisal, quote: QuoteAttest | null): AppraisedClaim {
   const before = input.clockBefore;
   const claim = claimOf(

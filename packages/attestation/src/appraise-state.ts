@@ -41,7 +41,7 @@ export function appraiseFirmware(input: Appraisal, digest: AppraisedClaim): Appr
   return affirm(claim, 'no measured boot: PCR 0 to 7 are zero');
 }
 
-/** Every release in the log must be approved, and the log starts with one: software is measured before it acts. */
+/** Every release in the log must be approved, and the log starts with one: software is measured before it acts [ATT-3] [ATT-6]. */
 export function appraiseRelease(input: Appraisal, log: AppraisedClaim): AppraisedClaim {
   const { releases } = input.referenceValues;
   const events = input.evidence.log;

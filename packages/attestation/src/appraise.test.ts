@@ -40,7 +40,7 @@ function signed(r: Uint8Array, s: Uint8Array): Deviation {
 }
 
 describe('appraise affirms', () => {
-  test('honest evidence, with a claim for every step, in order', () => {
+  test('honest evidence, with a claim for every step, in order [ATT-4]', () => {
     const result = appraise(appraisalOf());
     expect(result.verdict).toBe('affirming');
     expect(result.authentic).toBe(true);
@@ -84,7 +84,7 @@ describe('appraise affirms', () => {
   });
 });
 
-test('a clock that may repeat is a warning, because a power loss is no fault', () => {
+test('a clock that may repeat is a warning, because a power loss is no fault [ATT-7]', () => {
   const result = appraise(appraisalOf({ quote: { safe: 0 } }));
   expect(result.verdict).toBe('warning');
   expect(failedClaims(result).map(({ reason }) => reason)).toEqual(['CLOCK_UNSAFE']);
@@ -397,7 +397,7 @@ const refused: readonly Row[] = [
   ],
 ];
 
-describe('appraise refuses', () => {
+describe('appraise refuses [ATT-2] [ATT-6]', () => {
   test.each(refused)('%s', (_, claim, reason, deviation) => {
     const result = appraise(appraisalOf(deviation));
     expect(result.verdict).toBe('contraindicated');
@@ -470,7 +470,7 @@ test('several faults are all reported', () => {
   ]);
 });
 
-test('every result, good or bad, has canonical bytes', () => {
+test('every result, good or bad, has canonical bytes [ATT-5]', () => {
   for (const [, , , deviation] of refused)
     expect(encodeResult(appraise(appraisalOf(deviation))).length).toBeGreaterThan(0);
 });

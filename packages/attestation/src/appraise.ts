@@ -24,7 +24,7 @@ import type { AppraisedClaim, AttestationResult, Verdict } from './result.ts';
 
 /**
  * The judge: appraises Evidence by the steps of the evidence protocol, in order. Pure and total: bad evidence is a
- * verdict, never an exception. Bytes that are not authenticated say nothing, so what depends on them is left `none`.
+ * verdict, never an exception. Bytes that are not authenticated say nothing, so what depends on them is left `none` [ATT-4] [ATT-5].
  */
 export function appraise(input: Appraisal): AttestationResult {
   assertTime(input.nowMs);

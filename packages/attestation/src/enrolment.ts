@@ -43,7 +43,7 @@ export function beginEnrolment(request: EnrolmentRequest): Enrolment {
   };
 }
 
-/** Whether the candidate recovered the secret: then its AK and EK are in one TPM. */
+/** Whether the candidate recovered the secret: then its AK and EK are in one TPM [ATT-17]. */
 export function checkActivation(
   enrolment: Pick<Enrolment, 'akName' | 'secretDigest'>,
   secret: Uint8Array,

@@ -29,7 +29,7 @@ test('evidence survives its encoding', () => {
   expect(parseEvidence(encodeEvidence(honest))).toEqual(honest);
 });
 
-describe('evidence is refused', () => {
+describe('evidence is refused [ATT-1]', () => {
   const event = { ...RELEASE };
   const rows: readonly (readonly [string, Record<string, CborValue>])[] = [
     ['with a key too many', { extra: 1 }],

@@ -57,7 +57,7 @@ const codec = defineDocument<Evidence>({
   invalid: (message, cause) => new AttestationError('EVIDENCE_INVALID', message, { cause }),
 });
 
-/** Throws `EVIDENCE_INVALID`. Parsing says nothing about truth: only `appraise` does. */
+/** Throws `EVIDENCE_INVALID`. Parsing says nothing about truth: only `appraise` does [ATT-1]. */
 export function parseEvidence(bytes: Uint8Array): Evidence {
   return codec.parse(bytes);
 }
@@ -84,7 +84,7 @@ export interface QualifyingDataParts {
   readonly binding: Uint8Array;
 }
 
-/** The quote's extraData: this network, this verifier's nonce, and whatever the quote must be bound to. */
+/** The quote's extraData: this network, this verifier's nonce, and whatever the quote must be bound to [ATT-2]. */
 export function qualifyingData({ networkId, challenge, binding }: QualifyingDataParts): Uint8Array {
   for (const [name, bytes] of Object.entries({ networkId, challenge, binding })) {
     if (bytes.length !== 32) {

@@ -52,14 +52,14 @@ function judge(by: readonly TestMember[], verdict: 'affirming' | 'contraindicate
 const close = () => machine.order(sponsor, { kind: 'close-candidacy', candidate: candidateOf(stranger) });
 const outcome = () => machine.state.candidacies.get(toHex(candidateOf(stranger)))?.outcome;
 
-describe('an application', () => {
+describe('an application [MEMB-11]', () => {
   test('opens a candidacy and tells the rim to draw', () => {
     expect(machine.order(sponsor, applicationOf(stranger))).toBeUndefined();
     expect(machine.effects).toEqual([{ type: 'candidacy', candidate: candidateOf(stranger) }]);
     expect(outcome()).toBe('open');
   });
 
-  test('is taken once in an epoch, and again in a later one with another jury', () => {
+  test('is taken once in an epoch, and again in a later one with another jury [MEMB-14]', () => {
     machine.order(sponsor, applicationOf(stranger));
     expect(machine.order(members[1] as TestMember, applicationOf(stranger))).toBe('ALREADY_DONE');
     judge(juryFor(stranger).drawn.slice(0, 1));
@@ -76,7 +76,7 @@ describe('an application', () => {
     },
   );
 
-  test('of one sponsor is refused when many are open, and crowds out nobody else', () => {
+  test('of one sponsor is refused when many are open, and crowds out nobody else [MEMB-4]', () => {
     for (let i = 0; i < CANDIDACIES_PER_SPONSOR; i++) {
       expect(machine.order(sponsor, applicationOf(testMember(`flood ${i}`)))).toBeUndefined();
     }
@@ -86,7 +86,7 @@ describe('an application', () => {
   });
 });
 
-describe('a judgement', () => {
+describe('a judgement [MEMB-12]', () => {
   beforeEach(() => {
     machine.order(sponsor, applicationOf(stranger));
   });
@@ -130,7 +130,7 @@ describe('a judgement', () => {
   });
 });
 
-describe('the decision on a candidate', () => {
+describe('the decision on a candidate [MEMB-13]', () => {
   beforeEach(() => {
     machine.order(sponsor, applicationOf(stranger));
   });
@@ -149,7 +149,7 @@ describe('the decision on a candidate', () => {
     expect(outcome()).toBe('admitted');
   });
 
-  test('admits with a newcomer’s credit, and has every member sign it for layer 1', () => {
+  test('admits with a newcomer’s credit, and has every member sign it for layer 1 [MEMB-15]', () => {
     judge(juryFor(stranger).drawn.slice(0, JUDGES_EXPECTED));
     ledger.head += JUDGING_BLOCKS;
     expect(close()).toBeUndefined();
@@ -228,7 +228,7 @@ describe('the decision on a candidate', () => {
   });
 });
 
-test('a stranger orders nothing and moves nothing, not even the anchor', () => {
+test('a stranger orders nothing and moves nothing, not even the anchor [MEMB-3]', () => {
   ledger.head = 29;
   const before = machine.state;
   expect(machine.order(stranger, applicationOf(stranger))).toBe('AUTHOR_NOT_MEMBER');

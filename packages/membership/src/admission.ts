@@ -15,12 +15,12 @@ import type { NodeRecord, OperationBody } from './operation.ts';
 import { candidateId, conflictsWith, ROSTER_MAX, type Roster, withMember } from './roster.ts';
 import type { Candidacy, Effect } from './state.ts';
 
-/** Open candidacies of one sponsor: no member may fill the state, or crowd out what others have put forward. */
+/** Open candidacies of one sponsor: no member may fill the state, or crowd out what others have put forward [MEMB-4]. */
 export const CANDIDACIES_PER_SPONSOR = 8;
 /** Layer-1 blocks that a jury has to take its seats and to judge, before anybody may count. */
 export const JUDGING_BLOCKS = 3;
 
-/** A stranger's application enters the order: from now on its judges can be drawn. */
+/** A stranger's application enters the order: from now on its judges can be drawn [MEMB-11]. */
 export function openCandidacy(
   { state, ledger, author }: Context,
   body: Extract<OperationBody, { kind: 'apply' }>,
@@ -55,7 +55,7 @@ export function openCandidacy(
 
 /**
  * An application that found too few judges in its epoch is judged anew by another jury. A jury that is complete keeps
- * one epoch more to be counted, so that the turn of an epoch between verdict and count undoes nothing.
+ * one epoch more to be counted, so that the turn of an epoch between verdict and count undoes nothing [MEMB-14].
  */
 function isJudgedAnew(known: Candidacy, needed: number, epoch: number): boolean {
   if (known.outcome !== 'open') return false;
@@ -64,7 +64,7 @@ function isJudgedAnew(known: Candidacy, needed: number, epoch: number): boolean 
 
 /**
  * A member proves that it is drawn as a judge, before the candidate has turned to anybody. From here on its weight
- * counts: a candidate that answers only the judges it likes convinces only their part of the jury.
+ * counts: a candidate that answers only the judges it likes convinces only their part of the jury [MEMB-12].
  */
 export function takeSeat(context: Context, body: Extract<OperationBody, { kind: 'sit' }>): Outcome {
   const known = context.state.candidacies.get(toHex(body.candidate));
@@ -109,7 +109,7 @@ function withCandidacy({ state }: Context, candidate: Uint8Array, candidacy: Can
 
 /**
  * Decides once the jury has had its time: more than two thirds of the weight that is seated must affirm, silence
- * included in the count. A jury that can still go either way is left open, and another one follows it.
+ * included in the count. A jury that can still go either way is left open, and another one follows it [MEMB-13].
  */
 export function closeCandidacy({ state, ledger }: Context, id: string): Outcome {
   const candidacy = state.candidacies.get(id);
@@ -164,6 +164,7 @@ function juryOf(
   return jury;
 }
 
+/** What every member signs, and layer 1 registers [MEMB-15]. */
 function admissionVote(record: NodeRecord, epoch: number): Extract<Effect, { type: 'vote' }>['vote'] {
   return { type: 'Admission', record, epoch };
 }

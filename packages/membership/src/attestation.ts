@@ -38,7 +38,7 @@ const ACCUSATION_EPOCHS = 2;
 /**
  * Takes one attestor's report of an epoch; an empty one says that nobody was drawn or answered. Each result must carry
  * the proof that drew the attestor and the target's own signature under the answer, so nobody can make up results
- * about others, and no two members can make them up for each other.
+ * about others, and no two members can make them up for each other [MEMB-18].
  */
 export function recordAttestations(
   { state, ledger, author, verifySignature }: Context,
@@ -88,7 +88,7 @@ function epochBinding(epoch: number, attestor: Member, target: Member): Uint8Arr
 
 /**
  * Eviction: the accuser shows evidence that the target's own TPM signed, and every replica judges it again. No trust
- * in the accuser is needed, so one drawn attestor is enough.
+ * in the accuser is needed, so one drawn attestor is enough [MEMB-22] [MEMB-23].
  */
 export function judgeAccusation(context: Context, body: Extract<OperationBody, { kind: 'accuse' }>): Outcome {
   const { state, ledger, author } = context;
@@ -148,7 +148,7 @@ function contradicts(
 
 /**
  * What was approved when the epoch began, and what is now: a release that was withdrawn after the target answered
- * does not turn an honest answer into an accusation.
+ * does not turn an honest answer into an accusation [MEMB-24].
  */
 function referenceValuesOf(ledger: LedgerView, epoch: number, atBlock: number): ReferenceValues {
   const boundary = ledger.epochBoundary(epoch) ?? atBlock;
@@ -200,7 +200,7 @@ function evict(
 
 /**
  * The epoch that has to be closed next: the oldest with reports, so that none is passed over, else the last one that
- * ended; epochs that nobody reported on, while the network rested, are skipped. Undefined when all are closed.
+ * ended; epochs that nobody reported on, while the network rested, are skipped. Undefined when all are closed [MEMB-16].
  */
 export function epochToClose(state: MembershipState, ledger: LedgerView): number | undefined {
   const current = ledger.epochOf(state.ledgerBlock);
@@ -209,7 +209,7 @@ export function epochToClose(state: MembershipState, ledger: LedgerView): number
   return epoch > state.epochClosed ? epoch : undefined;
 }
 
-/** Whether members that outweigh two thirds have reported, or had a whole epoch more to do so. */
+/** Whether members that outweigh two thirds have reported, or had a whole epoch more to do so [MEMB-17]. */
 export function isEpochRipe(state: MembershipState, ledger: LedgerView, epoch: number): boolean {
   if (ledger.epochOf(state.ledgerBlock) >= epoch + 2) return true;
   let reported = 0;
@@ -220,7 +220,7 @@ export function isEpochRipe(state: MembershipState, ledger: LedgerView, epoch: n
   return reported * 3 > weightTotal(state.roster) * 2;
 }
 
-/** Closes an epoch: credit moves, and one record with three roots goes to layer 1, however many members there are. */
+/** Closes an epoch: credit moves, and one record with three roots goes to layer 1, however many members there are [MEMB-20]. */
 export function closeEpoch({ state, ledger }: Context, epoch: number): Outcome {
   if (epoch <= state.epochClosed) return { rejected: 'ALREADY_DONE' };
   if (epoch >= ledger.epochOf(state.ledgerBlock)) return { rejected: 'TOO_EARLY' };
@@ -285,7 +285,7 @@ export function encodeEpochLeaf(leaf: EpochLeaf): Uint8Array {
 /**
  * What an epoch's attestations do to credit: a function of its leaves, so that anybody can redo it.
  * A member passes when its attestors affirm it by weight; attestors earn for results that agree with that verdict.
- * A member is absent when others answered and nobody affirms it, unless it was admitted too late to be asked.
+ * A member is absent when others answered and nobody affirms it, unless it was admitted too late to be asked [MEMB-19].
  */
 export function settleCredit(before: Roster, leaves: readonly EpochLeaf[]): Roster {
   const passed = new Set<string>();
@@ -327,7 +327,7 @@ function isAffirmed(roster: Roster, about: readonly EpochLeaf[]): boolean {
 
 /**
  * Judges a reported request: the accused signed it, so a proof that does not verify condemns its signer. Only requests
- * of an epoch's attestation: a verifier's request in a task carries the proof of another draw, and is no fault.
+ * of an epoch's attestation: a verifier's request in a task carries the proof of another draw, and is no fault [MEMB-26] [MEMB-27].
  */
 export function judgeDispute({ state, ledger }: Context, disputeId: Uint8Array): Outcome {
   const id = toHex(disputeId);

@@ -9,7 +9,7 @@ const NO_CONTEXT = new Uint8Array(32);
 
 /**
  * What a quote that answers a challenge is bound to: the epoch, both parties, the command, and for a task phase the
- * state that the executor claims. Evidence made for one challenge fits no other.
+ * state that the executor claims. Evidence made for one challenge fits no other [ATT-11].
  */
 export function challengeBinding(challenge: {
   epoch: number;
@@ -53,7 +53,7 @@ export function certificateBinding(
 
 /**
  * What a target signs with its peer key when it answers: the challenge's binding and nonce, and the evidence to the
- * last byte, so that an attestor cannot change any of it into an accusation.
+ * last byte, so that an attestor cannot change any of it into an accusation [ATT-12].
  */
 export function answerDigest(answer: {
   binding: Uint8Array;

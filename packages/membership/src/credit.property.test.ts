@@ -19,7 +19,7 @@ const rules: [string, fc.Arbitrary<(value: number) => number>][] = [
 ];
 
 describe.each(rules)('%s', (_name, rule) => {
-  test('leaves credit a whole number from none to the maximum', () => {
+  test('leaves credit a whole number from none to the maximum [MEMB-7]', () => {
     fc.assert(
       fc.property(rule, credit, (apply, before) => {
         const after = apply(before);
@@ -83,7 +83,7 @@ test('attesting earns one for each, five at most, whatever is claimed', () => {
   ]);
 });
 
-test('the weight is the integer square root, and at least 1', () => {
+test('the weight is the integer square root, and at least 1 [MEMB-8]', () => {
   fc.assert(
     fc.property(fc.integer({ min: 0, max: 2 ** 48 }), (value) => {
       const root = integerSquareRoot(value);

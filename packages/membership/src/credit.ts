@@ -1,6 +1,6 @@
 /**
  * Credit: earned by time and work, never bought, never transferred; it decays, is cut on faults, and weighs votes
- * and draws. Integers only. The same rules stand in NodeRegistry.sol; `vectors/credit` holds both to one truth.
+ * and draws. Integers only. The same rules stand in NodeRegistry.sol; `vectors/credit` holds both to one truth [MEMB-7] [MEMB-8].
  */
 
 export const CREDIT_MAX = 10_000;

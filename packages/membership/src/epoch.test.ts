@@ -52,7 +52,7 @@ function report(attestor: TestMember, targets: readonly TestMember[] = members):
 
 const close = (epoch = EPOCH) => machine.order(members[0] as TestMember, { kind: 'close-epoch', epoch });
 
-describe('a report', () => {
+describe('a report [MEMB-18]', () => {
   test('is taken once from each member, in its epoch or the next', () => {
     expect(report(members[0] as TestMember)).toBeUndefined();
     expect(report(members[0] as TestMember)).toBe('ALREADY_DONE');
@@ -102,7 +102,7 @@ describe('a report', () => {
   });
 });
 
-describe('closing an epoch', () => {
+describe('closing an epoch [MEMB-17]', () => {
   test('signs one record with the roots of roster, credit and attestations', () => {
     for (const member of members) report(member);
     ledger.head = 31;
@@ -140,7 +140,7 @@ describe('closing an epoch', () => {
     expect(machine.state.roster.has(late.account)).toBe(true);
   });
 
-  test('orders the leaves by target and attestor, however the reports came', () => {
+  test('orders the leaves by target and attestor, however the reports came [MEMB-20]', () => {
     const forwards = new TestMachine(ledger);
     const backwards = new TestMachine(ledger);
     const reports = members.map((member) => ({ member, results: resultsOf(member, members) }));
@@ -172,7 +172,7 @@ describe('closing an epoch', () => {
     expect(close()).toBeUndefined();
   });
 
-  test('passes over no epoch that was reported on, and does not linger on those that were not', () => {
+  test('passes over no epoch that was reported on, and does not linger on those that were not [MEMB-16]', () => {
     report(members[0] as TestMember);
     ledger.head = 75;
     expect(close(6)).toBe('EPOCH_WRONG');
@@ -184,7 +184,7 @@ describe('closing an epoch', () => {
   });
 });
 
-describe('credit at the end of an epoch', () => {
+describe('credit at the end of an epoch [MEMB-19]', () => {
   const leaf = (attestor: TestMember, target: TestMember, verdict: EpochLeaf['verdict']): EpochLeaf => ({
     attestor: attestor.account,
     target: target.account,
@@ -244,7 +244,7 @@ describe('credit at the end of an epoch', () => {
   });
 });
 
-describe('what is over', () => {
+describe('what is over [MEMB-5]', () => {
   test('is kept as the newest few, and never forgotten while it could come back', () => {
     const task = (outcome: TaskState['outcome']): TaskState => ({
       attempt: 1,

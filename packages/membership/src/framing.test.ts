@@ -40,7 +40,7 @@ function isDrawn(attestor: TestMember, epoch = EPOCH): boolean {
 const drawn = () => others.find((member) => isDrawn(member)) as TestMember;
 const undrawn = () => others.find((member) => !isDrawn(member)) as TestMember;
 
-describe('a candidacy', () => {
+describe('a candidacy [MEMB-11]', () => {
   const { record } = testMember('candidate');
 
   it.each(['akX', 'akY', 'vrfX', 'vrfY', 'level', 'endpoint'] as const)(
@@ -52,7 +52,7 @@ describe('a candidacy', () => {
   );
 });
 
-describe('a dispute', () => {
+describe('a dispute [MEMB-26] [MEMB-27]', () => {
   const [, accused] = members as [TestMember, TestMember];
   const disputeId = sha256(fromUtf8('dispute'));
   const judge = () => machine.order(target, { kind: 'judge-dispute', disputeId });
@@ -112,7 +112,7 @@ describe('a dispute', () => {
   });
 });
 
-describe('a result of attestation', () => {
+describe('a result of attestation [MEMB-18] [ATT-12]', () => {
   const attest = (attestor: TestMember, change: object = {}) =>
     machine.order(attestor, {
       kind: 'attest',
@@ -147,7 +147,7 @@ describe('a result of attestation', () => {
   });
 });
 
-describe('an accusation', () => {
+describe('an accusation [MEMB-22] [MEMB-23]', () => {
   const accuse = (...args: Parameters<typeof accusationOf> extends [unknown, ...infer Rest] ? Rest : never) =>
     machine.order(args[0], accusationOf(ledger, ...args));
 
@@ -217,7 +217,7 @@ describe('an accusation', () => {
     expect(early.order(accuser, accusationOf(ledger, accuser, target, 3), 25)).toBe('EPOCH_WRONG');
   });
 
-  it('with evidence of a release that was withdrawn after the answer has no effect', () => {
+  it('with evidence of a release that was withdrawn after the answer has no effect [MEMB-24]', () => {
     ledger.releases.set(toHex(RELEASE.digest), { from: 0, until: 24 });
     expect(accuse(drawn(), target, EPOCH, answerOf(drawn(), target, EPOCH))).toBe(
       'EVIDENCE_NOT_CONTRADICTING',

@@ -39,7 +39,7 @@ function timesDrawn(of: Roster, account: string, expected: number, draws: number
 }
 
 describe('a draw', () => {
-  test('draws about as many as expected, each by its weight', () => {
+  test('draws about as many as expected, each by its weight [MEMB-10]', () => {
     const credits = Array.from({ length: 40 }, (_, index) => (index % 4 === 0 ? 400 : 100));
     const many = crowd(credits);
     const [heavy, light] = [timesDrawn(many, 'member 0', 5, 3_000), timesDrawn(many, 'member 1', 5, 3_000)];
@@ -102,7 +102,7 @@ describe('an input of a draw', () => {
   });
 });
 
-test('a member draws only in epochs after its admission; genesis members in all', () => {
+test('a member draws only in epochs after its admission; genesis members in all [MEMB-9]', () => {
   const newcomer = testMember('newcomer');
   const grown = withMember(roster, newcomer.record, 5);
   const [genesis] = members as [(typeof members)[0]];

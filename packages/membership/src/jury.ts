@@ -17,13 +17,13 @@ export interface DrawContext {
 
 /**
  * Seed of an epoch that had begun by the agreed block. A replica that has read further knows seeds of later epochs,
- * too, and must answer as those that have not.
+ * too, and must answer as those that have not [MEMB-2].
  */
 export function epochSeedAsOf(ledger: LedgerView, epoch: number, atBlock: number): Uint8Array | undefined {
   return epoch > ledger.epochOf(atBlock) ? undefined : ledger.epochSeed(epoch);
 }
 
-/** A key draws only from epochs after its admission: their seeds were unknown when it was chosen, so it is not ground. */
+/** A key draws only from epochs after its admission: their seeds were unknown when it was chosen, so it is not ground [MEMB-9]. */
 export function mayDraw(member: Member, epoch: number): boolean {
   return member.admittedEpoch < epoch;
 }
@@ -62,7 +62,7 @@ export function provenBeta(member: Member, alpha: Uint8Array, proof: Uint8Array)
   }
 }
 
-/** Whether a VRF output draws a member of this roster into a jury of the expected size. */
+/** Whether a VRF output draws a member of this roster into a jury of the expected size [MEMB-10]. */
 export function drawnFrom(roster: Roster, member: Member, beta: Uint8Array, expected: number): boolean {
   return isDrawn({ beta, weight: weightOf(member.credit), weightTotal: weightTotal(roster), expected });
 }

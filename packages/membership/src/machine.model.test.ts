@@ -226,7 +226,7 @@ function start(): { model: Model; real: Real } {
   };
 }
 
-test('whatever happens, the machine keeps its members, its tasks and its bounds as the naive model does', () => {
+test('whatever happens, the machine keeps its members, its tasks and its bounds as the naive model does [MEMB-4]', () => {
   fc.assert(
     fc.property(fc.commands(commands, { maxCommands: 25, size: 'max' }), (given) => {
       fc.modelRun(start, given);
@@ -235,7 +235,7 @@ test('whatever happens, the machine keeps its members, its tasks and its bounds 
   );
 });
 
-test('no task is lost: with time and members that go on, every one ends, settled or failed', () => {
+test('no task is lost: with time and members that go on, every one ends, settled or failed [MEMB-33]', () => {
   fc.assert(
     fc.property(fc.commands(commands, { maxCommands: 12 }), (given) => {
       const { model, real } = start();
@@ -266,7 +266,7 @@ function endTask(real: Real, model: Model, taskId: Uint8Array): void {
   }
 }
 
-test('the same operations over the same facts give the same state, also to a replica that has read further', () => {
+test('the same operations over the same facts give the same state, also to a replica that has read further [MEMB-2]', () => {
   const ahead = new TestLedger(members, 200);
   const now = new TestLedger(members, 25);
   for (const ledger of [ahead, now]) ledger.addTask('one', { createdBlock: 24 });

@@ -40,7 +40,7 @@ export function initialState(networkId: Uint8Array, ledger: LedgerView): Members
 /**
  * Executes one ordered operation. Pure, total and deterministic: whoever starts from the same state with the same
  * layer-1 history ends in the same state. A member's operation that may not take effect changes nothing but the
- * anchor; a stranger's changes nothing at all.
+ * anchor; a stranger's changes nothing at all [MEMB-2] [MEMB-3].
  */
 export function applyOperation(
   before: MembershipState,

@@ -97,7 +97,7 @@ const signed = (it: Operation) => {
   return encodeSignedOperation(encoded, author.sign(operationDigest(NETWORK_ID, encoded)));
 };
 
-test('any operation survives its encoding', () => {
+test('any operation survives its encoding [MEMB-1]', () => {
   fc.assert(
     fc.property(operation, (it) => {
       expect(parseSignedOperation(signed(it)).operation).toEqual(it);

@@ -11,7 +11,7 @@ import { MembershipError } from './errors.ts';
 
 /**
  * What members order by consensus. An operation names its author, the layer-1 block that its author had seen, and
- * one body; the author's Ed25519 peer key signs it, so that a relaying primary can change nothing.
+ * one body; the author's Ed25519 peer key signs it, so that a relaying primary can change nothing [MEMB-1].
  */
 
 /** An operation, and one with its signature around it. Consensus takes no larger ones. */

@@ -8,7 +8,7 @@ export const CANDIDACIES_KEPT = 64;
 
 /**
  * Bounds the state, once in an epoch. Forgotten is only what cannot come back: tasks and disputes that layer 1 has
- * closed, and candidacies that are decided or whose jury let a whole epoch pass (they may be put forward again).
+ * closed, and candidacies that are decided or whose jury let a whole epoch pass (they may be put forward again) [MEMB-5].
  */
 export function forgetOld(state: MembershipState, ledger: LedgerView): MembershipState {
   return {

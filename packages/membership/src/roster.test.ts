@@ -97,14 +97,14 @@ test('changing who is not there changes nothing', () => {
   expect(withoutMember(roster, newcomer.account)).toEqual(roster);
 });
 
-test('who took its stake away is gone, but for the last who could: consensus needs somebody', () => {
+test('who took its stake away is gone, but for the last who could: consensus needs somebody [MEMB-21]', () => {
   const [leaver] = members as [ReturnType<typeof testMember>];
   expect(withoutLeavers(roster, new Set([leaver.account, newcomer.account])).size).toBe(members.length - 1);
   expect(withoutLeavers(roster, new Set())).toBe(roster);
   expect(withoutLeavers(roster, new Set(roster.keys()))).toBe(roster);
 });
 
-test('a record conflicts with a member whose account or any of whose keys it has', () => {
+test('a record conflicts with a member whose account or any of whose keys it has [MEMB-6]', () => {
   const [member] = members as [ReturnType<typeof testMember>];
   expect(conflictsWith(roster, newcomer.record)).toBe(false);
   for (const field of ['account', 'peerKey', 'ekId', 'akX', 'vrfX'] as const) {

@@ -2,7 +2,7 @@ import { compareBytes, encodeCbor, fromHex, hashDomain, merkleRoot, toHex } from
 import { CREDIT_GENESIS, CREDIT_NEWCOMER, weightOf } from './credit.ts';
 import type { NodeRecord } from './operation.ts';
 
-/** Members at most: as many as a configuration of the consensus takes [CONS-1]. */
+/** Members at most: as many as a configuration of the consensus takes [CONS-1] [MEMB-6]. */
 export const ROSTER_MAX = 128;
 /** Genesis members were admitted before the first epoch: they may draw in all of them. */
 const GENESIS_EPOCH = -1;
@@ -28,7 +28,7 @@ export function withMember(roster: Roster, record: NodeRecord, epoch: number): R
   return new Map(roster).set(record.account, { ...record, credit: CREDIT_NEWCOMER, admittedEpoch: epoch });
 }
 
-/** Who gave up membership and takes its deposit along has no say, no draw and no work here any more. */
+/** Who gave up membership and takes its deposit along has no say, no draw and no work here any more [MEMB-21]. */
 export function withoutLeavers(roster: Roster, leavers: ReadonlySet<string>): Roster {
   const staying = new Map([...roster].filter(([account]) => !leavers.has(account)));
   // Consensus cannot go on without anybody: when all leave, the network ends as it is.
@@ -103,13 +103,13 @@ export function rosterRoot(roster: Roster): Uint8Array {
 
 /**
  * Identity of a candidacy: a hash over the whole record, so that what judges saw is what is admitted. A key or level
- * that it left out could be exchanged by whoever orders the application first.
+ * that it left out could be exchanged by whoever orders the application first [MEMB-11].
  */
 export function candidateId(record: NodeRecord, applicationDigest: Uint8Array): Uint8Array {
   return hashDomain('nemea/candidate/1', encodeCbor({ ...record }), applicationDigest);
 }
 
-/** Whether a record shares an account, peer key, EK or VRF key with a member. One TPM, one member. */
+/** Whether a record shares an account, peer key, EK or VRF key with a member. One TPM, one member [MEMB-6]. */
 export function conflictsWith(roster: Roster, record: NodeRecord): boolean {
   for (const member of roster.values()) {
     if (

@@ -83,7 +83,7 @@ const abandon = (by: TestMember, reason: number) =>
 const expire = (attempt = stateOf()?.attempt ?? 1) =>
   machine.order(first, { kind: 'expire', taskId: task.taskId, attempt });
 
-describe('a bid', () => {
+describe('a bid [MEMB-29]', () => {
   test('is taken once from each member', () => {
     const [made] = bid([first]).values();
     expect(machine.order(first, made as Bid)).toBe('ALREADY_DONE');
@@ -109,7 +109,7 @@ describe('a bid', () => {
   });
 });
 
-describe('a draw', () => {
+describe('a draw [MEMB-30]', () => {
   test('elects the lowest draw of all bids, in whatever order they came', () => {
     const bids = bid(members.toReversed());
     const lowest = [...bids]
@@ -219,7 +219,7 @@ describe('a draw', () => {
   });
 });
 
-describe('a run', () => {
+describe('a run [MEMB-31] [MEMB-32]', () => {
   beforeEach(() => {
     elect();
   });
@@ -309,7 +309,7 @@ describe('a run', () => {
     expect(abandon(former, FAILURE_REASONS.CODE_FAILED)).toBe('ALREADY_DONE');
   });
 
-  test('is drawn anew for a fault of the machine, from a block that nobody knows yet', () => {
+  test('is drawn anew for a fault of the machine, from a block that nobody knows yet [MEMB-28]', () => {
     abandon(executor(), FAILURE_REASONS.MACHINE_ERROR);
     expect(stateOf()).toMatchObject({ attempt: 2, startBlock: ledger.head + 1 });
     expect(close()).toBe('TOO_EARLY');
@@ -342,7 +342,7 @@ describe('a run', () => {
     expect(expire()).toBe('TASK_UNKNOWN');
   });
 
-  test('is drawn anew at once when its executor is evicted', () => {
+  test('is drawn anew at once when its executor is evicted [MEMB-25]', () => {
     const former = executor();
     const inRoster = (member: TestMember) => machine.state.roster.get(member.account);
     const accuser = members.find((member) => {
@@ -360,7 +360,7 @@ describe('a run', () => {
   });
 });
 
-test('a run whose executor took its stake away is drawn anew when the epoch closes', () => {
+test('a run whose executor took its stake away is drawn anew when the epoch closes [MEMB-21]', () => {
   const { executor: former } = elect();
   ledger.left.set(former, 20);
   ledger.head = 40;

@@ -20,7 +20,7 @@ const PHASES: readonly Phase[] = ['before', 'during', 'after'];
 
 type BodyOf<K extends OperationBody['kind']> = Extract<OperationBody, { kind: K }>;
 
-/** A member draws itself for a task: proofs for both roles, judged when the bids close. */
+/** A member draws itself for a task: proofs for both roles, judged when the bids close [MEMB-29]. */
 export function recordBid({ state, ledger, author }: Context, body: BodyOf<'bid'>): Outcome {
   const drawn = drawingTask(state, ledger, body);
   if ('rejected' in drawn) return drawn;
@@ -34,7 +34,7 @@ export function recordBid({ state, ledger, author }: Context, body: BodyOf<'bid'
 
 /**
  * Whether a draw may be closed: a block has passed since it opened, and members that outweigh two thirds have bid or
- * had their time. Whoever closes first could otherwise be the only one whose bid is in the order.
+ * had their time. Whoever closes first could otherwise be the only one whose bid is in the order [MEMB-30].
  */
 export function isDrawRipe(roster: Roster, task: TaskState, atBlock: number): boolean {
   if (atBlock <= task.startBlock) return false;
@@ -98,7 +98,7 @@ export function recordReport({ state, ledger, author }: Context, body: BodyOf<'v
   return settleWhenVerified(state, ledger, body.taskId, { ...running.task, reports }, running.election);
 }
 
-/** The executor gives up with a reason. Faults of the machine draw another one; faults of the task end it. */
+/** The executor gives up with a reason. Faults of the machine draw another one; faults of the task end it [MEMB-32]. */
 export function abandonTask({ state, ledger, author }: Context, body: BodyOf<'abandon'>): Outcome {
   const running = runningTask(state, body);
   if ('rejected' in running) return running;
@@ -119,7 +119,7 @@ export function expireTask({ state, ledger }: Context, body: BodyOf<'expire'>): 
   return failOrRetry(state, ledger, body.taskId, running.task, FAILURE_REASONS.EXPIRED);
 }
 
-/** Members are gone: whatever they were elected to run is drawn anew at once. */
+/** Members are gone: whatever they were elected to run is drawn anew at once [MEMB-25]. */
 export function reassignTasks(
   before: MembershipState,
   ledger: LedgerView,
@@ -185,7 +185,7 @@ function elect(
   };
 }
 
-/** Walks the claimed draws from the lowest and keeps those whose proof holds. A false claim only loses its place. */
+/** Walks the claimed draws from the lowest and keeps those whose proof holds. A false claim only loses its place [MEMB-29]. */
 function lowestDraws(
   roster: Roster,
   task: TaskState,
@@ -237,7 +237,7 @@ function settleWhenVerified(
   if (refusing * 3 > election.verifiers.length) {
     return failOrRetry(state, ledger, taskId, task, FAILURE_REASONS.VERIFICATION_FAILED);
   }
-  // Two thirds of the verifiers suffice: one that died cannot hold back what the others saw.
+  // Two thirds of the verifiers suffice: one that died cannot hold back what the others saw [MEMB-31].
   if (affirming * 3 < election.verifiers.length * 2) return waiting;
   return settle(state, taskId, task, election, certificateDigest);
 }
@@ -271,6 +271,7 @@ function settle(
   };
 }
 
+/** Another attempt, or the end: a task is never left without either [MEMB-33]. */
 function failOrRetry(
   state: MembershipState,
   ledger: LedgerView,
@@ -283,7 +284,7 @@ function failOrRetry(
     const passedOver = task.election?.executor;
     const retried: TaskState = {
       attempt: task.attempt + 1,
-      // The next block: its hash is not known to whoever chose the moment of the failure.
+      // The next block: its hash is not known to whoever chose the moment of the failure [MEMB-28].
       startBlock: state.ledgerBlock + 1,
       bids: new Map(),
       excluded: passedOver === undefined ? task.excluded : [...task.excluded, passedOver],

@@ -38,7 +38,7 @@ export function isCanonicalSignature(signature: string): boolean {
 
 /**
  * Turns decisions of consensus into quorum certificates for layer 1: every member signs the same EIP-712 message, the
- * signatures are exchanged, and members take turns to submit until layer 1 shows the result.
+ * signatures are exchanged, and members take turns to submit until layer 1 shows the result [MEMB-34] [MEMB-35].
  */
 export class Votes {
   readonly #context: NodeContext;

@@ -75,7 +75,7 @@ test('a vote is signed once, and sent to every other member', async () => {
   expect(sent).toBe(nodes.length - 1);
 });
 
-describe('a certificate', () => {
+describe('a certificate [MEMB-34]', () => {
   test('needs more than two thirds of the weight that layer 1 gives', async () => {
     const [one, two, three] = nodes as [TestNode, TestNode, TestNode];
     const votes = votesOf(one);
@@ -116,7 +116,7 @@ describe('a certificate', () => {
   });
 });
 
-describe('members submit', () => {
+describe('members submit [MEMB-35]', () => {
   test('in turn: the first at once, the next only when layer 1 still shows nothing', async () => {
     const [first, second] = inTurn() as [TestNode, TestNode];
     const receipts: Vote['type'][] = [];

@@ -87,7 +87,7 @@ export async function buildApplication(candidate: Candidate): Promise<Uint8Array
 
 /**
  * Genesis: stands before every other genesis account once and collects their signatures until they outweigh two
- * thirds, its own included; then registers itself on layer 1.
+ * thirds, its own included; then registers itself on layer 1 [ATT-19].
  */
 export async function registerAtGenesis(
   candidate: Candidate,

@@ -120,7 +120,7 @@ test('a candidate whose papers are in order, and whose TPM is there, is affirmed
   expect(judged).toMatchObject({ verdict: 'affirming', reasons: [] });
 });
 
-describe('papers are refused', () => {
+describe('papers are refused [ATT-16]', () => {
   const refused = async (trial: Promise<Trial>, message: string | RegExp) => {
     await expect(trial).rejects.toThrow(message);
   };
@@ -157,7 +157,7 @@ describe('papers are refused', () => {
   });
 });
 
-describe('a candidate is refused, with every reason,', () => {
+describe('a candidate is refused, with every reason [ATT-17] [ATT-18],', () => {
   test('when its attestation key is not in the TPM of its endorsement key', async () => {
     const trial = await begin();
     const { evidence } = await answerOf(candidate, trial);

@@ -24,7 +24,7 @@ const DEVELOPMENT_CHAINS: ReadonlySet<number> = new Set([31_337]);
 
 export class JudgeError extends CodedError<'APPLICATION_INVALID'> {}
 
-/** What a candidate's fresh quote is bound to: its whole record, peer and account keys included. */
+/** What a candidate's fresh quote is bound to: its whole record, peer and account keys included [ATT-18]. */
 export function recordBinding(record: NodeRecord): Uint8Array {
   return hashDomain(
     'nemea/record/1',
@@ -54,7 +54,7 @@ export interface Trial {
 
 /**
  * First half of judging: the endorsement chain up to a root that layer 1 approves, the keys' profiles, the VRF key's
- * certification, the deposit. Throws a coded error that names the first thing that is wrong.
+ * certification, the deposit. Throws a coded error that names the first thing that is wrong [ATT-16].
  */
 export async function beginTrial(
   ledger: Ledger,
@@ -156,7 +156,7 @@ function requireEqual(field: string, got: Uint8Array, want: Uint8Array): void {
 
 /**
  * Nobody is judged, and no member's time is spent, before the cheap checks: who asks holds the record's peer key, the
- * account agreed to this very record, its deposit is on layer 1, and its addresses are such that members can dial them.
+ * account agreed to this very record, its deposit is on layer 1, and its addresses are such that members can dial them [ATT-15].
  */
 export async function requireStanding(
   ledger: Ledger,

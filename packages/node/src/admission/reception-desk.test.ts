@@ -103,7 +103,7 @@ function openDesk() {
 }
 
 describe('the reception desk', () => {
-  it('takes an application from the peer whose record it is', async () => {
+  it('takes an application from the peer whose record it is [ATT-15]', async () => {
     const ask = openDesk();
     const answer = await ask(PEER, { kind: 'apply', application: await applicationOf(honest) });
     expect(answer.kind).toBe('accepted');

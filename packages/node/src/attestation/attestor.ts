@@ -37,7 +37,7 @@ export interface Attested {
 
 /**
  * The attestor's side of the twelve steps: asks a target that the VRF drew this node for, checks that the answer is
- * the target's and answers this very challenge, and judges it.
+ * the target's and answers this very challenge, and judges it [ATT-9] [ATT-13].
  */
 export async function challengeMember(
   context: NodeContext,
@@ -102,7 +102,7 @@ export async function challengeMember(
   };
 }
 
-/** Draws this node for every other member of an epoch, asks those it is drawn for, and reports once. */
+/** Draws this node for every other member of an epoch, asks those it is drawn for, and reports once [ATT-8] [ATT-14]. */
 export class Attestor {
   readonly #context: NodeContext;
   #epochLast = 0;

@@ -92,7 +92,7 @@ async function codeOf(attestor: TestNode, message: Uint8Array, peer = peerOf(att
   }
 }
 
-test('a drawn attestor gets evidence that the target signed for this challenge and no other', async () => {
+test('a drawn attestor gets evidence that the target signed for this challenge and no other [ATT-12]', async () => {
   const attestor = attestors(true);
   const answer = answerCodec.parse(await target.answer(peerOf(attestor), await challengeOf(attestor)));
   const digest = (epoch: number) =>
@@ -110,7 +110,7 @@ test('a drawn attestor gets evidence that the target signed for this challenge a
   expect(verifySignature(self.record.peerKey, digest(EPOCH + 1), answer.signature)).toBe(false);
 });
 
-test('a verifier gets evidence bound to the phase and the state that is claimed in it', async () => {
+test('a verifier gets evidence bound to the phase and the state that is claimed in it [ATT-11]', async () => {
   const verifier = nodes[1] as TestNode;
   const task = { taskId, attempt: 1 };
   const message = await challengeOf(verifier, { command: 'before', task });
@@ -131,7 +131,7 @@ test('a verifier gets evidence bound to the phase and the state that is claimed 
   expect(verifySignature(self.record.peerKey, digest, answer.signature)).toBe(true);
 });
 
-describe('a challenge is dropped, with the reason as its code:', () => {
+describe('a challenge is dropped, with the reason as its code [ATT-10]:', () => {
   test('from another peer than it names, or from a stranger', async () => {
     const attestor = attestors(true);
     const message = await challengeOf(attestor);
@@ -146,7 +146,7 @@ describe('a challenge is dropped, with the reason as its code:', () => {
     expect(await codeOf(attestor, message)).toBe('CHALLENGE_TARGET_WRONG');
   });
 
-  test('signed by another account, or by nobody', async () => {
+  test('signed by another account, or by nobody [ATT-9]', async () => {
     const attestor = attestors(true);
     expect(await codeOf(attestor, await challengeOf(attestor, {}, testNode('other')))).toBe(
       'CHALLENGE_SIGNATURE_INVALID',

@@ -47,7 +47,7 @@ export interface PhaseStates {
 
 /**
  * The attested node's side of the twelve steps. Signature bad: drop. VRF false under a good signature: drop, and
- * report the signed request to layer 1. Otherwise a quote under the attestor's nonce, signed by the peer key.
+ * report the signed request to layer 1. Otherwise a quote under the attestor's nonce, signed by the peer key [ATT-10] [ATT-12].
  */
 export class Target {
   readonly #context: NodeContext;

@@ -115,7 +115,7 @@ describe('sealed keys', () => {
   });
 
   // Last, because no measurement can be taken back: nothing after it unseals.
-  test('stay shut once another release was measured, also for the process that made them', async () => {
+  test('stay shut once another release was measured, also for the process that made them [ATT-3]', async () => {
     await open('before');
     await device.measured.measure({ kind: 'release', digest: sha256(fromUtf8('other')), name: 'other' });
     await expect(open('before')).rejects.toMatchObject({ code: 'KEYS_SEALED_ELSEWHERE' });
