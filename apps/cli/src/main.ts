@@ -20,6 +20,7 @@ if (major < NODE_MAJOR_MIN) {
 }
 
 const program = new Command('nemea')
+  .version('0.1.0')
   .description(
     "Run a function on private data of several owners, on a machine of nobody's choosing, and check what it runs.",
   )
