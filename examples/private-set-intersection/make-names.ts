@@ -6,8 +6,14 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const POOLS: readonly (readonly [given: string, family: string])[] = [
-  ['Anna Björn Elin Göran Åsa Sören Ingrid Lærke Øyvind Þóra', 'Lindström Ångström Sjöberg Østergård Bjørnson Nygård'],
-  ['Jürgen Käthe Heinz Friederike Jörg Annegret Lukas Mareike', 'Müller Weiß Schäfer Größmann Köhler Bauer Vogel'],
+  [
+    'Anna Björn Elin Göran Åsa Sören Ingrid Lærke Øyvind Þóra',
+    'Lindström Ångström Sjöberg Østergård Bjørnson Nygård',
+  ],
+  [
+    'Jürgen Käthe Heinz Friederike Jörg Annegret Lukas Mareike',
+    'Müller Weiß Schäfer Größmann Köhler Bauer Vogel',
+  ],
   ['Chloé François Hélène Jérôme Maëlle Noël Zoé Benoît', "Dupré Lefèvre L'Hôte Géroux Marchand Besançon"],
   ['José María Íñigo Begoña Jesús Ángela Ramón Inés', 'Núñez Muñoz Peña García-López Ibáñez Quiñones'],
   ['João Conceição Inês Tomás Lívia Antônio Luísa', 'Gonçalves Araújo Assunção Simões Falcão Magalhães'],
@@ -29,7 +35,10 @@ const POOLS: readonly (readonly [given: string, family: string])[] = [
   ['佐藤 鈴木 高橋 田中 渡邊 伊藤 山本', '太郎 花子 さくら 健一 ユミ 大輔 翔'],
   ['김 이 박 최 정 강 윤', '민준 서연 지훈 하은 도윤 수빈'],
   ['Adébáyọ̀ Ngozi Chukwuemeka Folákẹ́ Thandiwe Sipho Kwame', 'Okonkwo Adéyẹmí Dlamini Mbeki Nkrumah Ọlátúnjí'],
-  ['Mary John Patricia Robert Siobhán Seán Gwenllian', "O'Brien Smith Ní-Dhomhnaill McKay Llŷr Jones Ó-Súilleabháin"],
+  [
+    'Mary John Patricia Robert Siobhán Seán Gwenllian',
+    "O'Brien Smith Ní-Dhomhnaill McKay Llŷr Jones Ó-Súilleabháin",
+  ],
 ];
 const COMMON = 312;
 const ONLY_B = 936;
