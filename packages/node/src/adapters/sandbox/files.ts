@@ -1,5 +1,8 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, lstatSync, readdirSync, readFileSync } from 'node:fs';
+import { lstatSync, readdirSync, readFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+
+const DIGEST_BUFFER_BYTES = 256 * 1024;
 
 /** Codes that say a file, a process or a cgroup went away between listing and reading it. */
 const GONE = new Set(['ENOENT', 'ESRCH', 'ENODEV', 'ENOTDIR']);
@@ -35,12 +38,20 @@ export function listFolders(folder: string): string[] {
   );
 }
 
-/** SHA-256 of a file that may be large. */
+/** SHA-256 of a file that may be large, through one buffer: a new one for each read would pile up as garbage. */
 export async function digestFile(file: string): Promise<Uint8Array> {
   const hash = createHash('sha256');
-  for await (const chunk of createReadStream(file, { highWaterMark: 1024 * 1024 }))
-    hash.update(chunk as Buffer);
-  return new Uint8Array(hash.digest());
+  const buffer = new Uint8Array(DIGEST_BUFFER_BYTES);
+  const handle = await open(file);
+  try {
+    for (;;) {
+      const { bytesRead } = await handle.read(buffer);
+      if (bytesRead === 0) return new Uint8Array(hash.digest());
+      hash.update(buffer.subarray(0, bytesRead));
+    }
+  } finally {
+    await handle.close();
+  }
 }
 
 /** Waits until the check holds, at most `tries` times `pauseMs`. */
