@@ -10,9 +10,8 @@ const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url));
 const STOP_TIMEOUT_MS = 15_000;
 /** Keeps a process small: its work is many short-lived messages on one thread, not a large heap on many. */
 const NODE_FLAGS = [
-  '--max-semi-space-size=1',
+  '--max-semi-space-size=2',
   '--max-old-space-size=192',
-  '--optimize-for-size',
   '--v8-pool-size=1',
   '--disable-warning=ExperimentalWarning',
 ];
