@@ -63,6 +63,13 @@ export function addDevnetCommands(program: Command): void {
     });
 
   devnet
+    .command('compile', { hidden: true })
+    .description('load what nodes and clients load, so that its compiled form is kept')
+    .action(async () => {
+      await Promise.all([import('../node/start.ts'), import('../client/start.ts')]);
+    });
+
+  devnet
     .command('layer1', { hidden: true })
     .requiredOption('--dir <DIR>')
     .action(async (options: { dir: string }) => {

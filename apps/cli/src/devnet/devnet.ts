@@ -93,6 +93,7 @@ export class Devnet {
     clearOld(this.paths);
     await removeAbandoned();
     const image = builtImage();
+    await this.#tell('code, compiled once for all', () => this.processes.compile());
     const rpcUrl = await this.#tell('layer 1 (anvil)', () => this.#startLayer1());
     const facts = await this.#tell(`TPMs and keys of ${nodes} founding nodes`, () => this.#initNodes(nodes));
     await this.#tell('contracts, deposits and policies', async () => {
