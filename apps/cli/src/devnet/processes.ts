@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -13,10 +14,13 @@ const NODE_FLAGS = [
   '--max-semi-space-size=2',
   '--max-old-space-size=192',
   '--v8-pool-size=1',
+  // One function at a time: what many in the queue hold together is the peak of a start.
+  '--no-concurrent-recompilation',
   '--disable-warning=ExperimentalWarning',
 ];
 /** Compiled code is kept between starts, so that a start needs neither the type stripper nor its memory. */
 const COMPILE_CACHE = fileURLToPath(new URL('../../../../.nemea/compile-cache', import.meta.url));
+const COMPILED_BY = ['devnet', 'compile'];
 
 export class ProcessError extends CodedError<'PROCESS_DIED' | 'PROCESS_TIMED_OUT'> {}
 
@@ -51,7 +55,7 @@ export class Processes {
     const child = spawn(process.execPath, [...NODE_FLAGS, MAIN, ...args], {
       detached: true,
       stdio: ['ignore', output, output],
-      env: { ...process.env, NODE_COMPILE_CACHE: COMPILE_CACHE, MALLOC_ARENA_MAX: '1' },
+      env: environment(),
     });
     closeSync(output);
     child.unref();
@@ -60,6 +64,16 @@ export class Processes {
     this.#records = [...this.#records.filter((other) => other.name !== name), record];
     this.#save();
     return record;
+  }
+
+  /** Fills the cache of compiled code, so that no node of a fresh checkout starts with the memory of its compilers. */
+  async compile(): Promise<void> {
+    const child = spawn(process.execPath, [...NODE_FLAGS, MAIN, ...COMPILED_BY], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+      env: environment(),
+    });
+    const [code] = (await once(child, 'exit')) as [number | null];
+    if (code !== 0) throw new ProcessError('PROCESS_DIED', `compiling ended with ${code}`);
   }
 
   /** Waits for a sign of life from a process. Throws with the end of its log when it died or took too long. */
@@ -121,6 +135,10 @@ export class Processes {
     if (record === undefined || !existsSync(record.log)) return 'no log';
     return readFileSync(record.log, 'utf8').trim().split('\n').slice(-3).join(' | ').slice(-800);
   }
+}
+
+function environment(): NodeJS.ProcessEnv {
+  return { ...process.env, NODE_COMPILE_CACHE: COMPILE_CACHE, MALLOC_ARENA_MAX: '1' };
 }
 
 async function stopPid(pid: number): Promise<void> {
