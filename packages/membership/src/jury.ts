@@ -9,6 +9,7 @@ export const ATTESTORS_EXPECTED = 3;
 export const JUDGES_EXPECTED = 4;
 export const JUDGES_MIN = 2;
 export const VERIFIERS = 3;
+export const VERIFIERS_MIN = 2;
 
 export interface DrawContext {
   readonly networkId: Uint8Array;
@@ -65,6 +66,11 @@ export function provenBeta(member: Member, alpha: Uint8Array, proof: Uint8Array)
 /** Whether a VRF output draws a member of this roster into a jury of the expected size [MEMB-10]. */
 export function drawnFrom(roster: Roster, member: Member, beta: Uint8Array, expected: number): boolean {
   return isDrawn({ beta, weight: weightOf(member.credit), weightTotal: weightTotal(roster), expected });
+}
+
+/** Verifiers that a run needs: never more than there are members beside the executor. */
+export function verifiersNeeded(members: number): number {
+  return Math.min(VERIFIERS_MIN, members - 1);
 }
 
 /** Smallest jury that may decide: never more than the members there are. */

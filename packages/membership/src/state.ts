@@ -51,6 +51,8 @@ export interface TaskState {
   /** Block whose hash seeds the draws of this attempt. */
   readonly startBlock: number;
   readonly bids: ReadonlyMap<string, Bid>;
+  /** Block as of which the first of the bids was ordered: from here on the others have their time. */
+  readonly firstBidBlock?: number;
   readonly excluded: readonly string[];
   readonly election?: Election;
   readonly certificate?: Uint8Array;

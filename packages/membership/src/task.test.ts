@@ -12,6 +12,7 @@ import {
   BIDDING_BLOCKS,
   commitmentPreimage,
   electionSalt,
+  SILENCE_BLOCKS,
 } from './task.ts';
 import {
   accusationOf,
@@ -194,10 +195,36 @@ describe('a draw [MEMB-30]', () => {
   });
 
   test('is closed without the others after some blocks, so that they cannot hold it up', () => {
+    bid(members.slice(0, 3));
+    ledger.head += BIDDING_BLOCKS;
+    expect(close()).toBeUndefined();
+    expect(elected().verifiers).toHaveLength(2);
+  });
+
+  test('that is ordered late still gives the others their time, from the first bid on', () => {
+    ledger.head += 3 * BIDDING_BLOCKS;
+    bid(members.slice(0, 1));
+    expect(close()).toBe('TOO_EARLY');
+    ledger.head += BIDDING_BLOCKS - 1;
+    expect(close()).toBe('TOO_EARLY');
+    bid(members.slice(1));
+    expect(close()).toBeUndefined();
+    expect(elected().verifiers).toHaveLength(3);
+  });
+
+  test('that nobody bids for is closed in the end, and fails the task', () => {
+    ledger.head = task.createdBlock + SILENCE_BLOCKS - 1;
+    expect(close()).toBe('TOO_EARLY');
+    ledger.head++;
+    expect(close()).toBeUndefined();
+    expect(stateOf()?.outcome).toBe('failed');
+  });
+
+  test('elects nobody whom too few could verify: no key agent would release a key to it', () => {
     bid(members.slice(0, 2));
     ledger.head += BIDDING_BLOCKS;
     expect(close()).toBeUndefined();
-    expect(elected().verifiers).toHaveLength(1);
+    expect(stateOf()).toMatchObject({ outcome: 'failed' });
   });
 
   test('that finds no executor fails the task', () => {

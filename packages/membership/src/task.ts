@@ -1,7 +1,7 @@
 import { concatBytes, fromHex, hashDomain, sha256, toHex } from '@nemea/core';
 import { compareDraws } from '@nemea/vrf';
 import { CREDIT_TASK_EXECUTED, CREDIT_TASK_VERIFIED, creditAfter, weightOf } from './credit.ts';
-import { mayDraw, provenBeta, taskAlpha, taskSeed, VERIFIERS } from './jury.ts';
+import { mayDraw, provenBeta, taskAlpha, taskSeed, VERIFIERS, verifiersNeeded } from './jury.ts';
 import type { LedgerView, TaskOnLedger } from './ledger-view.ts';
 import type { Context, Outcome } from './machine.ts';
 import type { OperationBody, Phase } from './operation.ts';
@@ -11,8 +11,10 @@ import type { Bid, Effect, Election, MembershipState, TaskState, Vote } from './
 
 /** Draws of one task before it fails for want of an executor. The contract allows as many. */
 export const ATTEMPTS_MAX = 3;
-/** Layer-1 blocks after which a draw may be closed although members with a third of the weight have not bid. */
+/** Layer-1 blocks after the first bid after which a draw may be closed although a third of the weight has not bid. */
 export const BIDDING_BLOCKS = 4;
+/** Layer-1 blocks after which a draw that nobody has bid for may be closed. */
+export const SILENCE_BLOCKS = 16;
 /** What an attempt may take beyond the run itself: keys, verification, clean-up. Seconds of layer-1 time. */
 export const ATTEMPT_OVERHEAD_S = 20;
 
@@ -27,18 +29,25 @@ export function recordBid({ state, ledger, author }: Context, body: BodyOf<'bid'
   const { task } = drawn;
   if (task.bids.has(author.account)) return { rejected: 'ALREADY_DONE' };
   return {
-    state: withTask(state, body.taskId, { ...task, bids: new Map(task.bids).set(author.account, body) }),
+    state: withTask(state, body.taskId, {
+      ...task,
+      bids: new Map(task.bids).set(author.account, body),
+      firstBidBlock: task.firstBidBlock ?? state.ledgerBlock,
+    }),
     effects: [],
   };
 }
 
 /**
  * Whether a draw may be closed: a block has passed since it opened, and members that outweigh two thirds have bid or
- * had their time. Whoever closes first could otherwise be the only one whose bid is in the order [MEMB-30].
+ * had their time. Whoever closes first could otherwise be the only one whose bid is in the order. Time runs from the
+ * first bid: what opened the draw may be ordered long after the block that it names [MEMB-30].
  */
 export function isDrawRipe(roster: Roster, task: TaskState, atBlock: number): boolean {
   if (atBlock <= task.startBlock) return false;
-  if (atBlock >= task.startBlock + BIDDING_BLOCKS) return true;
+  const lastBlock =
+    task.firstBidBlock === undefined ? task.startBlock + SILENCE_BLOCKS : task.firstBidBlock + BIDDING_BLOCKS;
+  if (atBlock >= lastBlock) return true;
   let bidding = 0;
   for (const account of task.bids.keys()) {
     const member = roster.get(account);
@@ -176,7 +185,7 @@ function elect(
     (member) => mayDraw(member, epoch) && member.account !== executor.account,
     (role) => taskAlpha(context, role, onLedger.taskId, task.attempt),
   );
-  if (verifiers.length === 0) return undefined;
+  if (verifiers.length < verifiersNeeded(state.roster.size)) return undefined;
   return {
     executor: executor.account,
     salt: electionSalt(onLedger.taskId, task.attempt, executor.beta),

@@ -18,6 +18,7 @@ import {
   encodeEpochLeaf,
   epochToClose,
   FAILURE_REASONS,
+  isDrawRipe,
   isEpochRipe,
   judgingPolicy,
   type Member,
@@ -77,6 +78,8 @@ const CONSENSUS_SETTINGS = { progressTimeoutMs: 3_000, pulseMs: 1_000 };
 const MESSAGE_BYTES_MAX = 8 << 20;
 /** Evidence of one TPM may arrive in another order than it was made; a roll-back is larger than that. */
 const CLOCK_SLACK_MS = 15_000n;
+/** Blocks after which any member closes a draw that is ripe. */
+const OVERDUE_BLOCKS = 10;
 const EPOCHS_KEPT = 256;
 const RECEIPTS_KEPT = 1_024;
 
@@ -718,7 +721,7 @@ export class Node {
           loop.propose({ kind: 'judge-dispute', disputeId: event.dispute.disputeId }),
         );
     }
-    this.#expireTasks(loop.state);
+    this.#overseeTasks(loop.state);
     this.#closeEpoch(loop.state);
   }
 
@@ -782,12 +785,20 @@ export class Node {
     );
   }
 
-  #expireTasks(state: MembershipState): void {
+  #overseeTasks(state: MembershipState): void {
     const { history } = this.#ledger;
     const nowS = history.blockTimestampS(history.head) ?? 0;
     for (const [id, task] of state.tasks) {
-      if (task.outcome !== 'open' || task.election === undefined) continue;
+      if (task.outcome !== 'open') continue;
       const taskId = Uint8Array.from(Buffer.from(id, 'hex'));
+      if (task.election === undefined) {
+        // Whoever had the turn to close has had it: a draw that consensus held up must not stay open.
+        if (isDrawRipe(state.roster, task, history.head - OVERDUE_BLOCKS))
+          this.#proposeOnce(`close:${id}:${task.attempt}`, 10_000, () => {
+            this.#loop?.propose({ kind: 'close-bids', taskId, attempt: task.attempt });
+          });
+        continue;
+      }
       const timeoutS = history.task(taskId, history.head)?.timeoutS ?? 0;
       const electedAtS = history.blockTimestampS(task.election.electedBlock) ?? nowS;
       if (nowS < electedAtS + timeoutS + ATTEMPT_OVERHEAD_S + this.#rank(task.attempt)) continue;

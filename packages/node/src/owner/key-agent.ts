@@ -17,14 +17,12 @@ import {
   type TaskOnLedger,
   taskDrawSeed,
   type Vote,
+  verifiersNeeded,
 } from '@nemea/membership';
 import { type Ledger, recoverVoter } from '@nemea/sdk';
 import type { Logger } from 'pino';
 import { authenticatePhaseResult } from '../tasks/phase-result.ts';
 import { Nonces } from './nonces.ts';
-
-/** Verifiers who must vouch for the executor's state before the run; fewer where the network is smaller. */
-const VOUCHERS_MIN = 2;
 
 /** A capsule whose key this device holds. */
 export interface HeldCapsule {
@@ -238,7 +236,7 @@ export class KeyAgent {
       });
       if (result !== undefined && result.verdict !== 'contraindicated') vouchers.add(result.verifier);
     }
-    const needed = Math.min(VOUCHERS_MIN, ledger.history.weights().size - 1);
+    const needed = verifiersNeeded(ledger.history.weights().size);
     if (vouchers.size < needed) {
       throw new Refusal('RESULTS_INSUFFICIENT', `verifiers: got ${vouchers.size}, want ${needed}`);
     }

@@ -406,7 +406,7 @@ export class Executor {
       input,
       encodeReleaseMessage({ kind: 'hello', taskId, capsuleId: input.id }),
     );
-    if (hello.kind !== 'nonce') throw new RunError('KEY_REFUSED', `key agent refused: ${refusalCode(hello)}`);
+    if (hello.kind !== 'nonce') throw refusalError(hello);
     const binding = releaseBinding({ runKey: run.runKey.publicKey, taskId, capsuleId: input.id });
     const answer = await this.#askAgent(
       run,
@@ -430,8 +430,7 @@ export class Executor {
         results: [...vouchers],
       }),
     );
-    if (answer.kind !== 'grant')
-      throw new RunError('KEY_REFUSED', `key agent refused: ${refusalCode(answer)}`);
+    if (answer.kind !== 'grant') throw refusalError(answer);
     const terms = {
       taskId,
       capsuleId: input.id,
@@ -521,8 +520,22 @@ export class Executor {
   }
 }
 
-function refusalCode(message: ReturnType<typeof parseReleaseMessage>): string {
-  return message.kind === 'refusal' ? message.code : 'UNEXPECTED_ANSWER';
+/** A refusal that no other executor could turn ends the task; one that is about this run or this agent does not. */
+function refusalError(message: ReturnType<typeof parseReleaseMessage>): RunError {
+  if (message.kind !== 'refusal')
+    return new RunError('INPUT_UNAVAILABLE', 'key agent gave no answer to this');
+  const detail = `key agent refused: ${message.code}`;
+  switch (message.code) {
+    case 'POLICY_REFUSED':
+    case 'CAPSULE_UNKNOWN':
+    case 'TASK_INVALID':
+      return new RunError('KEY_REFUSED', detail);
+    case 'AGENT_BUSY':
+    case 'AGENT_FAILED':
+      return new RunError('INPUT_UNAVAILABLE', detail);
+    default:
+      return new RunError('VERIFICATION_FAILED', detail);
+  }
 }
 
 function failureOf(code: SandboxFailureCode): FailureReason {
