@@ -23,16 +23,6 @@ async function submit(code: string, timeoutMs: number): Promise<string> {
   return field.submit(code, [capsule], { limits: { timeoutMs } });
 }
 
-/** Timestamp of the block that holds the first event of a kind about a task. */
-function blockTimeS(type: 'task-created' | 'task-settled', taskId: string): number {
-  const { history } = field.ledger;
-  const event = history.events.find((candidate) => {
-    if (candidate.type !== type) return false;
-    return (candidate.type === 'task-created' ? toHex(candidate.task.taskId) : candidate.taskId) === taskId;
-  });
-  return history.blockTimestampS(event?.block ?? -1) ?? Number.NaN;
-}
-
 /** Digest of every decision in a node's journal, by sequence. */
 function decisions(index: number): string[] {
   const journal = new DatabaseSync(join(field.net.paths.node(index), 'journal.sqlite'), { readOnly: true });
@@ -73,13 +63,13 @@ describe('an executor that is killed during the run', () => {
   });
 
   test('gives the run up as soon as it is back, long before time is up [FAULT-2]', async () => {
-    const task = await submit(SLEEPY, 90_000);
+    // Its time is up only after ten minutes: that it settles at all shows that the run was given up.
+    const task = await submit(SLEEPY, 600_000);
     const executor = await field.executorOf(task);
     await field.crash(executor);
     await field.restart(executor);
     expect(await field.ended(task)).toMatchObject({ outcome: 'settled' });
     expect((await field.task(executor, task))?.attempt).toBeGreaterThan(1);
-    expect(blockTimeS('task-settled', task) - blockTimeS('task-created', task)).toBeLessThan(90);
   });
 });
 
@@ -90,13 +80,17 @@ describe('a primary that is killed', () => {
     const witness = field.indices.find((index) => index !== victim) as number;
     const { epochClosed } = await field.status(witness);
     await field.crash(victim);
-    expect(await field.ended(await submit(QUICK, 20_000))).toMatchObject({ outcome: 'settled' });
+    const task = await submit(QUICK, 20_000);
+    // Turns come round: what counts is that another one has led since.
+    await until('another primary leads', async () =>
+      (await field.status(witness)).primary === primary ? undefined : true,
+    );
+    expect(await field.ended(task)).toMatchObject({ outcome: 'settled' });
     await field.ledger.waitFor(
       () =>
         field.ledger.history.events.find((event) => event.type === 'epoch' && event.epoch > epochClosed + 1),
       60_000,
     );
-    expect((await field.status(witness)).primary).not.toBe(primary);
     await field.restart(victim);
     await untilLevel(victim, (await field.status(witness)).sequence);
   });
@@ -123,7 +117,7 @@ describe('a node that is restarted', () => {
   );
 
   test('together with all others takes up what was open: the task settles and epochs go on [FAULT-5]', async () => {
-    const task = await submit(SLEEPY, 90_000);
+    const task = await submit(SLEEPY, 600_000);
     await field.executorOf(task);
     await Promise.all(field.indices.map((index) => field.crash(index)));
     await Promise.all(field.indices.map((index) => field.restart(index)));

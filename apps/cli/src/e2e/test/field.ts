@@ -21,7 +21,7 @@ export const FEE = DEPOSIT / 10n;
 const OWNERS = ['b', 'c'] as const;
 export type OwnerName = (typeof OWNERS)[number];
 
-const ENDED_TIMEOUT_MS = 150_000;
+const ENDED_TIMEOUT_MS = 240_000;
 const SEEN_TIMEOUT_MS = 60_000;
 const RULE_LIFETIME_S = 3_600;
 const LIMITS = { timeoutMs: 20_000, memoryBytes: 128 << 20, pids: 32, outputBytes: 16 << 20 };
