@@ -43,6 +43,7 @@ export function addClientCommands(program: Command): void {
     .description('what a running device says of itself')
     .requiredOption('--dir <DIR>', 'data folder of the device')
     .option('--json', 'print one JSON line')
+    .addHelpText('after', '\nExample:\n  nemea client status --dir data/alice --json')
     .action(async (options: { dir: string; json?: boolean }) => {
       const { callControl } = await import('@nemea/node/control');
       const { socketPath } = await import('@nemea/node/device');

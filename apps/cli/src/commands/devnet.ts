@@ -30,9 +30,13 @@ export function addDevnetCommands(program: Command): void {
     .command('down')
     .description('stop every process of a devnet; its folder stays')
     .option('--dir <DIR>', 'folder of the network', DEFAULT_DIR)
+    .option('--json', 'print one JSON line')
     .addHelpText('after', '\nExample:\n  nemea devnet down --dir .nemea/devnet')
-    .action(async (options: { dir: string }) => {
-      await (await openDevnet(options.dir)).down();
+    .action(async (options: { dir: string; json?: boolean }) => {
+      const net = await openDevnet(options.dir);
+      const stopped = net.processes.all.map(({ name }) => name);
+      await net.down();
+      print(options, { stopped }, stopped.length === 0 ? 'nothing ran' : `stopped ${stopped.join(', ')}`);
     });
 
   devnet

@@ -123,8 +123,8 @@ export class Demo {
     );
     this.#check(
       'no name of the lists is anywhere',
-      leakCheck.found.length === 0,
-      `${leakCheck.filesScanned} files, ${leakCheck.found.length} hits`,
+      leakCheck.found === 0,
+      `${leakCheck.filesScanned} files, ${leakCheck.found} hits`,
     );
     this.#durations.total = this.#sinceStart();
     const whole: Report = {
@@ -432,7 +432,7 @@ export class Demo {
         settlement: taskFacts.settleGas,
       },
       rssMb: { nodeMax: Math.max(...nodes.map((node) => node.rssMb)), clientMax: this.#rssClientMax },
-      leakCheck: { filesScanned: 0, bytesScanned: 0, names: 0, found: [] },
+      leakCheck: { filesScanned: 0, bytesScanned: 0, names: 0, found: 0, hits: [] },
       checks: [],
     };
   }
@@ -614,7 +614,7 @@ export function summary(report: Report, reportFile: string): string {
       `${report.gas.admission} / ${report.gas.epochRecord} / ${report.gas.capsuleRegistration} / ${report.gas.settlement}`,
     ],
     ['largest node process', `${report.rssMb.nodeMax} MB`],
-    ['leak search', `${report.leakCheck.filesScanned} files, ${report.leakCheck.found.length} hits`],
+    ['leak search', `${report.leakCheck.filesScanned} files, ${report.leakCheck.found} hits`],
     ['checks', `${report.checks.filter((check) => check.ok).length} of ${report.checks.length} held`],
     ['report', reportFile],
   ];

@@ -7,8 +7,10 @@ export interface LeakCheck {
   filesScanned: number;
   bytesScanned: number;
   names: number;
+  /** How many hits; zero is the only good answer. */
+  found: number;
   /** "file: what" for every hit. The name itself is not repeated. */
-  found: string[];
+  hits: string[];
 }
 
 /**
@@ -20,17 +22,17 @@ export function searchForNames(dir: string, names: readonly string[], except: re
     formsOf(name).map(([form, bytes]) => ({ index, form, bytes })),
   );
   const longest = Math.max(1, ...patterns.map(({ bytes }) => bytes.length));
-  const check: LeakCheck = { filesScanned: 0, bytesScanned: 0, names: names.length, found: [] };
+  const check: LeakCheck = { filesScanned: 0, bytesScanned: 0, names: names.length, found: 0, hits: [] };
   for (const file of filesBelow(dir, except)) {
     check.filesScanned++;
     check.bytesScanned += scan(file, longest, (piece) => {
       for (const { index, form, bytes } of patterns) {
-        if (piece.includes(bytes)) check.found.push(`${relative(dir, file)}: name ${index} as ${form}`);
+        if (piece.includes(bytes)) check.hits.push(`${relative(dir, file)}: name ${index} as ${form}`);
       }
     });
   }
-  check.found = [...new Set(check.found)];
-  return check;
+  const hits = [...new Set(check.hits)];
+  return { ...check, hits, found: hits.length };
 }
 
 /** Base64 depends on the position in the stream: the middle of each of the three alignments is searched. */

@@ -138,7 +138,8 @@ export const reportSchema = z.strictObject({
     filesScanned: count,
     bytesScanned: count,
     names: count,
-    found: z.array(z.string()),
+    found: count,
+    hits: z.array(z.string()).max(4096),
   }),
   checks: z.array(z.strictObject({ name: z.string(), ok: z.boolean(), detail: z.string() })),
 });

@@ -101,8 +101,8 @@ function verifyVerdict(report: Report): Promise<Finding[]> {
       `the report says ${report.ok ? 'that all held' : 'that not all held'}, and ${failed.length} checks failed`,
     );
     lies.unless(
-      !report.ok || report.leakCheck.found.length === 0,
-      `the report says that all held, and ${report.leakCheck.found.length} names leaked`,
+      !report.ok || report.leakCheck.found === 0,
+      `the report says that all held, and ${report.leakCheck.found} names leaked`,
     );
     const results = new Set(Object.values(report.results));
     lies.unless(
