@@ -84,6 +84,7 @@ export async function startClient(options: {
       const { fee, imageDigest, ...order } = parseBody(taskBody, body);
       return owner.submitTask({ ...order, fee: BigInt(fee), imageDigest: fromHex(imageDigest) });
     },
+    'POST /refund': async (body) => owner.refund(parseBody(z.strictObject({ taskId: hex32 }), body).taskId),
     'POST /open': async (body) => {
       const { taskId, out } = parseBody(z.strictObject({ taskId: hex32, out: z.string() }), body);
       const plain = await owner.open(taskId);

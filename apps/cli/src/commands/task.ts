@@ -70,6 +70,19 @@ export function addTaskCommands(program: Command): void {
     });
 
   task
+    .command('refund <TASK>')
+    .description('take the fee back when the deadline has passed and the network did not end the task')
+    .requiredOption('--device <DIR>', "folder of the author's running client device")
+    .option('--json', 'print one JSON line')
+    .addHelpText('after', '\nExample:\n  nemea task refund 4f1c... --device data/ann')
+    .action(async (taskId: string, options: { device: string; json?: boolean }) => {
+      const receipt = await ask<{ txHash: string }>(options.device, 'POST /refund', {
+        taskId: taskId.replace(/^0x/, ''),
+      });
+      print(options, receipt, `refunded in ${receipt.txHash}`);
+    });
+
+  task
     .command('result <TASK>')
     .description('open the result that this device received')
     .requiredOption('--device <DIR>', 'folder of the running client device')

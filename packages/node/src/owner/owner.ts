@@ -234,6 +234,11 @@ export class Owner {
     return { taskId, receipt };
   }
 
+  /** Takes the fee back once the task's deadline has passed; the contract refuses before. */
+  async refund(taskId: string): Promise<Receipt> {
+    return this.#ledger.submit('taskEscrow', 'refund', [`0x${taskId}`]);
+  }
+
   /** The escrow may take fees; done once, so that submitting a task is one transaction. */
   async #allowEscrow(fee: bigint): Promise<void> {
     const { taskEscrow } = this.#ledger.network.contracts;
