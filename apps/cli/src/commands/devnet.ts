@@ -1,4 +1,4 @@
-import { renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { Devnet } from '../devnet/devnet.ts';
 import { print, tell, untilStopped } from '../output.ts';
@@ -71,6 +71,37 @@ export function addDevnetCommands(program: Command): void {
     .description('load what nodes and clients load, so that its compiled form is kept')
     .action(async () => {
       await Promise.all([import('../node/start.ts'), import('../client/start.ts')]);
+    });
+
+  devnet
+    .command('fund <ACCOUNT>')
+    .description('give an account gas and fee tokens; with --deposit also the deposit that a node needs')
+    .option('--deposit', 'stake a node deposit for the account')
+    .option('--dir <DIR>', 'folder of the network', DEFAULT_DIR)
+    .option('--json', 'print one JSON line')
+    .addHelpText(
+      'after',
+      '\nExample:\n  nemea devnet fund 0x3b0b5dd889d9f0496341e4297b923274355ea103 --deposit',
+    )
+    .action(async (account: string, options: { deposit?: boolean; dir: string; json?: boolean }) => {
+      const { CLIENT_TOKENS, DEPOSIT } = await import('../devnet/devnet.ts');
+      const net = await openDevnet(options.dir);
+      await net.fund([account], options.deposit === true ? DEPOSIT : 0n, CLIENT_TOKENS);
+      print(options, { account }, `funded ${account}`);
+    });
+
+  devnet
+    .command('approve-code <FILE>')
+    .description("approve a task's code in PolicyRegistry, as the devnet's governor")
+    .option('--dir <DIR>', 'folder of the network', DEFAULT_DIR)
+    .option('--json', 'print one JSON line')
+    .addHelpText('after', '\nExample:\n  nemea devnet approve-code examples/hello-capsule/hello.py')
+    .action(async (file: string, options: { dir: string; json?: boolean }) => {
+      const { sha256, toHex } = await import('@nemea/core');
+      const code = new Uint8Array(readFileSync(file));
+      await (await openDevnet(options.dir)).approveCode(code);
+      const digest = toHex(sha256(code));
+      print(options, { digest }, `approved ${digest}`);
     });
 
   devnet
