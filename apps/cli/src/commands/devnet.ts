@@ -71,6 +71,8 @@ export function addDevnetCommands(program: Command): void {
     .description('load what nodes and clients load, so that its compiled form is kept')
     .action(async () => {
       await Promise.all([import('../node/start.ts'), import('../client/start.ts')]);
+      const { loadCapsuleStore } = await import('@nemea/node/adapters');
+      await loadCapsuleStore();
     });
 
   devnet

@@ -17,6 +17,7 @@ import {
   type IntroductionService,
   introduction,
   type LightHelia,
+  loadLightHelia,
 } from './helia-light.ts';
 
 /** UnixFS, CID version 1, raw leaves of this size: the same bytes have the same CID on every node. */
@@ -25,6 +26,11 @@ const BITSWAP_STREAMS_MAX = 64;
 const DAG_PB = 0x70;
 const RAW = 0x55;
 const SHA2_256 = 0x12;
+
+/** Loads all that stores need, and opens none. */
+export async function loadCapsuleStore(): Promise<void> {
+  await Promise.all([loadLightHelia(), import('@helia/unixfs'), import('blockstore-fs')]);
+}
 
 /** Opens the store and starts serving its blocks and the given protocols. Helia is loaded only here. */
 export async function openCapsuleStore(options: CapsuleStoreOptions): Promise<CapsuleStore> {

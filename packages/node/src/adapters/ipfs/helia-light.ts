@@ -26,7 +26,7 @@ export async function createLightHelia(
   libp2p: Libp2p<IntroductionService>,
   blockstore: Blockstore | undefined,
 ): Promise<LightHelia> {
-  const [Helia, { withBitswap }] = await Promise.all([loadHeliaClass(), import('@helia/bitswap')]);
+  const [Helia, { withBitswap }] = await loadLightHelia();
   const bare = new Helia({
     name: 'nemea',
     version: '1',
@@ -41,6 +41,11 @@ export async function createLightHelia(
 
 type Blockstore = NonNullable<HeliaInit['blockstore']>;
 type HeliaClass = new (init: { name: string; version: string; blockstore?: Blockstore }) => Helia;
+
+/** Loads what a store stands on, where `openCapsuleStore` has not. */
+export function loadLightHelia() {
+  return Promise.all([loadHeliaClass(), import('@helia/bitswap')]);
+}
 
 /**
  * The class behind `createHeliaLight`, which adds nothing to it but a name. The package's own door also loads WebRTC,
