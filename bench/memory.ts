@@ -7,25 +7,24 @@ export interface Memory {
   readonly idle: readonly number[];
   readonly executor: readonly number[];
   readonly members: readonly number[];
-  /** The high-water mark of each member since its start. */
+  /** The high-water mark of each process since its start. */
   readonly peaks: readonly number[];
 }
 
 export function readMemory(net: Devnet, report: Report): Memory {
   const { executor } = report.task.election;
-  const members = report.nodes
-    .filter(({ status }) => status === 'active')
-    .map(({ name, account }) => ({
-      isExecutor: account === executor,
-      ...readProcess(net.processes.pid(name)),
-    }));
-  const residentOf = (isExecutor: boolean): number[] =>
-    members.filter((member) => member.isExecutor === isExecutor).map(({ resident }) => resident);
+  const processes = report.nodes.map(({ name, account, status }) => ({
+    isExecutor: account === executor,
+    isMember: status === 'active',
+    ...readProcess(net.processes.pid(name)),
+  }));
+  const members = processes.filter(({ isMember }) => isMember);
   return {
-    idle: residentOf(false),
-    executor: residentOf(true),
+    idle: members.filter(({ isExecutor }) => !isExecutor).map(({ resident }) => resident),
+    // Also where it was the one that the demo tampered with: its process lives on.
+    executor: processes.filter(({ isExecutor }) => isExecutor).map(({ resident }) => resident),
     members: members.map(({ resident }) => resident),
-    peaks: members.map(({ peak }) => peak),
+    peaks: processes.map(({ peak }) => peak),
   };
 }
 

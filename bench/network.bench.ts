@@ -39,7 +39,7 @@ export async function benchNetwork(): Promise<Row[]> {
       row('memory of an idle member', 'mb', memory.idle, { atMost: 160 }),
       row('memory of an executor after its run', 'mb', memory.executor, { atMost: 160 }),
       row(`memory of members after ${TASKS} more tasks`, 'mb', memoryAfter.members, { atMost: 160 }),
-      row('most that any member ever held', 'mb', [Math.max(...memoryAfter.peaks)], { atMost: 160 }),
+      row('most that any node ever held', 'mb', [Math.max(...memoryAfter.peaks)], { atMost: 160 }),
       row(
         'epoch record on layer 1, 5 signers',
         'gas',
