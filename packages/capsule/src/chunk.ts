@@ -27,10 +27,15 @@ export interface ChunkPosition {
   readonly last: boolean;
 }
 
-/** Ciphertext and tag. */
-export function sealChunk(key: Uint8Array, position: ChunkPosition, plain: Uint8Array): Uint8Array {
+/** Ciphertext and tag, in the place given or in a new one. */
+export function sealChunk(
+  key: Uint8Array,
+  position: ChunkPosition,
+  plain: Uint8Array,
+  sealed = new Uint8Array(plain.length + TAG_BYTES),
+): Uint8Array {
+  assert(sealed.length === plain.length + TAG_BYTES, 'a sealed chunk is its plaintext and a tag long');
   const cipher = createCipheriv('aes-256-gcm', key, nonceOf(position));
-  const sealed = new Uint8Array(plain.length + TAG_BYTES);
   sealed.set(cipher.update(plain));
   cipher.final();
   sealed.set(cipher.getAuthTag(), plain.length);

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { bytesEqual, concatBytes } from '@nemea/core';
-import { derivePayloadKey, sealChunk } from './chunk.ts';
+import { derivePayloadKey, sealChunk, TAG_BYTES } from './chunk.ts';
 import { CapsuleError } from './errors.ts';
 import {
   type CapsuleHeader,
@@ -56,17 +56,23 @@ export async function sealCapsule(
     plainDigest,
   );
   const key = derivePayloadKey(fileKey, capsuleId);
-  const stream = concatBytes(salt, plain);
-  const parts: Uint8Array[] = [encodePrelude(headerBytes), headerBytes];
+  const front = concatBytes(encodePrelude(headerBytes), headerBytes);
   const count = chunkCount(header);
+  const capsule = new Uint8Array(front.length + PREAMBLE_BYTES + plain.length + count * TAG_BYTES);
+  capsule.set(front);
+  let end = front.length;
+  // The payload is not copied but for its first chunk, which the salt precedes.
+  const first = concatBytes(salt, plain.subarray(0, header.chunkBytes - PREAMBLE_BYTES));
   for (let index = 0; index < count; index++) {
-    const start = index * header.chunkBytes;
-    const chunk = stream.subarray(start, start + header.chunkBytes);
-    parts.push(sealChunk(key, { index, last: index === count - 1 }, chunk));
+    const start = index * header.chunkBytes - PREAMBLE_BYTES;
+    const chunk = index === 0 ? first : plain.subarray(start, start + header.chunkBytes);
+    const place = capsule.subarray(end, end + chunk.length + TAG_BYTES);
+    sealChunk(key, { index, last: index === count - 1 }, chunk, place);
+    end += place.length;
   }
-  stream.fill(0);
+  first.fill(0);
   key.fill(0);
-  return { capsule: concatBytes(...parts), capsuleId, header, fileKey };
+  return { capsule, capsuleId, header, fileKey };
 }
 
 /**
