@@ -9,8 +9,10 @@ export const ALG = {
   keyedHash: 0x0008,
   sha256: 0x000b,
   sha384: 0x000c,
+  sha512: 0x000d,
   null: 0x0010,
   rsassa: 0x0014,
+  rsapss: 0x0016,
   oaep: 0x0017,
   ecdsa: 0x0018,
   ecdh: 0x0019,
@@ -20,7 +22,7 @@ export const ALG = {
 } as const;
 
 /** TPM_ECC_CURVE values in use. */
-export const CURVE = { p256: 0x0003, p384: 0x0004 } as const;
+export const CURVE = { p256: 0x0003, p384: 0x0004, p521: 0x0005 } as const;
 
 /** TPMA_OBJECT bits (TPM 2.0 Part 2, 8.3). */
 export const OBJECT_ATTRIBUTE = {
@@ -53,6 +55,7 @@ export function hashBytes(hashAlg: number): number | undefined {
   if (hashAlg === ALG.sha1) return 20;
   if (hashAlg === ALG.sha256) return 32;
   if (hashAlg === ALG.sha384) return 48;
+  if (hashAlg === ALG.sha512) return 64;
   return undefined;
 }
 
@@ -60,7 +63,8 @@ export function hashBytes(hashAlg: number): number | undefined {
 export function curveBytes(curve: number): number {
   if (curve === CURVE.p256) return 32;
   if (curve === CURVE.p384) return 48;
-  throw new TpmError('TPM_STRUCTURE_UNSUPPORTED', `curve: got ${hex16(curve)}, want p-256 or p-384`, {
+  if (curve === CURVE.p521) return 66;
+  throw new TpmError('TPM_STRUCTURE_UNSUPPORTED', `curve: got ${hex16(curve)}, want p-256, p-384 or p-521`, {
     data: { curve },
   });
 }

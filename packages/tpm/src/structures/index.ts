@@ -33,7 +33,7 @@ export {
   type EcdaaSignature,
   type EcdsaSignature,
   parseSignature,
-  type RsassaSignature,
+  type RsaSignature,
   type TpmSignature,
 } from './signature.ts';
 export { matchesTemplate, TEMPLATES } from './templates.ts';

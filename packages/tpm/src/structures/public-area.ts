@@ -52,7 +52,7 @@ export interface SealedPublicArea extends PublicHeader {
 export type PublicArea = EccPublicArea | RsaPublicArea | SealedPublicArea;
 
 const POLICY_BYTES_MAX = 64;
-const COORDINATE_BYTES_MAX = 48;
+const COORDINATE_BYTES_MAX = 66;
 const MODULUS_BYTES_MAX = 512;
 
 /** Parses TPMT_PUBLIC (TPM 2.0 Part 2, 12.2.4). Throws `TPM_STRUCTURE_INVALID` or `TPM_STRUCTURE_UNSUPPORTED`. */
@@ -131,6 +131,7 @@ function readScheme(reader: ByteReader): AsymmetricScheme | undefined {
     case ALG.ecdsa:
     case ALG.ecdh:
     case ALG.rsassa:
+    case ALG.rsapss:
     case ALG.oaep:
       return { scheme, hashAlg: reader.u16() };
     default:

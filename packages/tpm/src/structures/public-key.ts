@@ -9,6 +9,7 @@ const BIT_STRING = 0x03;
 // AlgorithmIdentifier of RFC 5480 (id-ecPublicKey with a named curve) and RFC 3279 (rsaEncryption).
 const ALGORITHM_P256 = fromHex('301306072a8648ce3d020106082a8648ce3d030107');
 const ALGORITHM_P384 = fromHex('301006072a8648ce3d020106052b81040022');
+const ALGORITHM_P521 = fromHex('301006072a8648ce3d020106052b81040023');
 const ALGORITHM_RSA = fromHex('300d06092a864886f70d0101010500');
 
 /** Uncompressed point 04 || x || y, coordinates left-padded to the curve's size. Throws `TPM_STRUCTURE_INVALID`. */
@@ -31,13 +32,19 @@ export function compressedPoint(area: EccPublicArea): Uint8Array {
 /** DER SubjectPublicKeyInfo, comparable byte for byte with a certificate's. Throws `TPM_STRUCTURE_UNSUPPORTED`. */
 export function toSpki(area: PublicArea): Uint8Array {
   if (area.type === 'ecc') {
-    const algorithm = area.curve === CURVE.p256 ? ALGORITHM_P256 : ALGORITHM_P384;
-    return der(SEQUENCE, algorithm, der(BIT_STRING, Uint8Array.of(0), eccPoint(area)));
+    return der(SEQUENCE, algorithmOf(area.curve), der(BIT_STRING, Uint8Array.of(0), eccPoint(area)));
   }
   if (area.type === 'rsa') {
     return der(SEQUENCE, ALGORITHM_RSA, der(BIT_STRING, Uint8Array.of(0), rsaPublicKey(area)));
   }
   throw new TpmError('TPM_STRUCTURE_UNSUPPORTED', 'a sealed object has no public key');
+}
+
+function algorithmOf(curve: number): Uint8Array {
+  if (curve === CURVE.p256) return ALGORITHM_P256;
+  if (curve === CURVE.p384) return ALGORITHM_P384;
+  if (curve === CURVE.p521) return ALGORITHM_P521;
+  throw new TpmError('TPM_STRUCTURE_UNSUPPORTED', `curve: got 0x${curve.toString(16)}`, { data: { curve } });
 }
 
 function rsaPublicKey(area: RsaPublicArea): Uint8Array {

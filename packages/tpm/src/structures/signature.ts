@@ -3,7 +3,10 @@ import { TpmError } from '../errors.ts';
 import { ALG, hex16 } from './algorithms.ts';
 import { invalid, parseWhole, readSized } from './buffer.ts';
 
-/** P-256, `r` and `s` left-padded to 32 bytes, `rs` = both (IEEE P1363 form). ECDSA is malleable: never an identifier. */
+/**
+ * `r` and `s` left-padded to one width, 32 bytes at least; `rs` = both, for P-256 the IEEE P1363 form. The curve is the
+ * key's. ECDSA is malleable: never an identifier.
+ */
 export interface EcdsaSignature {
   readonly scheme: 'ecdsa';
   readonly hashAlg: number;
@@ -12,8 +15,9 @@ export interface EcdsaSignature {
   readonly rs: Uint8Array;
 }
 
-export interface RsassaSignature {
-  readonly scheme: 'rsassa';
+/** One number as long as the key's modulus. */
+export interface RsaSignature {
+  readonly scheme: 'rsassa' | 'rsapss';
   readonly hashAlg: number;
   readonly signature: Uint8Array;
 }
@@ -26,12 +30,13 @@ export interface EcdaaSignature {
   readonly s: Uint8Array;
 }
 
-export type TpmSignature = EcdsaSignature | RsassaSignature | EcdaaSignature;
+export type TpmSignature = EcdsaSignature | RsaSignature | EcdaaSignature;
 
 const P256_BYTES = 32;
+const SCALAR_BYTES_MAX = 66;
 const RSA_BYTES_MAX = 512;
 
-/** Parses TPMT_SIGNATURE (TPM 2.0 Part 2, 11.3.4); elliptic curve signatures must be P-256. */
+/** Parses TPMT_SIGNATURE (TPM 2.0 Part 2, 11.3.4); ECDAA is P-256 alone. */
 export function parseSignature(bytes: Uint8Array): TpmSignature {
   return parseWhole('signature', bytes, readSignature);
 }
@@ -41,8 +46,10 @@ function readSignature(reader: ByteReader): TpmSignature {
   const hashAlg = reader.u16();
   switch (scheme) {
     case ALG.ecdsa: {
-      const r = readScalar(reader, 'signature r');
-      const s = readScalar(reader, 'signature s');
+      const values = [readScalar(reader, 'signature r'), readScalar(reader, 'signature s')] as const;
+      const width = Math.max(P256_BYTES, values[0].length, values[1].length);
+      const r = leftPad(values[0], width);
+      const s = leftPad(values[1], width);
       return { scheme: 'ecdsa', hashAlg, r, s, rs: concatBytes(r, s) };
     }
     case ALG.ecdaa:
@@ -50,10 +57,12 @@ function readSignature(reader: ByteReader): TpmSignature {
         scheme: 'ecdaa',
         hashAlg,
         k: readSized(reader, 'signature k', P256_BYTES),
-        s: readScalar(reader, 'signature s'),
+        s: leftPad(readSized(reader, 'signature s', P256_BYTES), P256_BYTES),
       };
     case ALG.rsassa:
-      return { scheme: 'rsassa', hashAlg, signature: readSized(reader, 'rsa signature', RSA_BYTES_MAX) };
+      return rsaSignature('rsassa', hashAlg, reader);
+    case ALG.rsapss:
+      return rsaSignature('rsapss', hashAlg, reader);
     default:
       throw new TpmError('TPM_STRUCTURE_UNSUPPORTED', `signature scheme: got ${hex16(scheme)}`, {
         data: { scheme },
@@ -62,9 +71,18 @@ function readSignature(reader: ByteReader): TpmSignature {
 }
 
 function readScalar(reader: ByteReader, name: string): Uint8Array {
-  const value = readSized(reader, name, P256_BYTES);
+  const value = readSized(reader, name, SCALAR_BYTES_MAX);
   if (value.length === 0) throw invalid(`${name}: empty`);
-  const padded = new Uint8Array(P256_BYTES);
-  padded.set(value, P256_BYTES - value.length);
+  return value;
+}
+
+function leftPad(value: Uint8Array, width: number): Uint8Array {
+  if (value.length === width) return value;
+  const padded = new Uint8Array(width);
+  padded.set(value, width - value.length);
   return padded;
+}
+
+function rsaSignature(scheme: RsaSignature['scheme'], hashAlg: number, reader: ByteReader): RsaSignature {
+  return { scheme, hashAlg, signature: readSized(reader, 'rsa signature', RSA_BYTES_MAX) };
 }

@@ -190,8 +190,22 @@ describe('signatures', () => {
     });
   });
 
-  it('refuses numbers longer than the curve, empty numbers and unknown schemes', () => {
-    expect(() => parseSignature(fromHex(`0018000b0021${'01'.repeat(33)}000105`))).toThrow(/got 33 bytes/);
+  it('reads a signature by P-521, one number shorter than the other', () => {
+    const long = '01'.repeat(66);
+    const parsed = parseSignature(fromHex(`0018000d000105 0042${long}`.replace(' ', '')));
+    expect(parsed).toMatchObject({
+      hashAlg: ALG.sha512,
+      r: fromHex(`${'00'.repeat(65)}05`),
+      s: fromHex(long),
+    });
+  });
+
+  it('reads RSAPSS as another scheme than RSASSA', () => {
+    expect(parseSignature(fromHex('0016000b0001ff'))).toMatchObject({ scheme: 'rsapss' });
+  });
+
+  it('refuses numbers longer than any curve, empty numbers and unknown schemes', () => {
+    expect(() => parseSignature(fromHex(`0018000b0043${'01'.repeat(67)}000105`))).toThrow(/got 67 bytes/);
     expect(() => parseSignature(fromHex('0018000b0000000105'))).toThrow(/signature r: empty/);
     expect(() => parseSignature(fromHex('0099000b0001050001 05'.replace(' ', '')))).toThrow(
       /scheme: got 0x0099/,
