@@ -1,0 +1,107 @@
+import {
+  appraise,
+  failedClaims,
+  LEVEL,
+  parseEvidence,
+  parseReferenceValues,
+  resultDigest,
+} from '@nemea/attestation';
+import { CodedError, fromHex, toHex } from '@nemea/core';
+import { parseAttest, parsePublicArea, parseSignature } from '@nemea/tpm/structures';
+
+/** Reads a file of `vectors/`. */
+export type ReadVector = (path: string) => Promise<Uint8Array>;
+
+export interface Outcome {
+  readonly checked: number;
+  /** What came out otherwise than recorded. */
+  readonly wrong: readonly string[];
+}
+
+/** Holds the verifying half of the packages against the committed vectors: the same in Node and in a browser. */
+export async function checkVectors(read: ReadVector): Promise<Outcome> {
+  const wrong: string[] = [];
+  let checked = 0;
+  function expect(what: string, got: unknown, want: unknown): void {
+    checked++;
+    if (JSON.stringify(got) !== JSON.stringify(want)) wrong.push(`${what}: got ${JSON.stringify(got)}`);
+  }
+  await checkStructures(read, expect);
+  await checkEvidence(read, expect);
+  return { checked, wrong };
+}
+
+type Expect = (what: string, got: unknown, want: unknown) => void;
+
+async function json<T>(read: ReadVector, path: string): Promise<T> {
+  return JSON.parse(new TextDecoder().decode(await read(path))) as T;
+}
+
+async function checkStructures(read: ReadVector, expect: Expect): Promise<void> {
+  type Attestation = { name: string; attest: string; signature: string; qualifyingData: string };
+  for (const recorded of await json<Attestation[]>(read, 'tpm/attestations.json')) {
+    expect(recorded.name, toHex(parseAttest(fromHex(recorded.attest)).extraData), recorded.qualifyingData);
+    expect(`${recorded.name} signature`, parseSignature(fromHex(recorded.signature)).scheme, 'ecdsa');
+  }
+  type Malformed = { name: string; attest: string; code: string };
+  for (const { name, attest, code } of await json<Malformed[]>(read, 'tpm/attestations-malformed.json')) {
+    expect(
+      name,
+      codeOf(() => parseAttest(fromHex(attest))),
+      code,
+    );
+  }
+  const identity = await json<{ akPublic: string; ekPublic: string }>(read, 'tpm/identity.json');
+  expect('AK', parsePublicArea(fromHex(identity.akPublic)).type, 'ecc');
+  expect('EK', parsePublicArea(fromHex(identity.ekPublic)).type, 'rsa');
+}
+
+interface EvidenceVectors {
+  readonly networkId: string;
+  readonly challenge: string;
+  readonly binding: string;
+  readonly releases: readonly string[];
+  readonly images: readonly string[];
+  readonly cases: readonly {
+    readonly name: string;
+    readonly akPublic: string;
+    readonly evidence: string;
+    readonly clockBefore: { clock: string; resetCount: number; restartCount: number } | null;
+    readonly failed: readonly string[];
+    readonly resultDigest: string;
+  }[];
+}
+
+async function checkEvidence(read: ReadVector, expect: Expect): Promise<void> {
+  const vectors = await json<EvidenceVectors>(read, 'attestation/evidence.json');
+  for (const { name, akPublic, evidence, clockBefore, failed, resultDigest: digest } of vectors.cases) {
+    const result = appraise({
+      evidence: parseEvidence(fromHex(evidence)),
+      endorsements: { akPublic: fromHex(akPublic), level: LEVEL.development },
+      referenceValues: parseReferenceValues({ releases: vectors.releases, images: vectors.images }),
+      policy: { levelMin: LEVEL.development },
+      expected: {
+        networkId: fromHex(vectors.networkId),
+        challenge: fromHex(vectors.challenge),
+        binding: fromHex(vectors.binding),
+      },
+      clockBefore: clockBefore === null ? undefined : { ...clockBefore, clock: BigInt(clockBefore.clock) },
+      nowMs: 0,
+    });
+    expect(
+      `evidence ${name}`,
+      failedClaims(result).map((claim) => `${claim.name} ${claim.reason}`),
+      failed,
+    );
+    expect(`result ${name}`, toHex(resultDigest(result)), digest);
+  }
+}
+
+function codeOf(work: () => unknown): string {
+  try {
+    work();
+    return 'OK';
+  } catch (error) {
+    return error instanceof CodedError ? error.code : String(error);
+  }
+}
