@@ -8,6 +8,7 @@ import { openExecutor } from './executor.ts';
 function scripted(...responses: readonly Uint8Array[]): { channel: TpmChannel; sent: string[] } {
   const sent: string[] = [];
   const channel: TpmChannel = {
+    isOpen: true,
     async transmit(command) {
       sent.push(toHex(command));
       return responses[Math.min(sent.length, responses.length) - 1] ?? new Uint8Array(0);

@@ -10,8 +10,16 @@
 export type { ActivationRequest } from './activation.ts';
 export type { Attestation, QuoteRequest } from './attestation.ts';
 export type { HandleRange } from './capability.ts';
-export { type BytePipe, serialChannel, type TpmChannel, type TransmitOptions } from './channel/channel.ts';
+export {
+  type BytePipe,
+  type ChannelOptions,
+  serialChannel,
+  type TpmChannel,
+  type TransmitOptions,
+} from './channel/channel.ts';
 export { openDeviceChannel } from './channel/device.ts';
+export { type Exchange, recordChannel, replayChannel } from './channel/recording.ts';
+export { openTcpChannel, type TcpAddress } from './channel/tcp.ts';
 export { assertSocketPath, openUnixChannel } from './channel/unix.ts';
 export { type Command, HANDLE, type Response, returnCodeOf } from './command.ts';
 export { type Credential, makeCredential } from './credential.ts';

@@ -4,10 +4,10 @@ import { type HandleRange, listAlgorithms, listHandles, supportsEcdaa } from './
 import type { TpmChannel } from './channel/channel.ts';
 import { openExecutor, type TpmIo } from './executor.ts';
 import { flushLeftovers, getRandom, lockPlatform, shutdown, startup } from './lifecycle.ts';
-import { Mutex } from './mutex.ts';
 import { nvRead } from './nv.ts';
 import { createPrimary, flush, type PrimaryRequest, readPublic, type TpmKey } from './object.ts';
 import { type PcrValue, pcrExtend, pcrRead } from './pcr.ts';
+import { TurnQueue } from './queue.ts';
 import { type SealOptions, seal, unseal } from './sealing.ts';
 import { proveVrf, type VrfProof } from './vrf-prover.ts';
 
@@ -22,6 +22,7 @@ export interface TpmOpenOptions {
 }
 
 const FIRST_RESPONSE_MS = 10_000;
+const CALLS_WAITING_MAX = 256;
 
 /**
  * A TPM 2.0. Every method is atomic: its commands run without another method's between them. Errors are `TpmError`.
@@ -29,7 +30,7 @@ const FIRST_RESPONSE_MS = 10_000;
 export class Tpm {
   readonly #io: TpmIo;
   readonly #channel: TpmChannel;
-  readonly #mutex = new Mutex();
+  readonly #turns = new TurnQueue(CALLS_WAITING_MAX);
 
   private constructor(channel: TpmChannel) {
     this.#channel = channel;
@@ -51,7 +52,7 @@ export class Tpm {
 
   /** Runs several commands as one. `work` must use the `io` it is given; calling a method of this object would wait for ever. */
   exclusive<T>(work: (io: TpmIo) => Promise<T>): Promise<T> {
-    return this.#mutex.run(() => work(this.#io));
+    return this.#turns.run(() => work(this.#io));
   }
 
   /** TPM2_Startup(CLEAR); a running TPM is left as it is. */

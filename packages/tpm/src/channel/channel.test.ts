@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { concatBytes, fromHex } from '@nemea/core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { startTestTpm, type TestTpm } from '../testing.ts';
-import { type BytePipe, serialChannel } from './channel.ts';
+import { type BytePipe, type ChannelOptions, serialChannel, type TpmChannel } from './channel.ts';
 import { channelCompliance } from './compliance.ts';
 import { openDeviceChannel } from './device.ts';
 import { openUnixChannel } from './unix.ts';
@@ -80,10 +80,13 @@ describe('a unix channel', () => {
     server = undefined;
   });
 
-  async function channelTo(onData: (socket: Socket, data: Buffer) => void) {
+  async function channelTo(
+    onData: (socket: Socket, data: Buffer) => void,
+    options: ChannelOptions = {},
+  ): Promise<TpmChannel> {
     const served = await serve(onData);
     server = served.server;
-    return await openUnixChannel(served.path);
+    return await openUnixChannel(served.path, options);
   }
 
   it('joins a response that comes in pieces', async () => {
@@ -96,10 +99,9 @@ describe('a unix channel', () => {
   });
 
   it('is dead after a response that never came, so that a late one is nobody else’s answer', async () => {
-    const channel = await channelTo(() => undefined);
-    await expect(channel.transmit(COMMAND, { timeoutMs: 30 })).rejects.toMatchObject({
-      code: 'TPM_CHANNEL_TIMEOUT',
-    });
+    const channel = await channelTo(() => undefined, { responseMs: 30 });
+    await expect(channel.transmit(COMMAND)).rejects.toMatchObject({ code: 'TPM_CHANNEL_TIMEOUT' });
+    expect(channel.isOpen).toBe(false);
     await expect(channel.transmit(COMMAND)).rejects.toMatchObject({
       code: 'TPM_CHANNEL_CLOSED',
       message: 'channel is dead: no tpm response within 30 ms',
@@ -107,9 +109,9 @@ describe('a unix channel', () => {
   });
 
   it('fails the commands that wait behind the one that killed it', async () => {
-    const channel = await channelTo(() => undefined);
+    const channel = await channelTo(() => undefined, { responseMs: 30 });
     const results = await Promise.allSettled([
-      channel.transmit(COMMAND, { timeoutMs: 30 }),
+      channel.transmit(COMMAND),
       channel.transmit(COMMAND),
       channel.transmit(COMMAND),
     ]);
@@ -171,6 +173,7 @@ describe('a serial channel', () => {
     let active = 0;
     const seen: number[] = [];
     const pipe: BytePipe = {
+      isOpen: true,
       async exchange(command) {
         expect(++active).toBe(1);
         await new Promise((resolve) => setTimeout(resolve, 1));

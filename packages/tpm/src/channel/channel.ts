@@ -1,42 +1,51 @@
-import { ByteReader } from '@nemea/core';
 import { TpmError } from '../errors.ts';
+import { TurnQueue, type TurnTerms } from '../queue.ts';
 
 /** The one seam to a TPM: command bytes in, response bytes out, strictly one after the other. */
 export interface TpmChannel {
-  /** Throws `TPM_CHANNEL_*`. After `TIMEOUT`, `DESYNC` or `FAILED` the channel is dead for good. */
+  /** False once a fault or its owner has closed it. It stays closed: open another one. */
+  readonly isOpen: boolean;
+  /**
+   * Throws `TPM_CHANNEL_*` and `TPM_CANCELLED`. A caller that gives up (`timeoutMs`, `signal`) is let go at once; a
+   * command that was sent is not taken back, and its response is read before the next command goes out.
+   */
   transmit(command: Uint8Array, options?: TransmitOptions): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 
-export interface TransmitOptions {
-  /** Limit from the moment the command is sent until its response is complete. */
-  readonly timeoutMs?: number;
-}
+export type TransmitOptions = TurnTerms;
 
 /** A transport that carries one command at a time; `serialChannel` makes a `TpmChannel` of it. */
 export interface BytePipe {
+  /** False when the other side is known to be gone. */
+  readonly isOpen: boolean;
   /** One response to one command. The caller never overlaps two. */
   exchange(command: Uint8Array): Promise<Uint8Array>;
   /** Releases the transport at once, even under a pending exchange. */
   close(): Promise<void>;
 }
 
+export interface ChannelOptions {
+  /** A TPM that is silent for so long after a command is given up, and the channel with it. */
+  readonly responseMs?: number;
+}
+
 export const HEADER_BYTES = 10;
 export const RESPONSE_BYTES_MAX = 4096;
 const COMMAND_BYTES_MAX = 4096;
-const QUEUE_MAX = 64;
+const WAITING_MAX = 64;
 // Key generation on slow hardware is the longest command.
-const TIMEOUT_MS = 120_000;
+const RESPONSE_MS = 120_000;
 const TAG_NO_SESSIONS = 0x8001;
 const TAG_SESSIONS = 0x8002;
 
 /**
- * Serialises commands over a pipe. A response that is late or malformed leaves unknown bytes on the way, and the next
- * command would read them as its own answer: so the first such fault kills the channel.
+ * Serialises commands over a pipe. A response that is malformed or never comes leaves unknown bytes on the way, and the
+ * next command would read them as its own answer: so the first such fault kills the channel.
  */
-export function serialChannel(pipe: BytePipe): TpmChannel {
-  let tail: Promise<unknown> = Promise.resolve();
-  let queued = 0;
+export function serialChannel(pipe: BytePipe, options: ChannelOptions = {}): TpmChannel {
+  const responseMs = options.responseMs ?? RESPONSE_MS;
+  const queue = new TurnQueue(WAITING_MAX);
   let dead: TpmError | undefined;
 
   async function kill(error: TpmError): Promise<never> {
@@ -45,10 +54,10 @@ export function serialChannel(pipe: BytePipe): TpmChannel {
     throw error;
   }
 
-  async function exchange(command: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
+  async function exchange(command: Uint8Array): Promise<Uint8Array> {
     if (dead !== undefined) throw closed(dead);
     try {
-      const response = await withDeadline(pipe.exchange(command), timeoutMs);
+      const response = await withLimit(pipe.exchange(command), responseMs);
       checkHeader(response);
       return response;
     } catch (cause) {
@@ -60,22 +69,13 @@ export function serialChannel(pipe: BytePipe): TpmChannel {
   }
 
   return {
-    async transmit(command, options = {}) {
+    get isOpen() {
+      return dead === undefined && pipe.isOpen;
+    },
+    async transmit(command, terms) {
       assertCommand(command);
       if (dead !== undefined) throw closed(dead);
-      if (queued >= QUEUE_MAX) {
-        throw new TpmError(
-          'TPM_CHANNEL_BUSY',
-          `command queue: got ${queued} waiting, want fewer than ${QUEUE_MAX}`,
-        );
-      }
-      queued++;
-      const turn = tail.then(() => exchange(command, options.timeoutMs ?? TIMEOUT_MS));
-      tail = turn.then(
-        () => queued--,
-        () => queued--,
-      );
-      return await turn;
+      return await queue.run(() => exchange(command), terms);
     },
     async close() {
       dead ??= new TpmError('TPM_CHANNEL_CLOSED', 'channel was closed by its owner');
@@ -88,16 +88,13 @@ function closed(cause: TpmError): TpmError {
   return new TpmError('TPM_CHANNEL_CLOSED', `channel is dead: ${cause.message}`, { cause });
 }
 
-async function withDeadline<T>(work: Promise<T>, timeoutMs: number): Promise<T> {
-  const deadline = Promise.withResolvers<never>();
+function withLimit(work: Promise<Uint8Array>, limitMs: number): Promise<Uint8Array> {
+  const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
   const timer = setTimeout(() => {
-    deadline.reject(new TpmError('TPM_CHANNEL_TIMEOUT', `no tpm response within ${timeoutMs} ms`));
-  }, timeoutMs);
-  try {
-    return await Promise.race([work, deadline.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
+    reject(new TpmError('TPM_CHANNEL_TIMEOUT', `no tpm response within ${limitMs} ms`));
+  }, limitMs);
+  work.then(resolve, reject).finally(() => clearTimeout(timer));
+  return promise;
 }
 
 function assertCommand(command: Uint8Array): void {
@@ -107,9 +104,7 @@ function assertCommand(command: Uint8Array): void {
       `command: got ${command.length} bytes, want ${HEADER_BYTES} to ${COMMAND_BYTES_MAX}`,
     );
   }
-  const reader = new ByteReader(command);
-  reader.u16();
-  const size = reader.u32();
+  const size = viewOf(command).getUint32(2);
   // A wrong size would make the TPM wait for bytes that never come, or answer twice.
   if (size !== command.length) {
     throw new TpmError('TPM_ARGUMENT_INVALID', `command size field: got ${size}, want ${command.length}`);
@@ -120,12 +115,16 @@ function checkHeader(response: Uint8Array): void {
   if (response.length < HEADER_BYTES || response.length > RESPONSE_BYTES_MAX) {
     throw desync(`response: got ${response.length} bytes, want ${HEADER_BYTES} to ${RESPONSE_BYTES_MAX}`);
   }
-  const reader = new ByteReader(response);
-  const tag = reader.u16();
+  const view = viewOf(response);
+  const tag = view.getUint16(0);
   if (tag !== TAG_NO_SESSIONS && tag !== TAG_SESSIONS)
     throw desync(`response tag: got 0x${tag.toString(16)}`);
-  const size = reader.u32();
+  const size = view.getUint32(2);
   if (size !== response.length) throw desync(`response size field: got ${size}, want ${response.length}`);
+}
+
+export function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 export function desync(message: string): TpmError {

@@ -1,18 +1,34 @@
+import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { TpmError } from '../errors.ts';
-import { type BytePipe, desync, RESPONSE_BYTES_MAX, serialChannel, type TpmChannel } from './channel.ts';
+import {
+  type BytePipe,
+  type ChannelOptions,
+  desync,
+  RESPONSE_BYTES_MAX,
+  serialChannel,
+  type TpmChannel,
+} from './channel.ts';
 
 type FileHandle = Awaited<ReturnType<typeof open>>;
 
-/** Opens a kernel TPM device, normally /dev/tpmrm0: one write per command, one read per response. */
-export async function openDeviceChannel(path = '/dev/tpmrm0'): Promise<TpmChannel> {
+/**
+ * Opens a kernel TPM device: one write per command, one read per response. /dev/tpmrm0 is the kernel's resource manager
+ * and has many clients; /dev/tpm0 is the bare TPM and has one. Tested on a pseudo-terminal with a software TPM behind
+ * it; no hardware TPM has been tried.
+ */
+export async function openDeviceChannel(
+  path = '/dev/tpmrm0',
+  options: ChannelOptions = {},
+): Promise<TpmChannel> {
   let file: FileHandle;
   try {
-    file = await open(path, 'r+');
+    // A device that is a terminal must not become this process's own.
+    file = await open(path, constants.O_RDWR | constants.O_NOCTTY);
   } catch (cause) {
     throw new TpmError('TPM_CHANNEL_FAILED', `cannot open the tpm device ${path}`, { data: { path }, cause });
   }
-  return serialChannel(devicePipe(file));
+  return serialChannel(devicePipe(file), options);
 }
 
 function devicePipe(file: FileHandle): BytePipe {
@@ -21,6 +37,9 @@ function devicePipe(file: FileHandle): BytePipe {
   let closed = false;
 
   return {
+    get isOpen() {
+      return !closed;
+    },
     async exchange(command) {
       pending = true;
       try {
