@@ -1,21 +1,63 @@
-import { createHash, createHmac } from 'node:crypto';
+import { createHash, createHmac, getHashes } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { concatBytes, fromUtf8, toHex } from './bytes.ts';
-import { hashDomain, hmacSha256, sha256, sha384 } from './hash.ts';
+import {
+  hashDomain,
+  hmacSha256,
+  sha1,
+  sha3_256,
+  sha3_384,
+  sha3_512,
+  sha256,
+  sha384,
+  sha512,
+  sm3,
+} from './hash.ts';
+import { sm3InSoftware } from './sm3.ts';
 
 const part = fc.uint8Array({ maxLength: 40 });
 const parts = fc.array(part, { maxLength: 4 });
+
+const HASHES = {
+  sha1,
+  sha256,
+  sha384,
+  sha512,
+  'sha3-256': sha3_256,
+  'sha3-384': sha3_384,
+  'sha3-512': sha3_512,
+};
 
 test('digests are those of another implementation, however the input is cut', () => {
   fc.assert(
     fc.property(parts, part, (given, key) => {
       const whole = concatBytes(...given);
-      expect(toHex(sha256(...given))).toBe(createHash('sha256').update(whole).digest('hex'));
-      expect(toHex(sha384(...given))).toBe(createHash('sha384').update(whole).digest('hex'));
+      for (const [name, hash] of Object.entries(HASHES)) {
+        expect(toHex(hash(...given)), name).toBe(createHash(name).update(whole).digest('hex'));
+      }
       expect(toHex(hmacSha256(key, ...given))).toBe(createHmac('sha256', key).update(whole).digest('hex'));
     }),
   );
+});
+
+test('SM3 has the values of GB/T 32905-2016, appendix A', () => {
+  for (const hash of [sm3, sm3InSoftware]) {
+    expect(toHex(hash(fromUtf8('abc')))).toBe(
+      '66c7f0f462eeedd9d1f2d46bdc10e4e24167c4875cf2f7a2297da02b8f4ba8e0',
+    );
+    expect(toHex(hash(fromUtf8('abcd'.repeat(16))))).toBe(
+      'debe9ff92275b8a138604889c18e5a4d6fdb70e5387e5765293dcba39c0c5732',
+    );
+  }
+});
+
+test('SM3 in software agrees with OpenSSL at every length around a block', () => {
+  expect(getHashes()).toContain('sm3');
+  for (let length = 0; length < 200; length++) {
+    const message = new Uint8Array(length).map((_, i) => i * length);
+    expect(toHex(sm3InSoftware(message))).toBe(createHash('sm3').update(message).digest('hex'));
+  }
 });
 
 test('no two domains and lists of parts have one domain hash', () => {

@@ -1,15 +1,38 @@
 import { hmac } from '@noble/hashes/hmac.js';
-import { sha256 as nobleSha256, sha384 as nobleSha384 } from '@noble/hashes/sha2.js';
+import { sha1 as nobleSha1 } from '@noble/hashes/legacy.js';
+import { sha256 as nobleSha256, sha384 as nobleSha384, sha512 as nobleSha512 } from '@noble/hashes/sha2.js';
+import {
+  sha3_256 as nobleSha3_256,
+  sha3_384 as nobleSha3_384,
+  sha3_512 as nobleSha3_512,
+} from '@noble/hashes/sha3.js';
 import { concatBytes, fromUtf8 } from './bytes.ts';
+import { sm3InSoftware } from './sm3.ts';
 
 /** Node's own one-shot hash when there is one, asked for at run time, so that this package still loads in a browser. */
-const nativeHash = globalThis.process?.getBuiltinModule?.('node:crypto')?.hash;
+const nodeCrypto = globalThis.process?.getBuiltinModule?.('node:crypto');
+const nativeHash = nodeCrypto?.hash;
+const nativeNames = nodeCrypto === undefined ? undefined : new Set(nodeCrypto.getHashes());
 
-export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
-  const message = parts.length === 1 ? (parts[0] as Uint8Array) : concatBytes(...parts);
-  return nativeHash === undefined
-    ? nobleSha256(message)
-    : fromBinary(nativeHash('sha256', message, 'binary'));
+/** Over the parts one after another. The result is a fresh array. */
+export type Hash = (...parts: readonly Uint8Array[]) => Uint8Array;
+
+export const sha1: Hash = hashOf('sha1', nobleSha1);
+export const sha256: Hash = hashOf('sha256', nobleSha256);
+export const sha384: Hash = hashOf('sha384', nobleSha384);
+export const sha512: Hash = hashOf('sha512', nobleSha512);
+export const sha3_256: Hash = hashOf('sha3-256', nobleSha3_256);
+export const sha3_384: Hash = hashOf('sha3-384', nobleSha3_384);
+export const sha3_512: Hash = hashOf('sha3-512', nobleSha3_512);
+export const sm3: Hash = hashOf('sm3', sm3InSoftware);
+
+/** Native where the runtime has that hash, by noble otherwise. */
+function hashOf(name: string, inSoftware: (message: Uint8Array) => Uint8Array): Hash {
+  const native = nativeNames?.has(name) === true ? nativeHash : undefined;
+  return (...parts) => {
+    const message = parts.length === 1 ? (parts[0] as Uint8Array) : concatBytes(...parts);
+    return native === undefined ? inSoftware(message) : fromBinary(native(name, message, 'binary'));
+  };
 }
 
 /** A short hash comes out of Node four times faster as a string than in a buffer. */
@@ -17,10 +40,6 @@ function fromBinary(text: string): Uint8Array {
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
   return bytes;
-}
-
-export function sha384(...parts: readonly Uint8Array[]): Uint8Array {
-  return nobleSha384(concatBytes(...parts));
 }
 
 export function hmacSha256(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array {

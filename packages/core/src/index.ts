@@ -26,7 +26,19 @@ export {
   unsigned64,
 } from './document.ts';
 export { CodedError, CoreError, type CoreErrorCode, errorCode } from './errors.ts';
-export { hashDomain, hmacSha256, sha256, sha384 } from './hash.ts';
+export {
+  type Hash,
+  hashDomain,
+  hmacSha256,
+  sha1,
+  sha3_256,
+  sha3_384,
+  sha3_512,
+  sha256,
+  sha384,
+  sha512,
+  sm3,
+} from './hash.ts';
 export { merkleProof, merkleRoot, verifyMerkleProof } from './merkle.ts';
 export type { Verified } from './verified.ts';
 export { mintVerified } from './verified.ts';
