@@ -3,7 +3,21 @@
  * signatures, and judge every entry by an allow-list. Trusts the quoted PCR values, keys and policy it is given; opens
  * nothing, needs no TPM and runs in a browser. Rules: docs/spec/ima.md.
  */
+export {
+  BOOT_AGGREGATE,
+  type BootAggregateCheck,
+  bootAggregateText,
+  checkBootAggregate,
+  findBootAggregate,
+} from './boot-aggregate.ts';
+export { findBadEntries, type ImaBadEntry, type ImaDefect, pathOf } from './check.ts';
 export { ImaError, type ImaErrorCode } from './errors.ts';
+export {
+  IMA_BYTES_MAX,
+  IMA_ENTRIES_MAX,
+  IMA_TEMPLATE_DATA_BYTES_MAX,
+  IMA_TEMPLATE_NAME_BYTES_MAX,
+} from './limits.ts';
 export {
   type ByteOrder,
   IMA_BANKS,
@@ -19,3 +33,13 @@ export {
   type ImaUnknownFields,
   type PcrBanks,
 } from './list.ts';
+export { type ParseImaOptions, parseImaList } from './parse.ts';
+export { IMA_PCR, type ImaExtension, type ReplayImaOptions, replayIma } from './replay.ts';
+export { type ImaState, parseImaState } from './state.ts';
+export {
+  type ImaReason,
+  type ImaVerification,
+  quotedPcr10,
+  type VerifyImaOptions,
+  verifyIma,
+} from './verify.ts';
