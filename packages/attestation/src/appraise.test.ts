@@ -161,7 +161,7 @@ const refused: readonly Row[] = [
     'a signature of an unknown scheme',
     'signature',
     'SIGNATURE_MALFORMED',
-    { evidence: () => ({ signature: encodeSignature(other, other, 0x1b) }) },
+    { evidence: () => ({ signature: encodeSignature(other, other, 0x99) }) },
   ],
   [
     'a signature of the ECDAA scheme',

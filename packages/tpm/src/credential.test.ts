@@ -59,7 +59,7 @@ describe('makeCredential', () => {
     expect(() => makeCredential(ak.publicArea, ak.name, SECRET)).toThrow(/want a storage key/);
     expect(() => makeCredential(TEMPLATES.srk, ak.name, SECRET)).toThrow(/template/);
     expect(() => makeCredential(fromHex('0008000b00000412000000100000'), ak.name, SECRET)).toThrow(
-      /sealed data/,
+      /got keyed-hash/,
     );
   });
 

@@ -56,13 +56,18 @@ export function makeCredential(ekPublic: Uint8Array, akName: Uint8Array, secret:
 
 function parseStorageKey(ekPublic: Uint8Array): StorageKey {
   const ek = parsePublicArea(ekPublic);
-  if (ek.type === 'sealed') throw refuse('endorsement key: got sealed data, want an rsa or ecc key');
+  if (ek.type !== 'rsa' && ek.type !== 'ecc')
+    throw refuse(`endorsement key: got ${ek.type}, want an rsa or ecc key`);
   return ek;
 }
 
 function symmetricKeyBits(ek: StorageKey): number {
   const { symmetric } = ek;
-  if (symmetric?.mode !== ALG.cfb || ![128, 192, 256].includes(symmetric.keyBits)) {
+  if (
+    symmetric?.algorithm !== 'aes' ||
+    symmetric.mode !== ALG.cfb ||
+    ![128, 192, 256].includes(symmetric.keyBits)
+  ) {
     throw refuse('endorsement key: want a storage key with aes-cfb');
   }
   return symmetric.keyBits;

@@ -3,7 +3,7 @@ import { TpmError } from './errors.ts';
 import type { TpmIo } from './executor.ts';
 import { ALG } from './structures/algorithms.ts';
 import { invalid, parseWhole, readSized } from './structures/buffer.ts';
-import { assertPcr, encodePcrSelection, readPcrSelections } from './structures/pcr-selection.ts';
+import { assertPcr, encodePcrSelection, tpmlPcrSelection } from './structures/pcr-selection.ts';
 
 export interface PcrValue {
   readonly pcr: number;
@@ -48,7 +48,7 @@ async function readPage(
   const { parameters } = await io.send({ name: 'pcrRead', parameters: encodePcrSelection(pcrs) });
   return parseWhole('pcr values', parameters, (reader) => {
     const counter = reader.u32();
-    const read = readPcrSelections(reader).flatMap((selection) => selection.pcrs);
+    const read = tpmlPcrSelection.read(reader).flatMap((selection) => selection.pcrs);
     const count = reader.u32();
     if (count > DIGESTS_MAX || count !== read.length)
       throw invalid(`pcr digests: got ${count}, want ${read.length}`);

@@ -56,7 +56,12 @@ export async function seal(io: TpmIo, secret: Uint8Array, options: SealOptions):
 
 async function sealedTemplate(io: TpmIo, pcrs: readonly number[]): Promise<Uint8Array> {
   const fixed = OBJECT_ATTRIBUTE.fixedTpm | OBJECT_ATTRIBUTE.fixedParent | OBJECT_ATTRIBUTE.noDa;
-  const area = { type: 'sealed', nameAlg: ALG.sha256, unique: new Uint8Array(0) } as const;
+  const area = {
+    type: 'keyed-hash',
+    nameAlg: ALG.sha256,
+    scheme: undefined,
+    unique: new Uint8Array(0),
+  } as const;
   if (pcrs.length === 0) {
     const attributes = fixed | OBJECT_ATTRIBUTE.userWithAuth;
     return encodePublicArea({ ...area, attributes, authPolicy: new Uint8Array(0) });

@@ -5,7 +5,7 @@ import { TpmError } from './errors.ts';
 import type { TpmIo } from './executor.ts';
 import type { TpmKey } from './object.ts';
 import { ALG } from './structures/algorithms.ts';
-import { invalid, parseWhole, readSized, writeSized } from './structures/buffer.ts';
+import { invalid, leftPad, parseWhole, readSized, writeSized } from './structures/buffer.ts';
 import { parsePublicArea } from './structures/public-area.ts';
 import { compressedPoint } from './structures/public-key.ts';
 import { parseSignature } from './structures/signature.ts';
@@ -74,7 +74,7 @@ export async function proveVrf(io: TpmIo, key: TpmKey, alpha: Uint8Array): Promi
 
 function publicKeyOf(key: TpmKey): Uint8Array {
   const area = parsePublicArea(key.publicArea);
-  if (area.type !== 'ecc' || area.scheme?.scheme !== ALG.ecdaa) {
+  if (area.type !== 'ecc' || area.scheme?.scheme !== 'ecdaa') {
     throw new TpmError('TPM_ARGUMENT_INVALID', 'vrf key: want an ecdaa key on p-256');
   }
   return compressedPoint(area);
@@ -152,7 +152,7 @@ async function sign(
   const signature = parseSignature(response.parameters);
   if (signature.scheme !== 'ecdaa')
     throw invalid(`vrf signature scheme: got ${signature.scheme}, want ecdaa`);
-  return signature;
+  return { k: signature.k, s: leftPad(signature.s, COORDINATE_BYTES) };
 }
 
 /** TPM2B_ECC_POINT, compressed. */

@@ -1,130 +1,141 @@
-import type { ByteReader } from '@nemea/core';
-import { TpmError } from '../errors.ts';
-import { hex16 } from './algorithms.ts';
-import { invalid, parseWhole, readSized } from './buffer.ts';
-import { type PcrSelection, readPcrSelections } from './pcr-selection.ts';
+import { invalid } from './buffer.ts';
+import {
+  bytes,
+  type Codec,
+  decode,
+  encode,
+  type Fields,
+  struct,
+  u16,
+  u32,
+  u64,
+  union,
+  type ValueOf,
+  yesNo,
+} from './codec.ts';
+import { tpmlPcrSelection } from './pcr-selection.ts';
+import { DIGEST_BYTES_MAX } from './public-area.ts';
+
+/** nameAlg u16 and the largest digest, SHA-512; also the most that qualifying data may have. */
+export const NAME_BYTES_MAX = 66;
+export const NV_CONTENTS_BYTES_MAX = 2048;
+const TPM_GENERATED = 0xff544347;
 
 /** TPMS_CLOCK_INFO: `clock` in ms over the life of the TPM; `safe` is false when it may repeat after a power loss. */
-export interface ClockInfo {
-  readonly clock: bigint;
-  readonly resetCount: number;
-  readonly restartCount: number;
-  readonly safe: boolean;
-}
+export const tpmsClockInfo = struct({
+  clock: u64,
+  resetCount: u32,
+  restartCount: u32,
+  safe: yesNo('clock safe flag'),
+});
+export type ClockInfo = ValueOf<typeof tpmsClockInfo>;
 
-interface AttestHeader {
-  readonly qualifiedSigner: Uint8Array;
+const header = {
+  qualifiedSigner: bytes('qualified signer', NAME_BYTES_MAX),
   /** The caller's qualifying data: what makes the statement fresh. */
-  readonly extraData: Uint8Array;
-  readonly clockInfo: ClockInfo;
-  readonly firmwareVersion: bigint;
-}
+  extraData: bytes('extra data', NAME_BYTES_MAX),
+  clockInfo: tpmsClockInfo,
+  firmwareVersion: u64,
+} satisfies Fields;
 
-export interface QuoteAttest extends AttestHeader {
-  readonly type: 'quote';
-  readonly pcrSelections: readonly PcrSelection[];
-  readonly pcrDigest: Uint8Array;
-}
+const attested = union('attestation type', 'type', {
+  quote: [
+    0x8018,
+    { ...header, pcrSelections: tpmlPcrSelection, pcrDigest: bytes('pcr digest', DIGEST_BYTES_MAX) },
+  ],
+  'get-time': [
+    0x8019,
+    {
+      ...header,
+      /** ms since the TPM started. The inner copies are never obfuscated, whatever the key's hierarchy. */
+      time: u64,
+      innerClockInfo: tpmsClockInfo,
+      innerFirmwareVersion: u64,
+    },
+  ],
+  certify: [
+    0x8017,
+    {
+      ...header,
+      name: bytes('certified name', NAME_BYTES_MAX),
+      qualifiedName: bytes('qualified name', NAME_BYTES_MAX),
+    },
+  ],
+  creation: [
+    0x801a,
+    {
+      ...header,
+      objectName: bytes('object name', NAME_BYTES_MAX),
+      creationHash: bytes('creation hash', DIGEST_BYTES_MAX),
+    },
+  ],
+  'nv-certify': [
+    0x8014,
+    {
+      ...header,
+      indexName: bytes('index name', NAME_BYTES_MAX),
+      offset: u16,
+      contents: bytes('nv contents', NV_CONTENTS_BYTES_MAX),
+    },
+  ],
+  'nv-digest': [
+    0x801c,
+    {
+      ...header,
+      indexName: bytes('index name', NAME_BYTES_MAX),
+      nvDigest: bytes('nv digest', DIGEST_BYTES_MAX),
+    },
+  ],
+  'command-audit': [
+    0x8015,
+    {
+      ...header,
+      auditCounter: u64,
+      digestAlg: u16,
+      auditDigest: bytes('audit digest', DIGEST_BYTES_MAX),
+      commandDigest: bytes('command digest', DIGEST_BYTES_MAX),
+    },
+  ],
+  'session-audit': [
+    0x8016,
+    {
+      ...header,
+      exclusiveSession: yesNo('exclusive session'),
+      sessionDigest: bytes('session digest', DIGEST_BYTES_MAX),
+    },
+  ],
+});
 
-/** `time` is ms since the TPM started. The inner copies are never obfuscated, whatever the key's hierarchy. */
-export interface GetTimeAttest extends AttestHeader {
-  readonly type: 'get-time';
-  readonly time: bigint;
-  readonly innerClockInfo: ClockInfo;
-  readonly innerFirmwareVersion: bigint;
-}
+export type Attest = ValueOf<typeof attested>;
+export type QuoteAttest = Extract<Attest, { type: 'quote' }>;
+export type GetTimeAttest = Extract<Attest, { type: 'get-time' }>;
+export type CertifyAttest = Extract<Attest, { type: 'certify' }>;
+export type CreationAttest = Extract<Attest, { type: 'creation' }>;
+export type NvCertifyAttest = Extract<Attest, { type: 'nv-certify' }>;
+export type NvDigestAttest = Extract<Attest, { type: 'nv-digest' }>;
+export type CommandAuditAttest = Extract<Attest, { type: 'command-audit' }>;
+export type SessionAuditAttest = Extract<Attest, { type: 'session-audit' }>;
 
-export interface CertifyAttest extends AttestHeader {
-  readonly type: 'certify';
-  readonly name: Uint8Array;
-  readonly qualifiedName: Uint8Array;
-}
-
-export interface NvCertifyAttest extends AttestHeader {
-  readonly type: 'nv-certify';
-  readonly indexName: Uint8Array;
-  readonly offset: number;
-  readonly contents: Uint8Array;
-}
-
-export type Attest = QuoteAttest | GetTimeAttest | CertifyAttest | NvCertifyAttest;
-
-const TPM_GENERATED = 0xff544347;
-const TYPE_NV_CERTIFY = 0x8014;
-const TYPE_CERTIFY = 0x8017;
-const TYPE_QUOTE = 0x8018;
-const TYPE_GET_TIME = 0x8019;
-// nameAlg u16 + the largest digest, SHA-512.
-const NAME_BYTES_MAX = 66;
-const EXTRA_DATA_BYTES_MAX = 66;
-const DIGEST_BYTES_MAX = 64;
-const NV_CONTENTS_BYTES_MAX = 2048;
-
-/**
- * Parses TPMS_ATTEST (TPM 2.0 Part 2, 10.12.12). Nothing in it is true before the signature over these very
- * bytes is checked. Throws `TPM_STRUCTURE_INVALID` or `TPM_STRUCTURE_UNSUPPORTED`.
- */
-export function parseAttest(bytes: Uint8Array): Attest {
-  return parseWhole('attestation', bytes, (reader) => {
+/** TPMS_ATTEST (TPM 2.0 Part 2, 10.12.12). */
+export const tpmsAttest: Codec<Attest> = {
+  read(reader) {
     const magic = reader.u32();
     if (magic !== TPM_GENERATED)
       throw invalid(`attestation magic: got 0x${magic.toString(16)}, want 0xff544347`);
-    const type = reader.u16();
-    const header: AttestHeader = {
-      qualifiedSigner: readSized(reader, 'qualified signer', NAME_BYTES_MAX),
-      extraData: readSized(reader, 'extra data', EXTRA_DATA_BYTES_MAX),
-      clockInfo: readClockInfo(reader),
-      firmwareVersion: reader.u64(),
-    };
-    return readBody(reader, type, header);
-  });
+    return attested.read(reader);
+  },
+  write: (writer, value) => attested.write(writer.u32(TPM_GENERATED), value),
+};
+
+/**
+ * Parses TPMS_ATTEST. Nothing in it is true before the signature over these very bytes is checked. Throws
+ * `TPM_STRUCTURE_INVALID` or `TPM_STRUCTURE_UNSUPPORTED`.
+ */
+export function parseAttest(bytes: Uint8Array): Attest {
+  return decode('attestation', tpmsAttest, bytes);
 }
 
-function readBody(reader: ByteReader, type: number, header: AttestHeader): Attest {
-  switch (type) {
-    case TYPE_QUOTE:
-      return {
-        ...header,
-        type: 'quote',
-        pcrSelections: readPcrSelections(reader),
-        pcrDigest: readSized(reader, 'pcr digest', DIGEST_BYTES_MAX),
-      };
-    case TYPE_GET_TIME:
-      return {
-        ...header,
-        type: 'get-time',
-        time: reader.u64(),
-        innerClockInfo: readClockInfo(reader),
-        innerFirmwareVersion: reader.u64(),
-      };
-    case TYPE_CERTIFY:
-      return {
-        ...header,
-        type: 'certify',
-        name: readSized(reader, 'certified name', NAME_BYTES_MAX),
-        qualifiedName: readSized(reader, 'qualified name', NAME_BYTES_MAX),
-      };
-    case TYPE_NV_CERTIFY:
-      return {
-        ...header,
-        type: 'nv-certify',
-        indexName: readSized(reader, 'index name', NAME_BYTES_MAX),
-        offset: reader.u16(),
-        contents: readSized(reader, 'nv contents', NV_CONTENTS_BYTES_MAX),
-      };
-    default:
-      throw new TpmError('TPM_STRUCTURE_UNSUPPORTED', `attestation type: got ${hex16(type)}`, {
-        data: { type },
-      });
-  }
-}
-
-function readClockInfo(reader: ByteReader): ClockInfo {
-  const clock = reader.u64();
-  const resetCount = reader.u32();
-  const restartCount = reader.u32();
-  const safe = reader.u8();
-  // TPMI_YES_NO: any other byte is not an encoding of a boolean.
-  if (safe > 1) throw invalid(`clock safe flag: got ${safe}, want 0 or 1`);
-  return { clock, resetCount, restartCount, safe: safe === 1 };
+/** TPMS_ATTEST bytes, for tests and tools: what a verifier checks is always the bytes it received. */
+export function encodeAttest(attest: Attest): Uint8Array {
+  return encode(tpmsAttest, attest);
 }

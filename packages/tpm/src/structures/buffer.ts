@@ -37,3 +37,10 @@ export function writeSized(writer: ByteWriter, bytes: Uint8Array): ByteWriter {
 export function invalid(message: string): TpmError {
   return new TpmError('TPM_STRUCTURE_INVALID', message);
 }
+
+export function leftPad(value: Uint8Array, width: number): Uint8Array {
+  if (value.length >= width) return value;
+  const padded = new Uint8Array(width);
+  padded.set(value, width - value.length);
+  return padded;
+}

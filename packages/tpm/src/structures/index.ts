@@ -2,38 +2,123 @@
  * TPM 2.0 structures as bytes: parse and encode, nothing else (TPM 2.0 Library Specification Part 2).
  * For verifiers: runs without a TPM and in a browser. Parsers are bounded, demand the exact end of the buffer and throw
  * only `TpmError`. What they return is what the bytes say, not what is true: signatures are checked by the caller, over
- * the received bytes. Implemented are the objects, schemes and attestations this project uses; the rest is refused.
+ * the received bytes. Every TPM type has a
+ * codec named after it (`tpmtPublic`, `tpmsAttest`), for use with `decode` and `encode`.
  */
 export { TpmError, type TpmErrorCode } from '../errors.ts';
-export { ALG, CURVE, curveBytes, digestOf, hashBytes, OBJECT_ATTRIBUTE } from './algorithms.ts';
+export {
+  ALG,
+  CURVE,
+  curveBytes,
+  digestOf,
+  hashBytes,
+  NV_ATTRIBUTE,
+  OBJECT_ATTRIBUTE,
+} from './algorithms.ts';
 export {
   type Attest,
   type CertifyAttest,
   type ClockInfo,
+  type CommandAuditAttest,
+  type CreationAttest,
+  encodeAttest,
   type GetTimeAttest,
   type NvCertifyAttest,
+  type NvDigestAttest,
   parseAttest,
   type QuoteAttest,
+  type SessionAuditAttest,
+  tpmsAttest,
+  tpmsClockInfo,
 } from './attest.ts';
-export { encodePcrSelection, type PcrSelection, pcrDigest, pcrPolicyDigest } from './pcr-selection.ts';
 export {
-  type AsymmetricScheme,
+  CAPABILITY,
+  type CapabilityData,
+  type CapabilityGroup,
+  type CapabilityItem,
+  PROPERTY,
+  tpmsCapabilityData,
+} from './capability-data.ts';
+export { type Codec, decode, encode, type ValueOf } from './codec.ts';
+export {
+  type Context,
+  type NvPublic,
+  type TimeInfo,
+  tpmsContext,
+  tpmsNvPublic,
+  tpmsTimeInfo,
+} from './context.ts';
+export {
+  type CreationData,
+  NULL_HASH_CHECK,
+  type Sensitive,
+  type Ticket,
+  tpmlAlg,
+  tpmlDigest,
+  tpmlDigestValues,
+  tpmsCreationData,
+  tpmsSensitiveCreate,
+  tpmtSensitive,
+  tpmtTkAuth,
+  tpmtTkCreation,
+  tpmtTkHashCheck,
+  tpmtTkVerified,
+} from './object.ts';
+export {
+  encodePcrSelection,
+  type PcrSelection,
+  pcrDigest,
+  pcrPolicyDigest,
+  tpmlPcrSelection,
+} from './pcr-selection.ts';
+export {
+  type EccPoint,
   type EccPublicArea,
   encodePublicArea,
+  type KeyedHashPublicArea,
   nameOf,
   type PublicArea,
   parsePublicArea,
   type RsaPublicArea,
-  type SealedPublicArea,
-  type SymmetricCipher,
+  type SymCipherPublicArea,
+  tpmsEccPoint,
+  tpmtPublic,
+  tpmtPublicParms,
 } from './public-area.ts';
 export { compressedPoint, eccPoint, toSpki } from './public-key.ts';
-export { returnCodeName } from './return-code.ts';
+export {
+  type Accused,
+  baseReturnCode,
+  decodeReturnCode,
+  RC,
+  type ReturnCode,
+  returnCodeName,
+} from './return-code.ts';
+export {
+  type AsymmetricScheme,
+  type KdfScheme,
+  type KeyedHashScheme,
+  type SignatureScheme,
+  type SymmetricCipher,
+  type SymmetricDefinition,
+  tpmtAsymScheme,
+  tpmtKdfScheme,
+  tpmtKeyedHashScheme,
+  tpmtRsaDecrypt,
+  tpmtSigScheme,
+  tpmtSymDef,
+  tpmtSymDefObject,
+} from './scheme.ts';
 export {
   type EcdaaSignature,
   type EcdsaSignature,
+  encodeSignature,
+  type HashValue,
   parseSignature,
   type RsaSignature,
+  type Signature,
   type TpmSignature,
+  tpmtHa,
+  tpmtSignature,
 } from './signature.ts';
 export { matchesTemplate, TEMPLATES } from './templates.ts';

@@ -1,7 +1,8 @@
-import { type ByteReader, ByteWriter, concatBytes, sha256 } from '@nemea/core';
+import { ByteWriter, concatBytes, sha256 } from '@nemea/core';
 import { TpmError } from '../errors.ts';
 import { ALG } from './algorithms.ts';
 import { invalid } from './buffer.ts';
+import { type Codec, encode, list, u16 } from './codec.ts';
 
 /** TPMS_PCR_SELECTION (TPM 2.0 Part 2, 10.6.2): a bank and its PCR numbers, ascending. */
 export interface PcrSelection {
@@ -9,40 +10,48 @@ export interface PcrSelection {
   readonly pcrs: readonly number[];
 }
 
-const BANKS_MAX = 4;
+/** TPM2_NUM_PCR_BANKS: more than any TPM has hash algorithms. */
+export const PCR_BANKS_MAX = 16;
 const BITMAP_BYTES = 3;
 const PCR_COUNT = 8 * BITMAP_BYTES;
 const POLICY_PCR = 0x0000017f;
 
-/** Reads TPML_PCR_SELECTION. */
-export function readPcrSelections(reader: ByteReader): PcrSelection[] {
-  const count = reader.u32();
-  if (count > BANKS_MAX) throw invalid(`pcr selection: got ${count} banks, want at most ${BANKS_MAX}`);
-  const selections: PcrSelection[] = [];
-  for (let i = 0; i < count; i++) selections.push(readPcrSelection(reader));
-  return selections;
-}
+/** TPMS_PCR_SELECT. Order and repetition of the numbers do not matter. */
+export const tpmsPcrSelect: Codec<readonly number[]> = {
+  read(reader) {
+    const size = reader.u8();
+    if (size !== BITMAP_BYTES) throw invalid(`pcr bitmap: got ${size} bytes, want ${BITMAP_BYTES}`);
+    const bitmap = reader.bytes(size);
+    const pcrs: number[] = [];
+    for (let pcr = 0; pcr < PCR_COUNT; pcr++) {
+      if (((bitmap[pcr >> 3] as number) >> (pcr & 7)) & 1) pcrs.push(pcr);
+    }
+    return pcrs;
+  },
+  write(writer, pcrs) {
+    const bitmap = new Uint8Array(BITMAP_BYTES);
+    for (const pcr of pcrs) {
+      assertPcr(pcr);
+      bitmap[pcr >> 3] = (bitmap[pcr >> 3] as number) | (1 << (pcr & 7));
+    }
+    writer.u8(BITMAP_BYTES).bytes(bitmap);
+  },
+};
 
-function readPcrSelection(reader: ByteReader): PcrSelection {
-  const hashAlg = reader.u16();
-  const size = reader.u8();
-  if (size !== BITMAP_BYTES) throw invalid(`pcr bitmap: got ${size} bytes, want ${BITMAP_BYTES}`);
-  const bitmap = reader.bytes(size);
-  const pcrs: number[] = [];
-  for (let pcr = 0; pcr < PCR_COUNT; pcr++) {
-    if (((bitmap[pcr >> 3] as number) >> (pcr & 7)) & 1) pcrs.push(pcr);
-  }
-  return { hashAlg, pcrs };
-}
+export const tpmsPcrSelection: Codec<PcrSelection> = {
+  read: (reader) => ({ hashAlg: reader.u16(), pcrs: tpmsPcrSelect.read(reader) }),
+  write(writer, { hashAlg, pcrs }) {
+    u16.write(writer, hashAlg);
+    tpmsPcrSelect.write(writer, pcrs);
+  },
+};
 
-/** TPML_PCR_SELECTION of one SHA-256 bank. Order and repetition of `pcrs` do not matter. */
+/** TPML_PCR_SELECTION. */
+export const tpmlPcrSelection = list('pcr selection', tpmsPcrSelection, PCR_BANKS_MAX);
+
+/** TPML_PCR_SELECTION of one SHA-256 bank. */
 export function encodePcrSelection(pcrs: readonly number[]): Uint8Array {
-  const bitmap = new Uint8Array(BITMAP_BYTES);
-  for (const pcr of pcrs) {
-    assertPcr(pcr);
-    bitmap[pcr >> 3] = (bitmap[pcr >> 3] as number) | (1 << (pcr & 7));
-  }
-  return new ByteWriter().u32(1).u16(ALG.sha256).u8(BITMAP_BYTES).bytes(bitmap).toBytes();
+  return encode(tpmlPcrSelection, [{ hashAlg: ALG.sha256, pcrs }]);
 }
 
 /** Refuses what is not a PCR number. Throws `TPM_ARGUMENT_INVALID`. */

@@ -1,6 +1,7 @@
 import { concatBytes, fromHex } from '@nemea/core';
 import { TpmError } from '../errors.ts';
 import { CURVE, curveBytes } from './algorithms.ts';
+import { leftPad } from './buffer.ts';
 import type { EccPublicArea, PublicArea, RsaPublicArea } from './public-area.ts';
 
 const SEQUENCE = 0x30;
@@ -37,7 +38,7 @@ export function toSpki(area: PublicArea): Uint8Array {
   if (area.type === 'rsa') {
     return der(SEQUENCE, ALGORITHM_RSA, der(BIT_STRING, Uint8Array.of(0), rsaPublicKey(area)));
   }
-  throw new TpmError('TPM_STRUCTURE_UNSUPPORTED', 'a sealed object has no public key');
+  throw new TpmError('TPM_STRUCTURE_UNSUPPORTED', `a ${area.type} object has no public key`);
 }
 
 function algorithmOf(curve: number): Uint8Array {
@@ -69,12 +70,6 @@ function der(tag: number, ...contents: readonly Uint8Array[]): Uint8Array {
   if (size < 0x80) return concatBytes(Uint8Array.of(tag, size), body);
   if (size < 0x100) return concatBytes(Uint8Array.of(tag, 0x81, size), body);
   return concatBytes(Uint8Array.of(tag, 0x82, size >> 8, size & 0xff), body);
-}
-
-function leftPad(value: Uint8Array, bytes: number): Uint8Array {
-  const padded = new Uint8Array(bytes);
-  padded.set(value, bytes - value.length);
-  return padded;
 }
 
 function template(): TpmError {

@@ -1,100 +1,180 @@
-/** TPM_RC values (TPM 2.0 Part 2, 6.6.3) by the names the specification gives them. */
-const NAMES: ReadonlyMap<number, string> = new Map([
-  [0x000, 'SUCCESS'],
-  [0x01e, 'BAD_TAG'],
-  [0x100, 'INITIALIZE'],
-  [0x101, 'FAILURE'],
-  [0x120, 'DISABLED'],
-  [0x124, 'AUTH_TYPE'],
-  [0x125, 'AUTH_MISSING'],
-  [0x126, 'POLICY'],
-  [0x128, 'PCR_CHANGED'],
-  [0x12f, 'AUTH_UNAVAILABLE'],
-  [0x142, 'COMMAND_SIZE'],
-  [0x143, 'COMMAND_CODE'],
-  [0x144, 'AUTHSIZE'],
-  [0x145, 'AUTH_CONTEXT'],
-  [0x146, 'NV_RANGE'],
-  [0x148, 'NV_LOCKED'],
-  [0x149, 'NV_AUTHORIZATION'],
-  [0x14a, 'NV_UNINITIALIZED'],
-  [0x14b, 'NV_SPACE'],
-  [0x14c, 'NV_DEFINED'],
-  [0x902, 'OBJECT_MEMORY'],
-  [0x903, 'SESSION_MEMORY'],
-  [0x905, 'SESSION_HANDLES'],
-  [0x906, 'OBJECT_HANDLES'],
-  [0x907, 'LOCALITY'],
-  [0x908, 'YIELDED'],
-  [0x909, 'CANCELED'],
-  [0x90a, 'TESTING'],
-  [0x910, 'REFERENCE_H0'],
-  [0x911, 'REFERENCE_H1'],
-  [0x918, 'REFERENCE_S0'],
-  [0x919, 'REFERENCE_S1'],
-  [0x920, 'NV_RATE'],
-  [0x921, 'LOCKOUT'],
-  [0x922, 'RETRY'],
-  [0x923, 'NV_UNAVAILABLE'],
-]);
+/**
+ * TPM_RC values (TPM 2.0 Part 2, 6.6.3), named as in the specification but for the case. Format-one codes (bit 7 set)
+ * are given without the handle, session or parameter that the TPM adds: see `baseReturnCode`.
+ */
+export const RC = {
+  success: 0x000,
+  badTag: 0x01e,
+  initialize: 0x100,
+  failure: 0x101,
+  sequence: 0x103,
+  private: 0x10b,
+  hmac: 0x119,
+  disabled: 0x120,
+  exclusive: 0x121,
+  authType: 0x124,
+  authMissing: 0x125,
+  policy: 0x126,
+  pcr: 0x127,
+  pcrChanged: 0x128,
+  upgrade: 0x12d,
+  tooManyContexts: 0x12e,
+  authUnavailable: 0x12f,
+  reboot: 0x130,
+  unbalanced: 0x131,
+  commandSize: 0x142,
+  commandCode: 0x143,
+  authsize: 0x144,
+  authContext: 0x145,
+  nvRange: 0x146,
+  nvSize: 0x147,
+  nvLocked: 0x148,
+  nvAuthorization: 0x149,
+  nvUninitialized: 0x14a,
+  nvSpace: 0x14b,
+  nvDefined: 0x14c,
+  badContext: 0x150,
+  cphash: 0x151,
+  parent: 0x152,
+  needsTest: 0x153,
+  noResult: 0x154,
+  sensitive: 0x155,
 
-/** Format-one codes: bit 7 set, number in bits 0..5, the handle, session or parameter at fault in bits 8..11. */
-const FORMAT_ONE_NAMES: ReadonlyMap<number, string> = new Map([
-  [0x01, 'ASYMMETRIC'],
-  [0x02, 'ATTRIBUTES'],
-  [0x03, 'HASH'],
-  [0x04, 'VALUE'],
-  [0x05, 'HIERARCHY'],
-  [0x07, 'KEY_SIZE'],
-  [0x08, 'MGF'],
-  [0x09, 'MODE'],
-  [0x0a, 'TYPE'],
-  [0x0b, 'HANDLE'],
-  [0x0c, 'KDF'],
-  [0x0d, 'RANGE'],
-  [0x0e, 'AUTH_FAIL'],
-  [0x0f, 'NONCE'],
-  [0x10, 'PP'],
-  [0x12, 'SCHEME'],
-  [0x15, 'SIZE'],
-  [0x16, 'SYMMETRIC'],
-  [0x17, 'TAG'],
-  [0x18, 'SELECTOR'],
-  [0x1a, 'INSUFFICIENT'],
-  [0x1b, 'SIGNATURE'],
-  [0x1c, 'KEY'],
-  [0x1d, 'POLICY_FAIL'],
-  [0x1f, 'INTEGRITY'],
-  [0x20, 'TICKET'],
-  [0x21, 'RESERVED_BITS'],
-  [0x22, 'BAD_AUTH'],
-  [0x23, 'EXPIRED'],
-  [0x24, 'POLICY_CC'],
-  [0x25, 'BINDING'],
-  [0x26, 'CURVE'],
-  [0x27, 'ECC_POINT'],
-]);
+  asymmetric: 0x081,
+  attributes: 0x082,
+  hash: 0x083,
+  value: 0x084,
+  hierarchy: 0x085,
+  keySize: 0x087,
+  mgf: 0x088,
+  mode: 0x089,
+  type: 0x08a,
+  handle: 0x08b,
+  kdf: 0x08c,
+  range: 0x08d,
+  authFail: 0x08e,
+  nonce: 0x08f,
+  pp: 0x090,
+  scheme: 0x092,
+  size: 0x095,
+  symmetric: 0x096,
+  tag: 0x097,
+  selector: 0x098,
+  insufficient: 0x09a,
+  signature: 0x09b,
+  key: 0x09c,
+  policyFail: 0x09d,
+  integrity: 0x09f,
+  ticket: 0x0a0,
+  reservedBits: 0x0a1,
+  badAuth: 0x0a2,
+  expired: 0x0a3,
+  policyCc: 0x0a4,
+  binding: 0x0a5,
+  curve: 0x0a6,
+  eccPoint: 0x0a7,
+  fwLimited: 0x0a8,
+  svnLimited: 0x0a9,
 
-/** The specification's name of a response code, with the part at fault: `POLICY_FAIL (session 1)`. */
-export function returnCodeName(returnCode: number): string {
-  if ((returnCode & 0x80) === 0) return NAMES.get(returnCode) ?? 'UNKNOWN';
-  const name = FORMAT_ONE_NAMES.get(returnCode & 0x3f) ?? 'UNKNOWN';
-  const position = (returnCode >> 8) & 0xf;
-  if (returnCode & 0x40) return `${name} (parameter ${position})`;
-  if (position & 0x8) return `${name} (session ${position & 0x7})`;
-  return `${name} (handle ${position})`;
+  contextGap: 0x901,
+  objectMemory: 0x902,
+  sessionMemory: 0x903,
+  memory: 0x904,
+  sessionHandles: 0x905,
+  objectHandles: 0x906,
+  locality: 0x907,
+  yielded: 0x908,
+  canceled: 0x909,
+  testing: 0x90a,
+  referenceH0: 0x910,
+  referenceH1: 0x911,
+  referenceH2: 0x912,
+  referenceH3: 0x913,
+  referenceH4: 0x914,
+  referenceH5: 0x915,
+  referenceH6: 0x916,
+  referenceS0: 0x918,
+  referenceS1: 0x919,
+  referenceS2: 0x91a,
+  referenceS3: 0x91b,
+  referenceS4: 0x91c,
+  referenceS5: 0x91d,
+  referenceS6: 0x91e,
+  nvRate: 0x920,
+  lockout: 0x921,
+  retry: 0x922,
+  nvUnavailable: 0x923,
+} as const;
+
+/** pcrChanged -> PCR_CHANGED, referenceH0 -> REFERENCE_H0. */
+const NAMES: ReadonlyMap<number, string> = new Map(
+  Object.entries(RC).map(([name, code]) => [code, name.replace(/[A-Z]/g, '_$&').toUpperCase()]),
+);
+
+/** What a response code accuses: the first handle, session or parameter has number 1. */
+export interface Accused {
+  readonly kind: 'handle' | 'session' | 'parameter';
+  readonly number: number;
+}
+
+export interface ReturnCode {
+  readonly code: number;
+  /** TPM_RC_ name without the prefix, `UNKNOWN` when the specification has none. */
+  readonly name: string;
+  /** A warning says that nothing was wrong with the command: it may succeed later or after freeing something. */
+  readonly kind: 'error' | 'warning' | 'vendor';
+  readonly accused?: Accused;
+  /** Of software between here and the TPM (TSS 2.0 Overview): 11 is a resource manager. 0 is the TPM itself. */
+  readonly layer: number;
+}
+
+const FORMAT_ONE = 0x080;
+const PARAMETER = 0x040;
+const SESSION = 0x800;
+const WARNING = 0x800;
+const VENDOR = 0x400;
+const VERSION_2 = 0x100;
+
+/** Takes a response code apart (TPM 2.0 Part 2, 6.6.2). Total: any number has an answer. */
+export function decodeReturnCode(code: number): ReturnCode {
+  const layer = (code >>> 16) & 0xff;
+  const name = NAMES.get(baseReturnCode(code)) ?? 'UNKNOWN';
+  if (code & FORMAT_ONE) {
+    const accused = accusedBy(code);
+    return { code, name, kind: 'error', layer, ...(accused.number > 0 && { accused }) };
+  }
+  if (code & VERSION_2 && code & VENDOR) return { code, name: 'UNKNOWN', kind: 'vendor', layer };
+  return { code, name, kind: code & WARNING ? 'warning' : 'error', layer, ...referenced(code & 0xfff) };
+}
+
+function accusedBy(code: number): Accused {
+  const position = (code >> 8) & 0xf;
+  if (code & PARAMETER) return { kind: 'parameter', number: position };
+  if (code & SESSION) return { kind: 'session', number: position & 0x7 };
+  return { kind: 'handle', number: position };
+}
+
+/** The warnings about what is not loaded name their handle or session too. */
+function referenced(code: number): { accused?: Accused } {
+  if (code >= RC.referenceH0 && code <= RC.referenceH6)
+    return { accused: { kind: 'handle', number: code - RC.referenceH0 + 1 } };
+  if (code >= RC.referenceS0 && code <= RC.referenceS6)
+    return { accused: { kind: 'session', number: code - RC.referenceS0 + 1 } };
+  return {};
+}
+
+/** The code as `RC` has it: without the handle, session or parameter at fault, and without the layer. */
+export function baseReturnCode(code: number): number {
+  return code & FORMAT_ONE ? code & 0xbf : code & 0xfff;
+}
+
+/** The specification's name of a response code, with what it accuses: `POLICY_FAIL (session 1)`. */
+export function returnCodeName(code: number): string {
+  const { name, accused } = decodeReturnCode(code);
+  return accused === undefined ? name : `${name} (${accused.kind} ${accused.number})`;
 }
 
 /** A format-one code without its position: which handle, session or parameter is at fault often does not matter. */
 export function isFormatOne(returnCode: number, number: number): boolean {
-  return (returnCode & 0x80) !== 0 && (returnCode & 0x3f) === number;
+  return baseReturnCode(returnCode) === (FORMAT_ONE | number);
 }
-
-export const RC = {
-  success: 0x000,
-  initialize: 0x100,
-  pcrChanged: 0x128,
-  yielded: 0x908,
-  testing: 0x90a,
-  retry: 0x922,
-} as const;

@@ -1,88 +1,99 @@
-import { type ByteReader, concatBytes } from '@nemea/core';
+import { concatBytes } from '@nemea/core';
 import { TpmError } from '../errors.ts';
-import { ALG, hex16 } from './algorithms.ts';
-import { invalid, parseWhole, readSized } from './buffer.ts';
+import { ALG, hashBytes } from './algorithms.ts';
+import { leftPad } from './buffer.ts';
+import {
+  bytes,
+  type Codec,
+  decode,
+  encode,
+  type Fields,
+  u16,
+  union,
+  unsupported,
+  type ValueOf,
+} from './codec.ts';
+import { COORDINATE_BYTES_MAX, MODULUS_BYTES_MAX } from './public-area.ts';
 
+// The narrowest that `rs` gets: P-256.
+const SCALAR_BYTES_MIN = 32;
+
+/** TPMT_HA: a hash algorithm and a digest of just its size. */
+export interface HashValue {
+  readonly hashAlg: number;
+  readonly digest: Uint8Array;
+}
+
+export const tpmtHa: Codec<HashValue> = {
+  read(reader) {
+    const hashAlg = reader.u16();
+    return { hashAlg, digest: reader.bytes(digestBytes(hashAlg)) };
+  },
+  write(writer, { hashAlg, digest }) {
+    u16.write(writer, hashAlg);
+    if (digest.length !== digestBytes(hashAlg))
+      throw new TpmError(
+        'TPM_ARGUMENT_INVALID',
+        `digest: got ${digest.length} bytes, want ${digestBytes(hashAlg)}`,
+      );
+    writer.bytes(digest);
+  },
+};
+
+function digestBytes(hashAlg: number): number {
+  const size = hashBytes(hashAlg);
+  if (size === undefined) throw unsupported('hash algorithm', hashAlg);
+  return size;
+}
+
+const rsa = { hashAlg: u16, signature: bytes('rsa signature', MODULUS_BYTES_MAX) } satisfies Fields;
+const ecc = {
+  hashAlg: u16,
+  r: bytes('signature r', COORDINATE_BYTES_MAX, 1),
+  s: bytes('signature s', COORDINATE_BYTES_MAX, 1),
+} satisfies Fields;
+
+/** TPMT_SIGNATURE (TPM 2.0 Part 2, 11.3.4). */
+export const tpmtSignature = union('signature scheme', 'scheme', {
+  /** What a command answers that was told to sign with TPM_RH_NULL. */
+  null: [ALG.null, {}],
+  rsassa: [ALG.rsassa, rsa],
+  rsapss: [ALG.rsapss, rsa],
+  ecdsa: [ALG.ecdsa, ecc],
+  sm2: [ALG.sm2, ecc],
+  ecschnorr: [ALG.ecschnorr, ecc],
+  /** `k` stands where others have r, and the challenge hashes it exactly as the TPM returned it. */
+  ecdaa: [
+    ALG.ecdaa,
+    {
+      hashAlg: u16,
+      k: bytes('signature k', COORDINATE_BYTES_MAX),
+      s: bytes('signature s', COORDINATE_BYTES_MAX),
+    },
+  ],
+  hmac: [ALG.hmac, { hmac: tpmtHa }],
+});
+
+export type Signature = ValueOf<typeof tpmtSignature>;
+export type RsaSignature = Extract<Signature, { scheme: 'rsassa' | 'rsapss' }>;
+export type EcdaaSignature = Extract<Signature, { scheme: 'ecdaa' }>;
 /**
- * `r` and `s` left-padded to one width, 32 bytes at least; `rs` = both, for P-256 the IEEE P1363 form. The curve is the
- * key's. ECDSA is malleable: never an identifier.
+ * `rs`: both numbers left-padded to one width, 32 bytes at least; for P-256 the IEEE P1363 form. The curve is the key's.
+ * ECDSA is malleable: never an identifier.
  */
-export interface EcdsaSignature {
-  readonly scheme: 'ecdsa';
-  readonly hashAlg: number;
-  readonly r: Uint8Array;
-  readonly s: Uint8Array;
-  readonly rs: Uint8Array;
-}
+export type EcdsaSignature = Extract<Signature, { scheme: 'ecdsa' }> & { readonly rs: Uint8Array };
+export type TpmSignature = Exclude<Signature, { scheme: 'ecdsa' }> | EcdsaSignature;
 
-/** One number as long as the key's modulus. */
-export interface RsaSignature {
-  readonly scheme: 'rsassa' | 'rsapss';
-  readonly hashAlg: number;
-  readonly signature: Uint8Array;
-}
-
-/** `k` exactly as the TPM returned it, because the challenge hashes those very bytes. */
-export interface EcdaaSignature {
-  readonly scheme: 'ecdaa';
-  readonly hashAlg: number;
-  readonly k: Uint8Array;
-  readonly s: Uint8Array;
-}
-
-export type TpmSignature = EcdsaSignature | RsaSignature | EcdaaSignature;
-
-const P256_BYTES = 32;
-const SCALAR_BYTES_MAX = 66;
-const RSA_BYTES_MAX = 512;
-
-/** Parses TPMT_SIGNATURE (TPM 2.0 Part 2, 11.3.4); ECDAA is P-256 alone. */
+/** Parses TPMT_SIGNATURE. Throws `TPM_STRUCTURE_INVALID` or `TPM_STRUCTURE_UNSUPPORTED`. */
 export function parseSignature(bytes: Uint8Array): TpmSignature {
-  return parseWhole('signature', bytes, readSignature);
+  const signature = decode('signature', tpmtSignature, bytes);
+  if (signature.scheme !== 'ecdsa') return signature;
+  const { r, s } = signature;
+  const width = Math.max(SCALAR_BYTES_MIN, r.length, s.length);
+  return { ...signature, rs: concatBytes(leftPad(r, width), leftPad(s, width)) };
 }
 
-function readSignature(reader: ByteReader): TpmSignature {
-  const scheme = reader.u16();
-  const hashAlg = reader.u16();
-  switch (scheme) {
-    case ALG.ecdsa: {
-      const values = [readScalar(reader, 'signature r'), readScalar(reader, 'signature s')] as const;
-      const width = Math.max(P256_BYTES, values[0].length, values[1].length);
-      const r = leftPad(values[0], width);
-      const s = leftPad(values[1], width);
-      return { scheme: 'ecdsa', hashAlg, r, s, rs: concatBytes(r, s) };
-    }
-    case ALG.ecdaa:
-      return {
-        scheme: 'ecdaa',
-        hashAlg,
-        k: readSized(reader, 'signature k', P256_BYTES),
-        s: leftPad(readSized(reader, 'signature s', P256_BYTES), P256_BYTES),
-      };
-    case ALG.rsassa:
-      return rsaSignature('rsassa', hashAlg, reader);
-    case ALG.rsapss:
-      return rsaSignature('rsapss', hashAlg, reader);
-    default:
-      throw new TpmError('TPM_STRUCTURE_UNSUPPORTED', `signature scheme: got ${hex16(scheme)}`, {
-        data: { scheme },
-      });
-  }
-}
-
-function readScalar(reader: ByteReader, name: string): Uint8Array {
-  const value = readSized(reader, name, SCALAR_BYTES_MAX);
-  if (value.length === 0) throw invalid(`${name}: empty`);
-  return value;
-}
-
-function leftPad(value: Uint8Array, width: number): Uint8Array {
-  if (value.length === width) return value;
-  const padded = new Uint8Array(width);
-  padded.set(value, width - value.length);
-  return padded;
-}
-
-function rsaSignature(scheme: RsaSignature['scheme'], hashAlg: number, reader: ByteReader): RsaSignature {
-  return { scheme, hashAlg, signature: readSized(reader, 'rsa signature', RSA_BYTES_MAX) };
+/** TPMT_SIGNATURE bytes: the inverse of `parseSignature`. */
+export function encodeSignature(signature: Signature): Uint8Array {
+  return encode(tpmtSignature, signature);
 }

@@ -195,8 +195,8 @@ describe('signatures', () => {
     const parsed = parseSignature(fromHex(`0018000d000105 0042${long}`.replace(' ', '')));
     expect(parsed).toMatchObject({
       hashAlg: ALG.sha512,
-      r: fromHex(`${'00'.repeat(65)}05`),
-      s: fromHex(long),
+      r: Uint8Array.of(5),
+      rs: fromHex(`${'00'.repeat(65)}05${long}`),
     });
   });
 
@@ -205,8 +205,10 @@ describe('signatures', () => {
   });
 
   it('refuses numbers longer than any curve, empty numbers and unknown schemes', () => {
-    expect(() => parseSignature(fromHex(`0018000b0043${'01'.repeat(67)}000105`))).toThrow(/got 67 bytes/);
-    expect(() => parseSignature(fromHex('0018000b0000000105'))).toThrow(/signature r: empty/);
+    expect(() => parseSignature(fromHex(`0018000b0051${'01'.repeat(81)}000105`))).toThrow(/got 81 bytes/);
+    expect(() => parseSignature(fromHex('0018000b0000000105'))).toThrow(
+      /signature r: got 0 bytes, want at least 1/,
+    );
     expect(() => parseSignature(fromHex('0099000b0001050001 05'.replace(' ', '')))).toThrow(
       /scheme: got 0x0099/,
     );

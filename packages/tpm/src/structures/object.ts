@@ -1,0 +1,99 @@
+import { hex16 } from './algorithms.ts';
+import { NAME_BYTES_MAX } from './attest.ts';
+import { invalid } from './buffer.ts';
+import {
+  bytes,
+  type Codec,
+  checked,
+  list,
+  optionalBytes,
+  struct,
+  u8,
+  u16,
+  u32,
+  type ValueOf,
+} from './codec.ts';
+import { tpmlPcrSelection } from './pcr-selection.ts';
+import { DIGEST_BYTES_MAX } from './public-area.ts';
+import { tpmtHa } from './signature.ts';
+
+export const PRIVATE_BYTES_MAX = 2048;
+const SENSITIVE_BYTES_MAX = 512;
+/** MAX_SYM_DATA is 128 or 256. */
+const SENSITIVE_DATA_BYTES_MAX = 256;
+const DIGESTS_MAX = 8;
+
+/** TPM2B_DIGEST, TPM2B_AUTH, TPM2B_NONCE, TPM2B_OPERAND: a digest at most. */
+export const digest = bytes('digest', DIGEST_BYTES_MAX);
+export const optionalDigest = optionalBytes('digest', DIGEST_BYTES_MAX);
+/** TPM2B_DATA and TPM2B_NAME: a hash algorithm and a digest at most. */
+export const data = bytes('data', NAME_BYTES_MAX);
+export const name = bytes('name', NAME_BYTES_MAX);
+
+/** TPML_DIGEST. */
+export const tpmlDigest = list('digests', digest, DIGESTS_MAX);
+/** TPML_DIGEST_VALUES: one digest for each bank. */
+export const tpmlDigestValues = list('digest values', tpmtHa, 16);
+/** TPML_ALG. */
+export const tpmlAlg = list('algorithms', u16, 128);
+
+/** TPM_ST of tickets. */
+const TICKET = {
+  creation: 0x8021,
+  verified: 0x8022,
+  authSecret: 0x8023,
+  hashCheck: 0x8024,
+  authSigned: 0x8025,
+} as const;
+
+/** A TPM's own note, by an HMAC, that it checked something (TPM 2.0 Part 2, 10.7). */
+const ticket = struct({ tag: u16, hierarchy: u32, digest });
+export type Ticket = ValueOf<typeof ticket>;
+
+function ticketOf(...tags: readonly number[]): Codec<Ticket> {
+  return checked(ticket, ({ tag }) => {
+    if (!tags.includes(tag)) throw invalid(`ticket: got ${hex16(tag)}`);
+  });
+}
+
+export const tpmtTkCreation = ticketOf(TICKET.creation);
+export const tpmtTkVerified = ticketOf(TICKET.verified);
+export const tpmtTkAuth = ticketOf(TICKET.authSecret, TICKET.authSigned);
+export const tpmtTkHashCheck = ticketOf(TICKET.hashCheck);
+
+const RH_NULL = 0x40000007;
+
+/** For keys that are not restricted: the digest did not come from the TPM. */
+export const NULL_HASH_CHECK: Ticket = {
+  tag: TICKET.hashCheck,
+  hierarchy: RH_NULL,
+  digest: new Uint8Array(0),
+};
+
+/** TPMS_SENSITIVE_CREATE. */
+export const tpmsSensitiveCreate = struct({
+  userAuth: digest,
+  data: bytes('sensitive data', SENSITIVE_DATA_BYTES_MAX),
+});
+
+/** TPMT_SENSITIVE: every member of its union is a TPM2B. */
+export const tpmtSensitive = struct({
+  sensitiveType: u16,
+  authValue: digest,
+  seedValue: digest,
+  sensitive: bytes('sensitive', SENSITIVE_BYTES_MAX),
+});
+export type Sensitive = ValueOf<typeof tpmtSensitive>;
+
+/** TPMS_CREATION_DATA (TPM 2.0 Part 2, 15.1). */
+export const tpmsCreationData = struct({
+  pcrSelections: tpmlPcrSelection,
+  pcrDigest: digest,
+  /** TPMA_LOCALITY. */
+  locality: u8,
+  parentNameAlg: u16,
+  parentName: name,
+  parentQualifiedName: name,
+  outsideInfo: data,
+});
+export type CreationData = ValueOf<typeof tpmsCreationData>;
