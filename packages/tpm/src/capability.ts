@@ -32,6 +32,11 @@ export async function listAlgorithms(io: TpmIo): Promise<number[]> {
   return await list(io, CAP_ALGORITHMS, 0);
 }
 
+/** TPMA_CC of every command the TPM implements: its code, and how its handles are laid out. */
+export async function listCommands(io: TpmIo): Promise<number[]> {
+  return await list(io, CAP_COMMANDS, 0);
+}
+
 /** Whether the TPM can hold the VRF key: ECDAA is optional in hardware. */
 export async function supportsEcdaa(io: TpmIo): Promise<boolean> {
   if (!(await listAlgorithms(io)).includes(ALG.ecdaa)) return false;

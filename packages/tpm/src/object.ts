@@ -13,6 +13,9 @@ export interface TpmKey {
   readonly name: Uint8Array;
 }
 
+/** A key that takes a place in the TPM until it is disposed of. That throws nothing, and may happen twice. */
+export interface LoadedKey extends TpmKey, AsyncDisposable {}
+
 export type Hierarchy = 'owner' | 'endorsement' | 'null';
 
 export interface PrimaryRequest {

@@ -1,58 +1,60 @@
 import { type ActivationRequest, activateCredential } from './activation.ts';
 import { type Attestation, certify, getTime, type QuoteRequest, quote } from './attestation.ts';
 import { type HandleRange, listAlgorithms, listHandles, supportsEcdaa } from './capability.ts';
-import type { TpmChannel } from './channel/channel.ts';
-import { openExecutor, type TpmIo } from './executor.ts';
-import { flushLeftovers, getRandom, lockPlatform, shutdown, startup } from './lifecycle.ts';
+import { Connection, type TpmOpenOptions, type TpmSource } from './connection.ts';
+import type { TpmIo } from './executor.ts';
+import { getRandom, lockPlatform, shutdown, startup } from './lifecycle.ts';
 import { nvRead } from './nv.ts';
-import { createPrimary, flush, type PrimaryRequest, readPublic, type TpmKey } from './object.ts';
+import {
+  createPrimary,
+  flush,
+  type LoadedKey,
+  type PrimaryRequest,
+  readPublic,
+  type TpmKey,
+} from './object.ts';
 import { type PcrValue, pcrExtend, pcrRead } from './pcr.ts';
-import { TurnQueue } from './queue.ts';
+import type { TurnTerms } from './queue.ts';
 import { type SealOptions, seal, unseal } from './sealing.ts';
 import { proveVrf, type VrfProof } from './vrf-prover.ts';
 
-export interface TpmOpenOptions {
-  /**
-   * Flush objects and sessions an earlier client left behind (default). Say no behind a resource manager such as
-   * /dev/tpmrm0, which does it by itself and where sessions of other programs would be hit.
-   */
-  readonly flushLeftovers?: boolean;
-  /** Limit for the first response: a software TPM that serves another client answers nothing at all. */
-  readonly timeoutMs?: number;
-}
-
 const FIRST_RESPONSE_MS = 10_000;
-const CALLS_WAITING_MAX = 256;
 
 /**
  * A TPM 2.0. Every method is atomic: its commands run without another method's between them. Errors are `TpmError`.
  */
 export class Tpm {
-  readonly #io: TpmIo;
-  readonly #channel: TpmChannel;
-  readonly #turns = new TurnQueue(CALLS_WAITING_MAX);
+  readonly #connection: Connection;
+  readonly #terms: TurnTerms | undefined;
 
-  private constructor(channel: TpmChannel) {
-    this.#channel = channel;
-    this.#io = openExecutor(channel);
+  private constructor(connection: Connection, terms?: TurnTerms) {
+    this.#connection = connection;
+    this.#terms = terms;
   }
 
-  /** Starts the TPM if nobody has, and frees its slots. Owns `channel` from here on, and closes it on failure. */
-  static async open(channel: TpmChannel, options: TpmOpenOptions = {}): Promise<Tpm> {
-    const tpm = new Tpm(channel);
-    try {
-      await tpm.exclusive((io) => startup(io, options.timeoutMs ?? FIRST_RESPONSE_MS));
-      if (options.flushLeftovers ?? true) await tpm.exclusive(flushLeftovers);
-      return tpm;
-    } catch (error) {
-      await channel.close();
-      throw error;
-    }
+  /**
+   * Starts the TPM if nobody has, and frees its slots. Given how to open a channel, it opens another one when that one
+   * dies; see `Connection` for what is lost then. Owns the channel from here on, and closes it on failure.
+   */
+  static async open(source: TpmSource, options: TpmOpenOptions = {}): Promise<Tpm> {
+    return new Tpm(await Connection.open(source, options));
   }
 
-  /** Runs several commands as one. `work` must use the `io` it is given; calling a method of this object would wait for ever. */
+  /**
+   * The same TPM on other terms: a caller's own lane, a limit for each call that includes waiting, a signal that cancels.
+   * A call given up is let go at once (`TPM_CANCELLED`, `TPM_CHANNEL_TIMEOUT`); the command on its way is still executed,
+   * none after it is sent, and what the call made is flushed.
+   */
+  with(terms: TurnTerms): Tpm {
+    return new Tpm(this.#connection, { ...this.#terms, ...terms });
+  }
+
+  /**
+   * Runs several commands as one. When `work` fails, every object and session that it made is flushed. It must use the
+   * `io` it is given; calling a method of this object would wait for ever.
+   */
   exclusive<T>(work: (io: TpmIo) => Promise<T>): Promise<T> {
-    return this.#turns.run(() => work(this.#io));
+    return this.#connection.exclusive(work, this.#terms);
   }
 
   /** TPM2_Startup(CLEAR); a running TPM is left as it is. */
@@ -67,7 +69,7 @@ export class Tpm {
 
   /** Closes the channel. Objects stay in a software TPM until the next `open`. */
   close(): Promise<void> {
-    return this.#channel.close();
+    return this.#connection.close();
   }
 
   getRandom(length: number): Promise<Uint8Array> {
@@ -83,9 +85,9 @@ export class Tpm {
     return this.exclusive((io) => pcrExtend(io, pcr, digest));
   }
 
-  /** Takes an object slot until `flush`. */
-  createPrimary(request: PrimaryRequest): Promise<TpmKey> {
-    return this.exclusive((io) => createPrimary(io, request));
+  /** Stays in the TPM until it is disposed of (`await using`) or flushed. */
+  async createPrimary(request: PrimaryRequest): Promise<LoadedKey> {
+    return this.#owned(await this.exclusive((io) => createPrimary(io, request)));
   }
 
   readPublic(handle: number): Promise<TpmKey> {
@@ -147,6 +149,10 @@ export class Tpm {
 
   supportsEcdaa(): Promise<boolean> {
     return this.exclusive(supportsEcdaa);
+  }
+
+  #owned(key: TpmKey): LoadedKey {
+    return { ...key, [Symbol.asyncDispose]: () => this.#connection.release(key.handle) };
   }
 }
 
