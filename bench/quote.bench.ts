@@ -2,8 +2,18 @@
 import { createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { type Appraisal, appraise, qualifyingData } from '@nemea/attestation';
 import { assert, fromUtf8, sha256 } from '@nemea/core';
-import { type EccPublicArea, parsePublicArea, parseSignature, toSpki } from '@nemea/tpm/structures';
-import { toDer, verifyPortable } from '../packages/attestation/src/signature.ts';
+import {
+  ALG,
+  type EccPublicArea,
+  type EcdsaSignature,
+  parsePublicArea,
+  parseSignature,
+  toSpki,
+} from '@nemea/tpm/structures';
+import { toDer } from '../packages/attestation/src/ecdsa-der.ts';
+import { verifyPortable } from '../packages/attestation/src/portable-signature.ts';
+import { type SigningHash, signingHash } from '../packages/attestation/src/quote/hash.ts';
+import { signingKeyOf } from '../packages/attestation/src/quote/signing-key.ts';
 import { appraisalOf, EXPECTED } from '../packages/attestation/src/testing.ts';
 import { COMPUTING, race } from './measure.ts';
 import { type Row, rowOf } from './row.ts';
@@ -15,6 +25,8 @@ export async function benchQuote(): Promise<Row[]> {
   const appraisals = Array.from({ length: QUOTES }, (_, index) => freshAppraisal(index));
   const area = keyOf(appraisals);
   const key = createPublicKey({ key: Buffer.from(toSpki(area)), format: 'der', type: 'spki' });
+  const portableKey = signingKeyOf(area);
+  const sha256Hash = signingHash(ALG.sha256) as SigningHash;
   const signed = appraisals.map(({ evidence }) => ({
     ...parsed(evidence.signature),
     message: evidence.attest,
@@ -24,7 +36,10 @@ export async function benchQuote(): Promise<Row[]> {
       raw: () => checkAll(signed, ({ message, der }) => rawCheck(key, message, der)),
       full: () => checkAll(appraisals, (appraisal) => appraise(appraisal).verdict === 'affirming'),
       // The browser's path: fewer, because it is slower.
-      portable: () => checkAll(signed.slice(0, 8), ({ message, rs }) => verifyPortable(area, rs, message)),
+      portable: () =>
+        checkAll(signed.slice(0, 8), ({ message, signature }) =>
+          verifyPortable(portableKey, signature, sha256Hash, message),
+        ),
     },
     COMPUTING,
   );
@@ -59,10 +74,10 @@ function keyOf([first]: readonly Appraisal[]): EccPublicArea {
   return area;
 }
 
-function parsed(bytes: Uint8Array): { rs: Uint8Array; der: Uint8Array } {
+function parsed(bytes: Uint8Array): { signature: EcdsaSignature; der: Uint8Array } {
   const signature = parseSignature(bytes);
   assert(signature.scheme === 'ecdsa', 'attestation keys sign by ECDSA');
-  return { rs: signature.rs, der: toDer(signature.rs) };
+  return { signature, der: toDer(signature) };
 }
 
 function rawCheck(key: KeyObject, message: Uint8Array, der: Uint8Array): boolean {

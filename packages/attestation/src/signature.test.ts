@@ -1,25 +1,35 @@
 import { fromHex, toHex } from '@nemea/core';
-import { parseSignature } from '@nemea/tpm/structures';
+import { ALG, parseSignature } from '@nemea/tpm/structures';
 import { p256 } from '@noble/curves/nist.js';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { checkAkPublic } from './key-profile.ts';
-import { verifyPortable, verifyTpmSignature } from './signature.ts';
+import { verifyPortable } from './portable-signature.ts';
+import { type SigningHash, signingHash } from './quote/hash.ts';
+import { signingKeyOf } from './quote/signing-key.ts';
+import { type CheckedSignature, isChecked, verifyTpmSignature } from './signature.ts';
 import { encodeSignature, softwareAk } from './testing.ts';
 
 const ak = softwareAk('ak');
 const area = checkAkPublic(ak.akPublic);
+const key = signingKeyOf(area);
+const SHA256 = signingHash(ALG.sha256) as SigningHash;
 const ORDER = p256.Point.Fn.ORDER;
+
+function readChecked(bytes: Uint8Array): CheckedSignature {
+  const signature = parseSignature(bytes);
+  if (!isChecked(signature)) throw new Error(`got ${signature.scheme}`);
+  return signature;
+}
 
 function bytesOf(value: bigint): Uint8Array {
   return fromHex(value.toString(16).padStart(64, '0'));
 }
 
 function verifyBoth(r: bigint, s: bigint, message: Uint8Array): boolean {
-  const signature = parseSignature(encodeSignature(bytesOf(r), bytesOf(s)));
-  if (signature.scheme !== 'ecdsa') throw new Error('not an ECDSA signature');
+  const signature = readChecked(encodeSignature(bytesOf(r), bytesOf(s)));
   const native = verifyTpmSignature(area, signature, message);
-  expect(verifyPortable(area, signature.rs, message)).toBe(native);
+  expect(verifyPortable(key, signature, SHA256, message)).toBe(native);
   return native;
 }
 
@@ -61,7 +71,7 @@ test('both refuse r and s outside 1 to n-1', () => {
 test('both refuse a key off the curve', () => {
   const off = { ...area, y: area.x };
   const message = new Uint8Array(1);
-  const signature = parseSignature(ak.sign(message));
+  const signature = readChecked(ak.sign(message));
   expect(verifyTpmSignature(off, signature, message)).toBe(false);
-  expect(signature.scheme === 'ecdsa' && verifyPortable(off, signature.rs, message)).toBe(false);
+  expect(verifyPortable(signingKeyOf(off), signature, SHA256, message)).toBe(false);
 });

@@ -1,78 +1,158 @@
 import type { KeyObject } from 'node:crypto';
-import { sha256 } from '@nemea/core';
-import { ALG, CURVE, type EccPublicArea, eccPoint, type TpmSignature, toSpki } from '@nemea/tpm/structures';
-import { p256 } from '@noble/curves/nist.js';
+import { compareBytes } from '@nemea/core';
+import {
+  ALG,
+  type EccPublicArea,
+  type EcdsaSignature,
+  type RsaPublicArea,
+  type RsaSignature,
+  type TpmSignature,
+} from '@nemea/tpm/structures';
+import { toDer } from './ecdsa-der.ts';
+import { AttestationError } from './errors.ts';
 import { nativeCrypto } from './native-crypto.ts';
+import { CURVES, saltLengths, verifyPortable } from './portable-signature.ts';
+import { type SigningHash, signingHash } from './quote/hash.ts';
+import { bankName } from './quote/pcrs.ts';
+import { type QuoteRefusal, refusal } from './quote/refusal.ts';
+import { type SigningKey, signingKeyOf } from './quote/signing-key.ts';
 
-const DER_HEADER_BYTES = 2;
-/** Tag, length, and the zero before a first bit that is set. */
-const DER_INTEGER_BYTES_MORE = 3;
+/** A signature of a scheme that is checked here; ECDAA, SM2 and the others are not. */
+export type CheckedSignature = EcdsaSignature | RsaSignature;
 
-/** Importing a key costs as much as checking a signature with it, so each public area is imported once. */
-const importedKeys = new WeakMap<EccPublicArea, KeyObject>();
+type NodeCrypto = NonNullable<typeof nativeCrypto>;
+
+const MODULUS_BYTES_MIN = 256;
+const EXPONENT_MIN = 65537;
+const LARGEST_SCALARS = new Map(
+  [...CURVES].map(([id, { Point }]) => [id, Point.Fn.toBytes(Point.Fn.ORDER - 1n)] as const),
+);
 
 /**
- * Verifies an ECDSA P-256 SHA-256 signature by a TPM over `message`. TPMs return high and low s alike, so both pass;
- * the curve libraries refuse r or s outside 1..n-1. False for any other scheme and for a point off the curve.
+ * Why a TPM's signature over `message` does not count; null when it does. The message is the received bytes, never a
+ * re-encoding. Of ECDSA high and low s both pass, as TPMs return both. SHA-1 is refused unless asked for.
  */
+export function refuseSignature(
+  key: SigningKey,
+  signature: TpmSignature,
+  message: Uint8Array,
+  options: { readonly acceptSha1?: boolean | undefined } = {},
+): QuoteRefusal | null {
+  const hash = isChecked(signature) && fits(key, signature) ? signingHash(signature.hashAlg) : undefined;
+  if (hash === undefined || !isChecked(signature)) {
+    const got =
+      'hashAlg' in signature ? `${signature.scheme} with ${bankName(signature.hashAlg)}` : signature.scheme;
+    return refusal('SIGNATURE_SCHEME_WRONG', `got ${got}, which is not what the ${key.type} key signs by`);
+  }
+  if (signature.hashAlg === ALG.sha1 && options.acceptSha1 !== true) {
+    return refusal(
+      'SIGNATURE_HASH_WEAK',
+      'got SHA-1, for which collisions are found; want SHA-256 or longer',
+    );
+  }
+  const isWeak =
+    key.type === 'rsa' &&
+    (key.modulus.length < MODULUS_BYTES_MIN ||
+      (key.modulus[0] as number) < 0x80 ||
+      key.exponent < EXPONENT_MIN);
+  if (isWeak) {
+    return refusal(
+      'KEY_WEAK',
+      `got RSA-${8 * key.modulus.length}, exponent ${key.exponent}; want 2048, 65537 at least`,
+    );
+  }
+  if (!isInRange(key, signature)) {
+    return refusal('SIGNATURE_OUT_OF_RANGE', 'a number of the signature is zero, or too large for the key');
+  }
+  const holds = nativeCrypto === undefined ? verifyPortable : verifyNative;
+  if (!holds(key, signature, hash, message))
+    return refusal('SIGNATURE_WRONG', 'not by this key over these bytes');
+  return null;
+}
+
+/** Whether it is of a scheme that is checked here. */
+export function isChecked(signature: TpmSignature): signature is CheckedSignature {
+  return signature.scheme === 'ecdsa' || signature.scheme === 'rsassa' || signature.scheme === 'rsapss';
+}
+
+const keysOfAreas = new WeakMap<EccPublicArea | RsaPublicArea, SigningKey>();
+
+/** Whether the key of a public area signed `message`; false for a template and for a point off the curve. */
 export function verifyTpmSignature(
-  area: EccPublicArea,
+  area: EccPublicArea | RsaPublicArea,
   signature: TpmSignature,
   message: Uint8Array,
 ): boolean {
-  if (signature.scheme !== 'ecdsa' || signature.hashAlg !== ALG.sha256 || area.curve !== CURVE.p256)
-    return false;
-  if (nativeCrypto === undefined) return verifyPortable(area, signature.rs, message);
-  return verifyNative(nativeCrypto, area, signature.rs, message);
+  let key = keysOfAreas.get(area);
+  if (key === undefined) {
+    try {
+      key = signingKeyOf(area);
+    } catch (error) {
+      if (error instanceof AttestationError) return false; // no key in it verifies nothing
+      throw error;
+    }
+    keysOfAreas.set(area, key);
+  }
+  return refuseSignature(key, signature, message) === null;
 }
 
-/** The path for browsers, 14 times slower than Node's own. */
-export function verifyPortable(area: EccPublicArea, rs: Uint8Array, message: Uint8Array): boolean {
-  try {
-    return p256.verify(rs, sha256(message), eccPoint(area), { lowS: false, prehash: false });
-  } catch {
-    return false; // noble throws for a point that is not on the curve: such a key verifies nothing
+/** Whether the scheme is the key's own, or one of its type where the key demands none. */
+function fits(key: SigningKey, { scheme, hashAlg }: CheckedSignature): boolean {
+  if ((scheme === 'ecdsa') !== (key.type === 'ecc')) return false;
+  if (key.scheme === undefined) return true;
+  return key.scheme.scheme === scheme && key.scheme.hashAlg === hashAlg;
+}
+
+function isInRange(key: SigningKey, signature: CheckedSignature): boolean {
+  if (key.type === 'rsa') {
+    return signature.scheme !== 'ecdsa' && signature.signature.length === key.modulus.length;
+  }
+  const largest = LARGEST_SCALARS.get(key.curve);
+  if (largest === undefined || signature.scheme !== 'ecdsa') return false;
+  return isScalar(signature.r, largest) && isScalar(signature.s, largest);
+}
+
+/** Whether a big-endian number, padded on the left or not, is in 1..largest. */
+function isScalar(value: Uint8Array, largest: Uint8Array): boolean {
+  let start = 0;
+  while (start < value.length && value[start] === 0) start++;
+  const length = value.length - start;
+  if (length !== largest.length) return length > 0 && length < largest.length;
+  return compareBytes(start === 0 ? value : value.subarray(start), largest) <= 0;
+}
+
+/** Importing a key costs as much as checking a signature with it, so each is imported once. */
+const importedKeys = new WeakMap<SigningKey, KeyObject>();
+
+function verifyNative(
+  key: SigningKey,
+  signature: CheckedSignature,
+  hash: SigningHash,
+  message: Uint8Array,
+): boolean {
+  const crypto = nativeCrypto as NodeCrypto;
+  const imported = importedKeys.get(key) ?? importKey(crypto, key);
+  if (imported === null) return false;
+  switch (signature.scheme) {
+    case 'ecdsa':
+      // DER, because Node takes a key beside options half again as long as a bare key.
+      return crypto.verify(hash.name, message, imported, toDer(signature));
+    case 'rsassa':
+      return crypto.verify(hash.name, message, imported, signature.signature);
+    case 'rsapss': {
+      const padding = crypto.constants.RSA_PKCS1_PSS_PADDING;
+      return saltLengths(hash, signature).some((saltLength) =>
+        crypto.verify(hash.name, message, { key: imported, padding, saltLength }, signature.signature),
+      );
+    }
   }
 }
 
-function verifyNative(
-  crypto: NonNullable<typeof nativeCrypto>,
-  area: EccPublicArea,
-  rs: Uint8Array,
-  message: Uint8Array,
-): boolean {
-  const key = importedKeys.get(area) ?? importKey(crypto, area);
-  // DER, because Node takes a key beside options half again as long as a bare key.
-  return key !== null && crypto.verify('sha256', message, key, toDer(rs));
-}
-
-/** ECDSA-Sig-Value (RFC 3279, 2.2.3) of two integers below 2^256: no length needs more than one byte. */
-export function toDer(rs: Uint8Array): Uint8Array {
-  const der = new Uint8Array(DER_HEADER_BYTES + rs.length + 2 * DER_INTEGER_BYTES_MORE);
-  const half = rs.length / 2;
-  const end = putInteger(der, putInteger(der, DER_HEADER_BYTES, rs.subarray(0, half)), rs.subarray(half));
-  der[0] = 0x30;
-  der[1] = end - DER_HEADER_BYTES;
-  return der.subarray(0, end);
-}
-
-/** Writes an INTEGER without needless zeros, and with one where the first bit would be a sign. Returns its end. */
-function putInteger(der: Uint8Array, offset: number, magnitude: Uint8Array): number {
-  let start = 0;
-  while (start < magnitude.length - 1 && magnitude[start] === 0) start++;
-  const sign = (magnitude[start] as number) >= 0x80 ? 1 : 0;
-  const length = sign + magnitude.length - start;
-  der[offset] = 0x02;
-  der[offset + 1] = length;
-  der.set(start === 0 ? magnitude : magnitude.subarray(start), offset + 2 + sign);
-  return offset + 2 + length;
-}
-
-function importKey(crypto: NonNullable<typeof nativeCrypto>, area: EccPublicArea): KeyObject | null {
+function importKey(crypto: NodeCrypto, key: SigningKey): KeyObject | null {
   try {
-    const key = crypto.createPublicKey({ key: Buffer.from(toSpki(area)), format: 'der', type: 'spki' });
-    importedKeys.set(area, key);
-    return key;
+    const imported = crypto.createPublicKey({ key: Buffer.from(key.spki), format: 'der', type: 'spki' });
+    importedKeys.set(key, imported);
+    return imported;
   } catch {
     return null; // a point that is not on the curve: such a key verifies nothing
   }

@@ -1,0 +1,79 @@
+import { bytesEqual } from '@nemea/core';
+import type { PcrSelection, QuoteAttest } from '@nemea/tpm/structures';
+import { algorithmById } from '../eventlog/algorithms.ts';
+import type { QuotedPcr } from '../eventlog/model.ts';
+import { type QuoteRefusal, refusal } from './refusal.ts';
+
+/** Another selection than was asked for, or one that names a bank twice. Banks without a PCR do not count, nor does order. */
+export function refuseSelection(
+  quote: QuoteAttest,
+  wanted: readonly PcrSelection[] | undefined,
+): QuoteRefusal | null {
+  const quoted = selectedPcrs(quote.pcrSelections);
+  if (quoted === null) return refusal('PCR_SELECTION_WRONG', 'a bank is quoted twice');
+  if (wanted === undefined) return null;
+  const expected = selectedPcrs(wanted);
+  const isSame =
+    expected !== null &&
+    expected.size === quoted.size &&
+    [...expected].every(([hashAlg, pcrs]) => pcrs === quoted.get(hashAlg));
+  if (isSame) return null;
+  const [got, want] = [describeSelection(quote.pcrSelections), describeSelection(wanted)];
+  return refusal('PCR_SELECTION_WRONG', `got ${got}, want ${want}`);
+}
+
+/** The PCRs of each bank as the bits of a number; null when a bank stands there twice. */
+function selectedPcrs(selections: readonly PcrSelection[]): ReadonlyMap<number, number> | null {
+  const banks = new Map<number, number>();
+  for (const { hashAlg, pcrs } of selections) {
+    if (pcrs.length === 0) continue;
+    if (banks.has(hashAlg)) return null;
+    let bits = 0;
+    for (const pcr of pcrs) bits |= 1 << pcr;
+    banks.set(hashAlg, bits);
+  }
+  return banks;
+}
+
+/**
+ * Values that are not the quoted ones: there must be exactly one for each quoted PCR, none besides, and together, in the
+ * order of the selection, they have the quoted digest (TPM 2.0 Part 1, 17.6.2) by the signature's hash [QUO-6].
+ */
+export function refusePcrs(
+  quote: QuoteAttest,
+  signatureHashAlg: number,
+  pcrs: readonly QuotedPcr[],
+): QuoteRefusal | null {
+  const values: Uint8Array[] = [];
+  for (const selection of quote.pcrSelections) {
+    const bank = algorithmById(selection.hashAlg);
+    for (const pcr of selection.pcrs) {
+      const given = pcrs.find((it) => it.pcr === pcr && it.bank === bank?.bank);
+      if (given === undefined || given.value.length !== bank?.digestBytes) {
+        const name = `PCR ${bankName(selection.hashAlg)}:${pcr}`;
+        return refusal(
+          'PCR_LIST_WRONG',
+          given === undefined ? `no value of ${name}` : `${name} has another length`,
+        );
+      }
+      values.push(given.value);
+    }
+  }
+  if (pcrs.length !== values.length) {
+    return refusal('PCR_LIST_WRONG', `got ${pcrs.length} values, want the ${values.length} that are quoted`);
+  }
+  const digest = algorithmById(signatureHashAlg)?.hash(...values);
+  if (digest !== undefined && bytesEqual(digest, quote.pcrDigest)) return null;
+  return refusal('PCR_DIGEST_WRONG', 'the PCR values are not the quoted ones');
+}
+
+/** As tpm2-tools write it: `sha256:0,1,7+sha1:0`. */
+export function describeSelection(selections: readonly PcrSelection[]): string {
+  return (
+    selections.map(({ hashAlg, pcrs }) => `${bankName(hashAlg)}:${pcrs.join(',')}`).join('+') || 'nothing'
+  );
+}
+
+export function bankName(hashAlg: number): string {
+  return algorithmById(hashAlg)?.bank ?? `0x${hashAlg.toString(16).padStart(4, '0')}`;
+}
