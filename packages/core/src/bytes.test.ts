@@ -25,6 +25,13 @@ function codeOf(run: () => unknown): string {
   return 'nothing thrown';
 }
 
+test('what a reader returns is a copy, also of a Buffer, whose slice is a view', () => {
+  const source = Buffer.from([1, 2, 3]);
+  const read = new ByteReader(source).bytes(2);
+  source.fill(9);
+  expect([...read]).toEqual([1, 2]);
+});
+
 describe('hex', () => {
   test('survives a round trip, with and without a prefix, in either case', () => {
     fc.assert(

@@ -116,7 +116,7 @@ export class ByteReader {
   /** A copy of the next `length` bytes. */
   bytes(length: number): Uint8Array {
     const at = this.#advance(length);
-    return this.#bytes.slice(at, at + length);
+    return new Uint8Array(this.#bytes.subarray(at, at + length)); // slice() of a Node Buffer is a view
   }
 
   /** Refuses trailing bytes. Throws `BYTES_TRAILING`. */

@@ -5,8 +5,22 @@
  * and free of Node; does not judge whether what booted is good.
  */
 export type { Bank } from './algorithms.ts';
+export type {
+  ConfigurationTable,
+  EventBody,
+  ImageLoadEvent,
+  LoaderEvent,
+  Locator,
+  NoActionBody,
+  PlatformIdentity,
+} from './body.ts';
+export { type Decodable, type Decoded, decodeEvent } from './decode.ts';
+export type { DevicePathNode } from './device-path.ts';
 export { EventLogError, type EventLogErrorCode } from './errors.ts';
 export { EVENT_TYPE, type EventTypeName, eventTypeName } from './event-types.ts';
+export type { Gpt, GptPartition } from './gpt.ts';
+export { inspectEventLog } from './inspect.ts';
+export { type MeasuredPart, measuredPart, type Part } from './measured.ts';
 export type {
   EventLog,
   EventLogVerification,
@@ -23,4 +37,8 @@ export type {
 export { EVENTLOG_LIMITS, type ParseOptions, parseEventLog } from './parse.ts';
 export { QUIRKS, type QuirkId } from './quirks.ts';
 export { initialValue, replayEventLog } from './replay.ts';
+export type { Signature, SignatureList, SignatureType } from './signature-list.ts';
+export type { TaggedEvent } from './sipa.ts';
+export type { DeviceSecurity, PciDevice } from './spdm.ts';
+export type { LoadOption, Variable, VariableContent } from './variable.ts';
 export { unverifiedEvents, verifyEventLog } from './verify.ts';

@@ -47,7 +47,8 @@ export function parseEventLog(bytes: Uint8Array, options: ParseOptions = {}): Ev
       `log: got ${bytes.length} bytes, want at most ${EVENTLOG_LIMITS.bytes}`,
     );
   }
-  return new FrameParser(bytes.slice(), options.registers ?? 'pcr').parse();
+  // Not slice(): that of a Node Buffer is a view.
+  return new FrameParser(new Uint8Array(bytes), options.registers ?? 'pcr').parse();
 }
 
 /** The state of one pass over the frames. */
@@ -201,7 +202,7 @@ class FrameParser {
   }
 
   #acceptNoAction(event: RawEvent): void {
-    if (event.pcr > PCR_MAX && event.pcr !== NO_REGISTER) {
+    if (event.pcr > PCR_MAX && event.pcr !== NO_REGISTER && !isNvIndex(event.pcr)) {
       this.#find('no-action-pcr', `register ${hex(event.pcr, 8)}`, event);
     }
     if (Object.values(event.digests).some((digest) => !isConstant(digest, 0))) {

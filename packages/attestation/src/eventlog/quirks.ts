@@ -4,6 +4,7 @@
  */
 export const QUIRKS = {
   'algorithm-unknown': 'the header announces a hash that is unknown here; its digests are skipped',
+  'body-odd': 'the body decodes, but something in it does not fit',
   'body-undecodable': 'the body does not decode as its type says; the raw bytes are kept',
   'digest-mismatch': 'the digest is not the hash of what the type says is measured',
   'digest-missing': 'an event has no digest for a bank that the header announces',

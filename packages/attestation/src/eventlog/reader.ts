@@ -71,7 +71,7 @@ export class LittleEndianReader {
 
 /** EFI_GUID: the first three fields are little-endian (UEFI 2.10, appendix A). */
 export function formatGuid(bytes: Uint8Array): string {
-  const reversed = (from: number, to: number): string => toHex(bytes.slice(from, to).reverse());
+  const reversed = (from: number, to: number): string => toHex(bytes.subarray(from, to).toReversed());
   return [
     reversed(0, 4),
     reversed(4, 6),
