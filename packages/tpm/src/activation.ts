@@ -4,7 +4,7 @@ import type { Credential } from './credential.ts';
 import { TpmError } from './errors.ts';
 import type { TpmIo } from './executor.ts';
 import type { TpmKey } from './object.ts';
-import { policySecretEndorsement, withPolicySession } from './session.ts';
+import { policySecretEndorsement, withPolicySession } from './sessions/policy.ts';
 import { parseWhole, readSized, writeSized } from './structures/buffer.ts';
 
 const SECRET_BYTES_MAX = 64;
@@ -19,9 +19,9 @@ export interface ActivationRequest extends Credential {
  * made for, both in this TPM. Throws `TPM_CREDENTIAL_REFUSED` otherwise.
  */
 export async function activateCredential(io: TpmIo, request: ActivationRequest): Promise<Uint8Array> {
-  return await withPolicySession(io, async (session, authorization) => {
+  return await withPolicySession(io, async (session) => {
     await policySecretEndorsement(io, session);
-    return await activate(io, request, authorization);
+    return await activate(io, request, { session, continueSession: false });
   });
 }
 
@@ -35,7 +35,7 @@ async function activate(
   try {
     const response = await io.send({
       name: 'activateCredential',
-      handles: [request.ak.handle, request.ek.handle],
+      handles: [request.ak, request.ek],
       authorizations: ['password', ekAuthorization],
       parameters: parameters.toBytes(),
     });

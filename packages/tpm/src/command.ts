@@ -1,6 +1,8 @@
-import { ByteReader, ByteWriter, CodedError } from '@nemea/core';
+import { type ByteReader, ByteWriter } from '@nemea/core';
 import { TpmError } from './errors.ts';
-import { RC, returnCodeName } from './structures/return-code.ts';
+import type { Session, SessionUse } from './sessions/session.ts';
+import { invalid, parseWhole, readSized, writeSized } from './structures/buffer.ts';
+import { decodeReturnCode, RC, returnCodeName } from './structures/return-code.ts';
 
 /** TPM_CC values in use (TPM 2.0 Part 2, 6.5.2). */
 export const COMMAND = {
@@ -29,6 +31,7 @@ export const COMMAND = {
   getRandom: 0x17b,
   pcrRead: 0x17e,
   policyPcr: 0x17f,
+  policyRestart: 0x180,
   pcrExtend: 0x182,
   commit: 0x18b,
 } as const;
@@ -45,89 +48,150 @@ export const HANDLE = {
   platform: 0x4000000c,
 } as const;
 
-/** What authorises a handle: an empty password, or a policy session that this command uses up. */
-export type Authorization = 'password' | { readonly policySession: number };
+/** A handle, with the name that the object behind it must have. A `Session` and a `TpmKey` are such references. */
+export type HandleRef = number | { readonly handle: number; readonly name?: Uint8Array };
 
-export interface Command {
-  readonly name: CommandName;
-  readonly handles?: readonly number[];
+/**
+ * What authorises a handle: its password (empty as `'password'`), or a session. A password that is not empty crosses
+ * the wire only when encryption is off; otherwise it keys the HMAC of a session.
+ */
+export type Authorization = 'password' | { readonly password: Uint8Array } | Session | SessionUse;
+
+interface CommandBody {
+  /** In the order of TPM 2.0 Part 3, those that need authorization first. */
+  readonly handles?: readonly HandleRef[];
   /** One for each handle that needs it, in handle order. */
   readonly authorizations?: readonly Authorization[];
+  /** Sessions that authorise nothing: they encrypt or audit. A command has at most 3 authorizations and sessions. */
+  readonly sessions?: readonly (Session | SessionUse)[];
   readonly parameters?: Uint8Array;
   /** Whether the response begins with a handle. */
   readonly returnsHandle?: boolean;
+  /** The first handle's password after the command, where the command changes it: the response is keyed with it. */
+  readonly authAfter?: Uint8Array;
+  /** Send in the clear what would be encrypted by default (`secrecyOf`). */
+  readonly inClear?: boolean;
 }
 
+/** One TPM command: a name of `COMMAND`, or any name with the TPM_CC value. */
+export type Command = CommandBody &
+  (
+    | { readonly name: CommandName; readonly code?: undefined }
+    | { readonly name: string; readonly code: number }
+  );
+
 export interface Response {
-  /** Present exactly if the command returns one. */
+  /** 0 if the command returns none. */
+  readonly handle: number;
+  /** As `handle`, as a list of none or one. */
+  readonly handles: readonly number[];
+  /** Decrypted, if a session encrypted the first one. */
+  readonly parameters: Uint8Array;
+  /** The whole response as it came over the channel. */
+  readonly raw: Uint8Array;
+}
+
+/** TPMS_AUTH_COMMAND; a response's area lacks the session. */
+export interface AuthorizationArea {
+  readonly session: number;
+  readonly nonce: Uint8Array;
+  /** TPMA_SESSION. */
+  readonly attributes: number;
+  readonly hmac: Uint8Array;
+}
+
+/** A response cut into its parts, before any session has looked at it. */
+export interface ResponseFrame {
   readonly handle: number;
   readonly parameters: Uint8Array;
+  readonly areas: readonly Omit<AuthorizationArea, 'session'>[];
 }
 
 const TAG_NO_SESSIONS = 0x8001;
 const TAG_SESSIONS = 0x8002;
+const FIELD_BYTES_MAX = 64;
 
-export function encodeCommand(command: Command): Uint8Array {
-  const authorizations = command.authorizations ?? [];
+export function commandCodeOf(command: Command): number {
+  return command.code ?? COMMAND[command.name];
+}
+
+export function handleOf(reference: HandleRef): number {
+  return typeof reference === 'number' ? reference : reference.handle;
+}
+
+/** Command bytes (TPM 2.0 Part 1, 18). `parameters` and `areas` as `authorizeCommand` made them. */
+export function encodeCommand(
+  command: Command,
+  parameters: Uint8Array = command.parameters ?? new Uint8Array(0),
+  areas: readonly AuthorizationArea[] = [],
+): Uint8Array {
   const body = new ByteWriter();
-  for (const handle of command.handles ?? []) body.u32(handle);
-  if (authorizations.length > 0) {
-    const area = encodeAuthorizations(authorizations);
-    body.u32(area.length).bytes(area);
+  for (const reference of command.handles ?? []) body.u32(handleOf(reference));
+  if (areas.length > 0) {
+    const encoded = encodeAreas(areas);
+    body.u32(encoded.length).bytes(encoded);
   }
-  body.bytes(command.parameters ?? new Uint8Array(0));
-  const bytes = body.toBytes();
+  const bytes = body.bytes(parameters).toBytes();
   return new ByteWriter()
-    .u16(authorizations.length > 0 ? TAG_SESSIONS : TAG_NO_SESSIONS)
+    .u16(areas.length > 0 ? TAG_SESSIONS : TAG_NO_SESSIONS)
     .u32(10 + bytes.length)
-    .u32(COMMAND[command.name])
+    .u32(commandCodeOf(command))
     .bytes(bytes)
     .toBytes();
 }
 
-function encodeAuthorizations(authorizations: readonly Authorization[]): Uint8Array {
+function encodeAreas(areas: readonly AuthorizationArea[]): Uint8Array {
   const writer = new ByteWriter();
-  for (const authorization of authorizations) {
-    const session = authorization === 'password' ? HANDLE.password : authorization.policySession;
-    // Empty nonce, no attributes (a policy session ends with the command), empty password or hmac.
-    writer.u32(session).u16(0).u8(0).u16(0);
+  for (const { session, nonce, attributes, hmac } of areas) {
+    writeSized(writeSized(writer.u32(session), nonce).u8(attributes), hmac);
   }
   return writer.toBytes();
 }
 
-/** Splits a response. Throws `TPM_RETURN_CODE` for any code but success, `TPM_STRUCTURE_INVALID` for bad bytes. */
-export function decodeResponse(command: Command, bytes: Uint8Array): Response {
-  try {
-    return readResponse(command, new ByteReader(bytes));
-  } catch (cause) {
-    if (cause instanceof TpmError || !(cause instanceof CodedError)) throw cause;
-    throw new TpmError('TPM_STRUCTURE_INVALID', `${command.name} response: ${cause.message}`, { cause });
-  }
+/**
+ * Splits the response to a command that had `areaCount` authorization areas. Throws `TPM_RETURN_CODE` for any code but
+ * success, `TPM_STRUCTURE_INVALID` for bad bytes.
+ */
+export function decodeResponse(command: Command, bytes: Uint8Array, areaCount = 0): ResponseFrame {
+  return parseWhole(`${command.name} response`, bytes, (reader) => readResponse(command, reader, areaCount));
 }
 
-function readResponse(command: Command, reader: ByteReader): Response {
+function readResponse(command: Command, reader: ByteReader, areaCount: number): ResponseFrame {
   const tag = reader.u16();
   reader.u32();
   const returnCode = reader.u32();
-  if (returnCode !== RC.success) throw returnCodeError(command.name, returnCode);
+  if (returnCode !== RC.success) throw returnCodeError(command, returnCode);
+  const expected = areaCount > 0 ? TAG_SESSIONS : TAG_NO_SESSIONS;
+  // A response that drops its sessions would go unchecked.
+  if (tag !== expected) throw invalid(`${command.name} response tag: got ${tag}, want ${expected}`);
   const handle = command.returnsHandle === true ? reader.u32() : 0;
-  if (tag !== TAG_SESSIONS) return { handle, parameters: reader.bytes(reader.remaining) };
+  if (areaCount === 0) return { handle, parameters: reader.bytes(reader.remaining), areas: [] };
   const parameters = reader.bytes(reader.u32());
-  // Password and policy answers carry no hmac to check, but they must be there and be all there is.
-  for (const _ of command.authorizations ?? []) {
-    reader.bytes(reader.u16());
-    reader.u8();
-    reader.bytes(reader.u16());
-  }
-  reader.end();
-  return { handle, parameters };
+  const areas = Array.from({ length: areaCount }, () => ({
+    nonce: readSized(reader, 'session nonce', FIELD_BYTES_MAX),
+    attributes: reader.u8(),
+    hmac: readSized(reader, 'session hmac', FIELD_BYTES_MAX),
+  }));
+  return { handle, parameters, areas };
 }
 
-function returnCodeError(name: CommandName, returnCode: number): TpmError {
+function returnCodeError(command: Command, returnCode: number): TpmError {
   const code = `0x${returnCode.toString(16).padStart(3, '0')}`;
-  return new TpmError('TPM_RETURN_CODE', `${name}: the tpm answered ${code} ${returnCodeName(returnCode)}`, {
-    data: { command: name, returnCode, name: returnCodeName(returnCode) },
+  const name = returnCodeName(returnCode);
+  const accused = accusedHandle(command, returnCode);
+  const about = accused === undefined ? '' : ` for handle 0x${accused.toString(16)}`;
+  return new TpmError('TPM_RETURN_CODE', `${command.name}: the tpm answered ${code} ${name}${about}`, {
+    data: { command: command.name, returnCode, name, ...(accused === undefined ? {} : { handle: accused }) },
   });
+}
+
+/** The handle that a code blames, itself or by the session that authorises it. */
+function accusedHandle(command: Command, returnCode: number): number | undefined {
+  const { accused } = decodeReturnCode(returnCode);
+  if (accused === undefined || accused.kind === 'parameter') return undefined;
+  if (accused.kind === 'session' && accused.number > (command.authorizations ?? []).length) return undefined;
+  const reference = command.handles?.[accused.number - 1];
+  return reference === undefined ? undefined : handleOf(reference);
 }
 
 /** The TPM's response code, if `error` is one. */

@@ -5,6 +5,7 @@ import { openExecutor, type TpmIo } from './executor.ts';
 import { flushLeftovers, startup } from './lifecycle.ts';
 import { type Caller, TurnQueue, type TurnTerms } from './queue.ts';
 import { type HandleSource, handleSource, ResourceManager } from './resources/resource-manager.ts';
+import { type EncryptionOptions, Protection } from './sessions/protection.ts';
 
 /** A channel, or how to open one: only what can be opened can be opened again. */
 export type TpmSource = TpmChannel | (() => Promise<TpmChannel>);
@@ -19,6 +20,14 @@ export interface TpmOpenOptions {
   readonly timeoutMs?: number;
   /** How often a lost TPM is tried in one call before that call fails, each pause twice the one before. */
   readonly reconnectsMax?: number;
+  /** How secrets are hidden on the wire; `false` sends them, and passwords, in the clear. */
+  readonly encryption?: EncryptionOptions | false;
+}
+
+/** What the connection keeps when its channel is gone. */
+interface Lasting {
+  readonly nextHandle: HandleSource;
+  readonly protection: Protection | undefined;
 }
 
 /** What one open channel carries. A reconnect makes all of it anew. */
@@ -32,6 +41,7 @@ const FIRST_RESPONSE_MS = 10_000;
 const CALLS_WAITING_MAX = 256;
 const RECONNECTS_MAX = 7;
 const PAUSE_MS = 20;
+const FAREWELL_MS = 500;
 
 /**
  * The way to one TPM, for many callers. A call has the TPM for itself, and what it made is flushed when it fails. When
@@ -43,22 +53,23 @@ export class Connection {
   readonly #source: TpmSource;
   readonly #options: TpmOpenOptions;
   readonly #turns = new TurnQueue(CALLS_WAITING_MAX);
-  readonly #nextHandle: HandleSource;
+  readonly #lasting: Lasting;
   #link: Link;
   #isClosed = false;
 
-  private constructor(source: TpmSource, options: TpmOpenOptions, link: Link, nextHandle: HandleSource) {
+  private constructor(source: TpmSource, options: TpmOpenOptions, link: Link, lasting: Lasting) {
     this.#source = source;
     this.#options = options;
     this.#link = link;
-    this.#nextHandle = nextHandle;
+    this.#lasting = lasting;
   }
 
   /** Tries once. Owns the channel from here on, and closes it on failure. */
   static async open(source: TpmSource, options: TpmOpenOptions): Promise<Connection> {
-    const nextHandle = handleSource();
-    const link = await openLink(source, options, nextHandle);
-    return new Connection(source, options, link, nextHandle);
+    const { encryption = {} } = options;
+    const protection = encryption === false ? undefined : new Protection(encryption);
+    const lasting = { nextHandle: handleSource(), protection };
+    return new Connection(source, options, await openLink(source, options, lasting), lasting);
   }
 
   /** Runs several commands as one call. Throws what `work` throws, and as `TurnQueue.run` does. */
@@ -66,10 +77,15 @@ export class Connection {
     return this.#turns.run(async (caller) => {
       const { io, resources } = await this.#connected();
       return await resources.transaction(async () => {
-        const value = await work(terms === undefined ? io : whileWanted(io, caller));
-        // Nobody will get the value: what was made for it must go.
-        if (caller.gone !== undefined) throw caller.gone;
-        return value;
+        try {
+          const value = await work(terms === undefined ? io : whileWanted(io, caller));
+          // Nobody will get the value: what was made for it must go.
+          if (caller.gone !== undefined) throw caller.gone;
+          return value;
+        } finally {
+          // The session that hides secrets is every call's.
+          resources.keep(this.#lasting.protection?.handle);
+        }
       });
     }, terms);
   }
@@ -87,7 +103,17 @@ export class Connection {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    await this.#link.channel.close();
+    const { channel, resources } = this.#link;
+    const session = this.#lasting.protection?.forget();
+    try {
+      if (session !== undefined && channel.isOpen) {
+        await this.#turns.run(() => resources.discard([session]), { timeoutMs: FAREWELL_MS });
+      }
+    } catch {
+      // The TPM is busy or stuck: the session stays in it until the next `open`.
+    } finally {
+      await channel.close();
+    }
   }
 
   async #connected(): Promise<Link> {
@@ -105,7 +131,7 @@ export class Connection {
     for (let attempt = 0; attempt < reconnectsMax && !this.#isClosed; attempt++) {
       if (attempt > 0) await sleep(PAUSE_MS * 2 ** (attempt - 1));
       try {
-        return await openLink(this.#source, this.#options, this.#nextHandle);
+        return await openLink(this.#source, this.#options, this.#lasting);
       } catch (error) {
         if (!isUnreachable(error)) throw error;
         last = error;
@@ -117,14 +143,15 @@ export class Connection {
   }
 }
 
-async function openLink(source: TpmSource, options: TpmOpenOptions, nextHandle: HandleSource): Promise<Link> {
+async function openLink(source: TpmSource, options: TpmOpenOptions, lasting: Lasting): Promise<Link> {
+  lasting.protection?.forget();
   const channel = typeof source === 'function' ? await source() : source;
   try {
     const bare = openExecutor(channel);
     await startup(bare, options.timeoutMs ?? FIRST_RESPONSE_MS);
     if (options.flushLeftovers ?? true) await flushLeftovers(bare);
-    const resources = await ResourceManager.open(channel, nextHandle);
-    return { channel, resources, io: openExecutor(resources) };
+    const resources = await ResourceManager.open(channel, lasting.nextHandle);
+    return { channel, resources, io: openExecutor(resources, lasting.protection) };
   } catch (error) {
     await channel.close();
     throw error;

@@ -66,15 +66,17 @@ describe('command bytes', () => {
     );
   });
 
-  it('lays out handles, password and policy authorisations, then parameters', () => {
-    const command = encodeCommand({
-      name: 'activateCredential',
-      handles: [HANDLE.owner, 0x80000001],
-      authorizations: ['password', { policySession: 0x03000000 }],
-      parameters: Uint8Array.of(0xaa),
-    });
+  it('lays out handles, authorization areas, then parameters', () => {
+    const command = { name: 'activateCredential', handles: [HANDLE.owner, { handle: 0x80000001 }] } as const;
+    const none = new Uint8Array(0);
+    const areas = [
+      { session: HANDLE.password, nonce: none, attributes: 0, hmac: none },
+      { session: 0x02000000, nonce: Uint8Array.of(1, 2), attributes: 0x21, hmac: Uint8Array.of(3) },
+    ];
     const handles = '4000000180000001';
-    const authorizations = '00000012' + '400000090000000000' + '030000000000000000';
-    expect(toHex(command)).toBe(`80020000002900000147${handles}${authorizations}aa`);
+    const encoded = '00000015' + '400000090000000000' + '020000000002010221000103';
+    expect(toHex(encodeCommand(command, Uint8Array.of(0xaa), areas))).toBe(
+      `80020000002c00000147${handles}${encoded}aa`,
+    );
   });
 });

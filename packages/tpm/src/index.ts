@@ -3,9 +3,10 @@
  * (TPM 2.0 Library Specification revision 1.64). It trusts the TPM and the channel to it. It does not judge what the TPM
  * says (`@nemea/attestation` does), and its verifier-side half is the entry `@nemea/tpm/structures`.
  *
- * Commands travel in the clear, without HMAC or parameter encryption: whoever can read the channel sees secrets being
- * sealed, unsealed and activated. So a software TPM's socket belongs in a folder of mode 0700, and a discrete chip on an
- * open bus is outside this package's protection.
+ * Secrets cross the wire encrypted by a salted HMAC session (`EncryptionOptions`), and responses to them are
+ * authenticated: a listener on the bus learns none of them. Against an active man in the middle the salt key has to be
+ * pinned. Everything else (public keys, PCR values, quotes, sizes, which command was sent) is in the clear, and a
+ * software TPM's socket still belongs in a folder of mode 0700: who may send commands needs no secrets of ours.
  */
 export type { ActivationRequest } from './activation.ts';
 export type { Attestation, QuoteRequest } from './attestation.ts';
@@ -21,7 +22,14 @@ export { openDeviceChannel } from './channel/device.ts';
 export { type Exchange, recordChannel, replayChannel } from './channel/recording.ts';
 export { openTcpChannel, type TcpAddress } from './channel/tcp.ts';
 export { assertSocketPath, openUnixChannel } from './channel/unix.ts';
-export { type Command, HANDLE, type Response, returnCodeOf } from './command.ts';
+export {
+  type Authorization,
+  type Command,
+  HANDLE,
+  type HandleRef,
+  type Response,
+  returnCodeOf,
+} from './command.ts';
 export type { TpmOpenOptions, TpmSource } from './connection.ts';
 export { type Credential, makeCredential } from './credential.ts';
 export { TpmError, type TpmErrorCode } from './errors.ts';
@@ -32,6 +40,15 @@ export type { PcrValue } from './pcr.ts';
 export type { TurnTerms } from './queue.ts';
 export { ResourceManager } from './resources/resource-manager.ts';
 export type { SealOptions } from './sealing.ts';
+export { policyPcr, policyRestart, underPolicy, withPolicySession } from './sessions/policy.ts';
+export type { EncryptionOptions } from './sessions/protection.ts';
+export {
+  type Session,
+  type SessionRequest,
+  type SessionUse,
+  startSession,
+  withSession,
+} from './sessions/session.ts';
 export { nameOf } from './structures/public-area.ts';
 export { TEMPLATES } from './structures/templates.ts';
 export { Tpm, tpmVrfProve } from './tpm.ts';

@@ -89,7 +89,7 @@ export async function withPrimary<T>(
 }
 
 export interface LoadedBlob {
-  readonly parent: number;
+  readonly parent: TpmKey;
   readonly privateArea: Uint8Array;
   readonly publicArea: Uint8Array;
 }
@@ -97,19 +97,18 @@ export interface LoadedBlob {
 /** TPM2_Load, held for the length of `use`. */
 export async function withLoaded<T>(
   io: TpmIo,
-  blob: LoadedBlob,
-  use: (handle: number) => Promise<T>,
+  { parent, privateArea, publicArea }: LoadedBlob,
+  use: (object: TpmKey) => Promise<T>,
 ): Promise<T> {
-  const parameters = writeSized(writeSized(new ByteWriter(), blob.privateArea), blob.publicArea).toBytes();
   const { handle } = await io.send({
     name: 'load',
-    handles: [blob.parent],
+    handles: [parent],
     authorizations: ['password'],
-    parameters,
+    parameters: writeSized(writeSized(new ByteWriter(), privateArea), publicArea).toBytes(),
     returnsHandle: true,
   });
   return await released(
-    () => use(handle),
+    () => use(toKey(handle, publicArea)),
     () => flush(io, handle),
   );
 }

@@ -2,15 +2,14 @@ import { ByteWriter } from '@nemea/core';
 import { type Authorization, returnCodeOf } from './command.ts';
 import { TpmError } from './errors.ts';
 import type { TpmIo } from './executor.ts';
-import { withLoaded, withPrimary } from './object.ts';
+import { type TpmKey, withLoaded, withPrimary } from './object.ts';
 import { pcrRead } from './pcr.ts';
 import { canonicalPcrs, encodeSealedBlob, parseSealedBlob } from './sealed-blob.ts';
-import { policyPcr, withPolicySession } from './session.ts';
+import { policyPcr, underPolicy } from './sessions/policy.ts';
 import { ALG, OBJECT_ATTRIBUTE } from './structures/algorithms.ts';
 import { parseWhole, readSized, STRUCTURE_BYTES_MAX, writeSized } from './structures/buffer.ts';
 import { pcrDigest, pcrPolicyDigest } from './structures/pcr-selection.ts';
 import { encodePublicArea } from './structures/public-area.ts';
-import { RC } from './structures/return-code.ts';
 import { TEMPLATES } from './structures/templates.ts';
 
 /** Without `pcrs` the secret is bound to the TPM alone, not to what runs on the machine. */
@@ -22,7 +21,6 @@ export interface SealOptions {
 const SRK = { hierarchy: 'endorsement', template: TEMPLATES.srk } as const;
 // TPM2B_SENSITIVE_DATA of the smallest TPMs (MAX_SYM_DATA).
 const SECRET_BYTES_MAX = 128;
-const UNSEALS_MAX = 8;
 
 /** Seals `secret` under the storage root key, to the values the PCRs have now. Returns one self-describing blob. */
 export async function seal(io: TpmIo, secret: Uint8Array, options: SealOptions): Promise<Uint8Array> {
@@ -40,7 +38,7 @@ export async function seal(io: TpmIo, secret: Uint8Array, options: SealOptions):
   return await withPrimary(io, SRK, async (srk) => {
     const response = await io.send({
       name: 'create',
-      handles: [srk.handle],
+      handles: [srk],
       authorizations: ['password'],
       parameters,
     });
@@ -83,7 +81,7 @@ export async function unseal(io: TpmIo, bytes: Uint8Array): Promise<Uint8Array> 
   const { pcrs, privateArea, publicArea } = parseSealedBlob(bytes);
   try {
     return await withPrimary(io, SRK, (srk) =>
-      withLoaded(io, { parent: srk.handle, privateArea, publicArea }, (object) =>
+      withLoaded(io, { parent: srk, privateArea, publicArea }, (object) =>
         pcrs.length === 0 ? unsealObject(io, object, 'password') : unsealByPolicy(io, object, pcrs),
       ),
     );
@@ -95,26 +93,14 @@ export async function unseal(io: TpmIo, bytes: Uint8Array): Promise<Uint8Array> 
   }
 }
 
-async function unsealByPolicy(io: TpmIo, object: number, pcrs: readonly number[]): Promise<Uint8Array> {
-  let changed: unknown;
-  for (let attempt = 0; attempt < UNSEALS_MAX; attempt++) {
-    try {
-      return await withPolicySession(io, async (session, authorization) => {
-        await policyPcr(io, session, pcrs);
-        return await unsealObject(io, object, authorization);
-      });
-    } catch (error) {
-      // Any extend since PolicyPCR ends the session, even of a PCR outside the policy: IMA does that all the time.
-      if (returnCodeOf(error) !== RC.pcrChanged) throw error;
-      changed = error;
-    }
-  }
-  throw new TpmError('TPM_RETRIES_EXHAUSTED', `pcrs changed during each of ${UNSEALS_MAX} unseals`, {
-    cause: changed,
+async function unsealByPolicy(io: TpmIo, object: TpmKey, pcrs: readonly number[]): Promise<Uint8Array> {
+  return await underPolicy(io, {
+    assert: (session) => policyPcr(io, session, pcrs),
+    use: (session) => unsealObject(io, object, { session, continueSession: false }),
   });
 }
 
-async function unsealObject(io: TpmIo, object: number, authorization: Authorization): Promise<Uint8Array> {
+async function unsealObject(io: TpmIo, object: TpmKey, authorization: Authorization): Promise<Uint8Array> {
   const { parameters } = await io.send({
     name: 'unseal',
     handles: [object],

@@ -67,7 +67,7 @@ export class Tpm {
     return this.exclusive(shutdown);
   }
 
-  /** Closes the channel. Objects stay in a software TPM until the next `open`. */
+  /** Ends the session that hides secrets, and closes the channel. Objects stay in a software TPM until the next `open`. */
   close(): Promise<void> {
     return this.#connection.close();
   }

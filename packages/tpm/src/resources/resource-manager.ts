@@ -131,6 +131,11 @@ export class ResourceManager implements TpmChannel {
     }
   }
 
+  /** Spares a handle when the transaction that made it fails. */
+  keep(handle: number | undefined): void {
+    if (handle !== undefined) this.#created.delete(handle);
+  }
+
   /** As `discard`, before the next transaction. */
   abandon(handle: number): void {
     this.#orphans.add(handle);
