@@ -30,6 +30,8 @@ export {
   type Response,
   returnCodeOf,
 } from './command.ts';
+export type { CommandDefinition, Role } from './commands/command.ts';
+export { type RunRequest, run } from './commands/run.ts';
 export type { TpmOpenOptions, TpmSource } from './connection.ts';
 export { type Credential, makeCredential } from './credential.ts';
 export { TpmError, type TpmErrorCode } from './errors.ts';

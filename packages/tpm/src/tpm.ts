@@ -1,6 +1,8 @@
 import { type ActivationRequest, activateCredential } from './activation.ts';
 import { type Attestation, certify, getTime, type QuoteRequest, quote } from './attestation.ts';
 import { type HandleRange, listAlgorithms, listHandles, supportsEcdaa } from './capability.ts';
+import type { CommandDefinition, HandleRoles, ResultOf } from './commands/command.ts';
+import { type RunArguments, run } from './commands/run.ts';
 import { Connection, type TpmOpenOptions, type TpmSource } from './connection.ts';
 import type { TpmIo } from './executor.ts';
 import { getRandom, lockPlatform, shutdown, startup } from './lifecycle.ts';
@@ -16,6 +18,7 @@ import {
 import { type PcrValue, pcrExtend, pcrRead } from './pcr.ts';
 import type { TurnTerms } from './queue.ts';
 import { type SealOptions, seal, unseal } from './sealing.ts';
+import type { Fields } from './structures/codec.ts';
 import { proveVrf, type VrfProof } from './vrf-prover.ts';
 
 const FIRST_RESPONSE_MS = 10_000;
@@ -55,6 +58,14 @@ export class Tpm {
    */
   exclusive<T>(work: (io: TpmIo) => Promise<T>): Promise<T> {
     return this.#connection.exclusive(work, this.#terms);
+  }
+
+  /** Any command of `@nemea/tpm/commands`. Throws what `run` throws. */
+  run<H extends HandleRoles, P extends Fields, N extends string, R extends Fields>(
+    command: CommandDefinition<H, P, N, R>,
+    ...request: RunArguments<H, P>
+  ): Promise<ResultOf<N, R>> {
+    return this.exclusive((io) => run(io, command, ...request));
   }
 
   /** TPM2_Startup(CLEAR); a running TPM is left as it is. */

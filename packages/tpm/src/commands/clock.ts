@@ -1,0 +1,18 @@
+import { i8, u32, u64 } from '../structures/codec.ts';
+import { tpmsTimeInfo } from '../structures/context.ts';
+import { command } from './command.ts';
+
+export const ReadClock = command('ReadClock', 0x181, { response: { currentTime: tpmsTimeInfo } });
+export const ClockSet = command('ClockSet', 0x128, {
+  handles: { auth: 'user' },
+  parameters: { newTime: u64 },
+});
+/** TPM_CLOCK_ADJUST: -3 (coarsely slower) to 3. */
+export const ClockRateAdjust = command('ClockRateAdjust', 0x130, {
+  handles: { auth: 'user' },
+  parameters: { rateAdjust: i8 },
+});
+export const ACT_SetTimeout = command('ACT_SetTimeout', 0x198, {
+  handles: { actHandle: 'user' },
+  parameters: { startTimeout: u32 },
+});

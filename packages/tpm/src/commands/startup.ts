@@ -1,0 +1,20 @@
+import { u16, u32, yesNo } from '../structures/codec.ts';
+import { tpmlAlg } from '../structures/object.ts';
+import { buffer } from './buffers.ts';
+import { command } from './command.ts';
+
+/** TPM_SU. */
+export const STARTUP = { clear: 0, state: 1 } as const;
+
+export const Startup = command('Startup', 0x144, { parameters: { startupType: u16 } });
+export const Shutdown = command('Shutdown', 0x145, { parameters: { shutdownType: u16 } });
+
+export const SelfTest = command('SelfTest', 0x143, { parameters: { fullTest: yesNo('fullTest') } });
+export const IncrementalSelfTest = command('IncrementalSelfTest', 0x142, {
+  parameters: { toTest: tpmlAlg },
+  response: { toDoList: tpmlAlg },
+});
+/** `testResult` is a TPM_RC. */
+export const GetTestResult = command('GetTestResult', 0x17c, {
+  response: { outData: buffer, testResult: u32 },
+});
