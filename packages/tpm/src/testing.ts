@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
@@ -9,10 +9,14 @@ import { fromHex } from '@nemea/core';
 import { openUnixChannel } from './channel/unix.ts';
 import { Tpm } from './tpm.ts';
 
-/** For tests: a blank software TPM, without endorsement certificate, and a client of it. */
+/** For tests: a blank software TPM, without endorsement certificate, and a client of it that reconnects. */
 export interface TestTpm {
   readonly tpm: Tpm;
   readonly socketPath: string;
+  /** Ends the TPM's process at once, as a crash or a power cut does. */
+  kill(): Promise<void>;
+  /** Starts it again on the same state. */
+  restart(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -21,22 +25,46 @@ const SOCKET_POLLS_MAX = 2000;
 export async function startTestTpm(): Promise<TestTpm> {
   const dir = await mkdtemp(join(tmpdir(), 'tpm-'));
   const socketPath = join(dir, 'sock');
-  const state = ['--tpmstate', `dir=${dir}`];
-  const server = ['--server', `type=unixio,path=${socketPath}`, '--flags', 'not-need-init,startup-clear'];
-  const child = spawn('swtpm', ['socket', '--tpm2', ...state, ...server], { stdio: 'ignore' });
-  const exited = once(child, 'exit');
-  for (let poll = 0; poll < SOCKET_POLLS_MAX && !existsSync(socketPath); poll++) await sleep(5);
-  const tpm = await Tpm.open(await openUnixChannel(socketPath));
+  const serve = (): Promise<ChildProcess> =>
+    startSwtpm(['--tpmstate', `dir=${dir}`, '--server', `type=unixio,path=${socketPath}`], () =>
+      existsSync(socketPath),
+    );
+  let child = await serve();
+  const tpm = await Tpm.open(() => openUnixChannel(socketPath));
   return {
     tpm,
     socketPath,
+    async kill() {
+      await endProcess(child, 'SIGKILL');
+      await rm(socketPath, { force: true });
+    },
+    async restart() {
+      child = await serve();
+    },
     async stop() {
       await tpm.close();
-      child.kill();
-      await exited;
+      await endProcess(child, 'SIGTERM');
       await rm(dir, { recursive: true });
     },
   };
+}
+
+/** A started swtpm that `isReady`: the caller says where it keeps its state and where it listens. */
+export async function startSwtpm(
+  options: readonly string[],
+  isReady: () => boolean | Promise<boolean>,
+): Promise<ChildProcess> {
+  const flags = ['--flags', 'not-need-init,startup-clear'];
+  const child = spawn('swtpm', ['socket', '--tpm2', ...options, ...flags], { stdio: 'ignore' });
+  for (let poll = 0; poll < SOCKET_POLLS_MAX && !(await isReady()); poll++) await sleep(5);
+  return child;
+}
+
+export async function endProcess(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, 'exit');
+  child.kill(signal);
+  await exited;
 }
 
 /** A file of `vectors/`, parsed. */

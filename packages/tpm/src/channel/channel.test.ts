@@ -1,14 +1,13 @@
-import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { concatBytes, fromHex } from '@nemea/core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { ResourceManager } from '../resources/resource-manager.ts';
 import { startTestTpm, type TestTpm } from '../testing.ts';
 import { type BytePipe, type ChannelOptions, serialChannel, type TpmChannel } from './channel.ts';
 import { channelCompliance } from './compliance.ts';
-import { openDeviceChannel } from './device.ts';
 import { openUnixChannel } from './unix.ts';
 
 const COMMAND = fromHex('80010000000a00000181');
@@ -41,35 +40,14 @@ describe('a channel to a software TPM', () => {
   });
   afterAll(() => software.stop());
 
-  for (const rule of channelCompliance(() => openUnixChannel(software.socketPath))) it(rule.title, rule.run);
-});
-
-describe('a channel to a device', () => {
-  // A FIFO opened for both directions hands back what was written: an echo with one write and one read.
-  const fifo = (): string => {
-    const path = join(dir, `${crypto.randomUUID()}.fifo`);
-    execFileSync('mkfifo', [path]);
-    return path;
-  };
-  for (const rule of channelCompliance(() => openDeviceChannel(fifo()))) it(rule.title, rule.run);
-
-  it('says which device it cannot open', async () => {
-    const missing = join(dir, 'tpmrm9');
-    await expect(openDeviceChannel(missing)).rejects.toMatchObject({
-      code: 'TPM_CHANNEL_FAILED',
-      message: `cannot open the tpm device ${missing}`,
-    });
+  describe('on its socket', () => {
+    for (const rule of channelCompliance(() => openUnixChannel(software.socketPath)))
+      it(rule.title, rule.run);
   });
 
-  it('dies on an empty read', async () => {
-    const channel = await openDeviceChannel('/dev/null');
-    await expect(channel.transmit(COMMAND)).rejects.toMatchObject({ code: 'TPM_CHANNEL_DESYNC' });
-    await expect(channel.transmit(COMMAND)).rejects.toMatchObject({ code: 'TPM_CHANNEL_CLOSED' });
-  });
-
-  it('dies when the device refuses the write', async () => {
-    const channel = await openDeviceChannel('/dev/full');
-    await expect(channel.transmit(COMMAND)).rejects.toMatchObject({ code: 'TPM_CHANNEL_FAILED' });
+  describe('through the resource manager', () => {
+    const open = async () => ResourceManager.open(await openUnixChannel(software.socketPath));
+    for (const rule of channelCompliance(open)) it(rule.title, rule.run);
   });
 });
 

@@ -51,7 +51,7 @@ export function layoutOf(command: Uint8Array, commands: CommandAttributes): Comm
   return { code, handles, sessions, returnsHandle, flushes: (attributes & FLUSHED) !== 0 };
 }
 
-/** The authorisation area (TPM 2.0 Part 1, 18.7): handle, nonce, attributes, hmac, up to three times. */
+/** The authorisation area (TPM 2.0 Part 1, 18): handle, nonce, attributes, hmac, up to three times. */
 function readSessions(view: DataView, offset: number): CommandLayout['sessions'] | undefined {
   if (offset + 4 > view.byteLength) return undefined;
   const end = offset + 4 + view.getUint32(offset);

@@ -6,6 +6,7 @@ import { TpmError } from '../errors.ts';
 import { openExecutor, type TpmIo } from '../executor.ts';
 import { flush } from '../object.ts';
 import { TurnQueue } from '../queue.ts';
+import { parseWhole, readSized, STRUCTURE_BYTES_MAX } from '../structures/buffer.ts';
 import { baseReturnCode, RC } from '../structures/return-code.ts';
 import {
   attributesByCode,
@@ -38,7 +39,7 @@ const CAP_HANDLES = 1;
 // The TPM refuses to save a session when another one was saved too many saves ago (TPM 2.0 Part 1, 30.5); the smallest
 // limit seen is 255.
 const SAVES_APART_MAX = 128n;
-// TPMS_CONTEXT: sequence u64, then this savedHandle for a sequence object, whose state changes with use.
+// TPMS_CONTEXT: sequence u64, then the saved handle: this one for a sequence object, whose state changes with use.
 const SAVED_HANDLE_OFFSET = 8;
 const SEQUENCE_OBJECT = 0x80000001;
 // What TPM2_FlushContext answers to a handle that holds nothing: its first parameter is wrong.
@@ -240,7 +241,13 @@ export class ResourceManager implements TpmChannel {
   }
 
   async #saveContext(handle: number): Promise<Uint8Array> {
-    return (await this.#io.send({ name: 'contextSave', handles: [handle] })).parameters;
+    const { parameters } = await this.#io.send({ name: 'contextSave', handles: [handle] });
+    return parseWhole('context', parameters, (reader) => {
+      // TPMS_CONTEXT: sequence, saved handle, hierarchy, blob.
+      reader.bytes(SAVED_HANDLE_OFFSET + 4 + 4);
+      readSized(reader, 'context blob', STRUCTURE_BYTES_MAX);
+      return parameters;
+    });
   }
 
   /** Keeps account of what a successful command made and ended, and puts our own handle into its response. */
