@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { connect, type NetConnectOpts } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -26,9 +26,9 @@ export async function startTestTpm(): Promise<TestTpm> {
   const dir = await mkdtemp(join(tmpdir(), 'tpm-'));
   const socketPath = join(dir, 'sock');
   const serve = (): Promise<ChildProcess> =>
-    startSwtpm(['--tpmstate', `dir=${dir}`, '--server', `type=unixio,path=${socketPath}`], () =>
-      existsSync(socketPath),
-    );
+    startSwtpm(['--tpmstate', `dir=${dir}`, '--server', `type=unixio,path=${socketPath}`], {
+      path: socketPath,
+    });
   let child = await serve();
   const tpm = await Tpm.open(() => openUnixChannel(socketPath));
   return {
@@ -49,15 +49,26 @@ export async function startTestTpm(): Promise<TestTpm> {
   };
 }
 
-/** A started swtpm that `isReady`: the caller says where it keeps its state and where it listens. */
-export async function startSwtpm(
-  options: readonly string[],
-  isReady: () => boolean | Promise<boolean>,
-): Promise<ChildProcess> {
+/** A started swtpm that serves at `address`; the options say where that is, and where it keeps its state. */
+export async function startSwtpm(options: readonly string[], address: NetConnectOpts): Promise<ChildProcess> {
   const flags = ['--flags', 'not-need-init,startup-clear'];
   const child = spawn('swtpm', ['socket', '--tpm2', ...options, ...flags], { stdio: 'ignore' });
-  for (let poll = 0; poll < SOCKET_POLLS_MAX && !(await isReady()); poll++) await sleep(5);
+  for (let poll = 0; poll < SOCKET_POLLS_MAX && !(await isServed(address)); poll++) await sleep(5);
   return child;
+}
+
+// The socket's file is there before the TPM listens.
+async function isServed(address: NetConnectOpts): Promise<boolean> {
+  const socket = connect(address);
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    // Not yet.
+    return false;
+  } finally {
+    socket.destroy();
+  }
 }
 
 export async function endProcess(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {

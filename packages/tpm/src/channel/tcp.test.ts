@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -15,9 +15,7 @@ let swtpm: ChildProcess;
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'tcp-'));
   port = await freePort();
-  swtpm = await startSwtpm(['--tpmstate', `dir=${dir}`, '--server', `type=tcp,port=${port}`], () =>
-    listens(port),
-  );
+  swtpm = await startSwtpm(['--tpmstate', `dir=${dir}`, '--server', `type=tcp,port=${port}`], { port });
 });
 afterAll(async () => {
   await endProcess(swtpm, 'SIGTERM');
@@ -43,17 +41,4 @@ async function freePort(): Promise<number> {
   server.close();
   await once(server, 'close');
   return port;
-}
-
-async function listens(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1');
-  try {
-    await once(socket, 'connect');
-    return true;
-  } catch {
-    // Not yet.
-    return false;
-  } finally {
-    socket.destroy();
-  }
 }
