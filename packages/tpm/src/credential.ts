@@ -1,19 +1,11 @@
-import {
-  constants,
-  createCipheriv,
-  createECDH,
-  createHash,
-  createHmac,
-  createPublicKey,
-  publicEncrypt,
-  randomBytes,
-} from 'node:crypto';
-import { ByteWriter, concatBytes, fromUtf8 } from '@nemea/core';
+import { createCipheriv, createHmac } from 'node:crypto';
+import { ByteWriter, concatBytes } from '@nemea/core';
 import { TpmError } from './errors.ts';
-import { ALG, CURVE, curveBytes } from './structures/algorithms.ts';
+import { hashName, kdfa } from './sessions/kdf.ts';
+import { shareSecret } from './sessions/secret-sharing.ts';
+import { ALG, digestOf } from './structures/algorithms.ts';
 import { writeSized } from './structures/buffer.ts';
 import { type EccPublicArea, parsePublicArea, type RsaPublicArea } from './structures/public-area.ts';
-import { eccPoint, toSpki } from './structures/public-key.ts';
 
 /** What `makeCredential` gives and TPM2_ActivateCredential takes: TPMS_ID_OBJECT and the encrypted seed. */
 export interface Credential {
@@ -23,14 +15,6 @@ export interface Credential {
 
 type StorageKey = EccPublicArea | RsaPublicArea;
 
-interface SharedSeed {
-  readonly seed: Uint8Array;
-  readonly encryptedSecret: Uint8Array;
-}
-
-type HashName = 'sha256' | 'sha384';
-
-const LABEL_IDENTITY = fromUtf8('IDENTITY\0');
 const IV_BYTES = 16;
 
 /**
@@ -41,16 +25,19 @@ const IV_BYTES = 16;
 export function makeCredential(ekPublic: Uint8Array, akName: Uint8Array, secret: Uint8Array): Credential {
   const ek = parseStorageKey(ekPublic);
   const hash = hashName(ek.nameAlg);
-  const hashBits = createHash(hash).digest().length * 8;
+  const hashBits = 8 * digestOf(ek.nameAlg).length;
   if (secret.length === 0 || secret.length > hashBits / 8) {
     throw refuse(`secret: got ${secret.length} bytes, want 1 to ${hashBits / 8}`);
   }
-  const { seed, encryptedSecret } = shareSeed(ek, hash);
+  const bits = symmetricKeyBits(ek);
+  const { secret: seed, encrypted: encryptedSecret } = shareSecret(ek, 'IDENTITY');
   const empty = new Uint8Array(0);
-  const symmetricKey = kdfa(hash, seed, 'STORAGE', akName, empty, symmetricKeyBits(ek));
+  const symmetricKey = kdfa(ek.nameAlg, seed, { label: 'STORAGE', contextU: akName, contextV: empty, bits });
   const encrypted = encryptCfb(symmetricKey, writeSized(new ByteWriter(), secret).toBytes());
-  const macKey = kdfa(hash, seed, 'INTEGRITY', empty, empty, hashBits);
+  const integrity = { label: 'INTEGRITY', contextU: empty, contextV: empty, bits: hashBits };
+  const macKey = kdfa(ek.nameAlg, seed, integrity);
   const mac = createHmac(hash, macKey).update(encrypted).update(akName).digest();
+  for (const key of [seed, symmetricKey, macKey]) key.fill(0);
   return { credentialBlob: writeSized(new ByteWriter(), mac).bytes(encrypted).toBytes(), encryptedSecret };
 }
 
@@ -71,80 +58,6 @@ function symmetricKeyBits(ek: StorageKey): number {
     throw refuse('endorsement key: want a storage key with aes-cfb');
   }
   return symmetric.keyBits;
-}
-
-function hashName(nameAlg: number): HashName {
-  if (nameAlg === ALG.sha256) return 'sha256';
-  if (nameAlg === ALG.sha384) return 'sha384';
-  throw refuse(`endorsement key name algorithm: got ${nameAlg}, want sha-256 or sha-384`);
-}
-
-/** The key is a stranger's: OpenSSL refuses points off the curve and impossible moduli. */
-function shareSeed(ek: StorageKey, hash: HashName): SharedSeed {
-  try {
-    return ek.type === 'rsa' ? rsaSeed(ek, hash) : eccSeed(ek, hash);
-  } catch (cause) {
-    if (cause instanceof TpmError) throw cause;
-    throw new TpmError('TPM_ARGUMENT_INVALID', 'endorsement key: not a valid public key', { cause });
-  }
-}
-
-/** TPM 2.0 Part 1, B.10.3: a random seed by RSA-OAEP under the key's name algorithm. */
-function rsaSeed(ek: RsaPublicArea, hash: HashName): SharedSeed {
-  const seed = randomBytes(createHash(hash).digest().length);
-  const key = createPublicKey({ key: Buffer.from(toSpki(ek)), format: 'der', type: 'spki' });
-  const encryptedSecret = publicEncrypt(
-    { key, oaepHash: hash, oaepLabel: LABEL_IDENTITY, padding: constants.RSA_PKCS1_OAEP_PADDING },
-    seed,
-  );
-  return { seed, encryptedSecret };
-}
-
-/** TPM 2.0 Part 1, C.6.4: an ephemeral key on the endorsement key's curve, the seed by KDFe. */
-function eccSeed(ek: EccPublicArea, hash: HashName): SharedSeed {
-  const bytes = curveBytes(ek.curve);
-  const point = eccPoint(ek);
-  const ephemeral = createECDH(ek.curve === CURVE.p256 ? 'prime256v1' : 'secp384r1');
-  const own = ephemeral.generateKeys();
-  const ownX = own.subarray(1, 1 + bytes);
-  const seed = createHash(hash)
-    .update(Uint8Array.of(0, 0, 0, 1))
-    .update(ephemeral.computeSecret(point))
-    .update(LABEL_IDENTITY)
-    .update(ownX)
-    .update(point.subarray(1, 1 + bytes))
-    .digest();
-  const encryptedSecret = writeSized(writeSized(new ByteWriter(), ownX), own.subarray(1 + bytes)).toBytes();
-  return { seed, encryptedSecret };
-}
-
-/** KDFa (TPM 2.0 Part 1, 11.4.10.2): SP 800-108 in counter mode. */
-function kdfa(
-  hash: HashName,
-  key: Uint8Array,
-  label: string,
-  contextU: Uint8Array,
-  contextV: Uint8Array,
-  bits: number,
-): Uint8Array {
-  const blocks: Uint8Array[] = [];
-  let derived = 0;
-  for (let counter = 1; derived < bits / 8; counter++) {
-    const header = new ByteWriter()
-      .u32(counter)
-      .bytes(fromUtf8(`${label}\0`))
-      .toBytes();
-    const length = new ByteWriter().u32(bits).toBytes();
-    const block = createHmac(hash, key)
-      .update(header)
-      .update(contextU)
-      .update(contextV)
-      .update(length)
-      .digest();
-    blocks.push(block);
-    derived += block.length;
-  }
-  return concatBytes(...blocks).subarray(0, bits / 8);
 }
 
 function encryptCfb(key: Uint8Array, data: Uint8Array): Uint8Array {

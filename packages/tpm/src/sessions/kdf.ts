@@ -3,6 +3,8 @@ import { ByteWriter, concatBytes, fromUtf8 } from '@nemea/core';
 import { TpmError } from '../errors.ts';
 import { ALG, hex16 } from '../structures/algorithms.ts';
 
+export type HashName = 'sha256' | 'sha384' | 'sha512';
+
 export interface KdfContext {
   /** Without the closing zero, which is added here. */
   readonly label: string;
@@ -13,15 +15,17 @@ export interface KdfContext {
 
 // More than the mask of any parameter that fits a command (TPM 2.0 Part 2, TPM2_MAX_COMMAND_SIZE).
 const BITS_MAX = 8 * 4096;
-const SESSION_HASHES: ReadonlyMap<number, 'sha256' | 'sha384'> = new Map([
+const HASHES: ReadonlyMap<number, HashName> = new Map([
   [ALG.sha256, 'sha256'],
   [ALG.sha384, 'sha384'],
+  [ALG.sha512, 'sha512'],
 ]);
 
 /** OpenSSL's name of a hash that sessions and credentials may use. Throws `TPM_ARGUMENT_INVALID`. */
-export function hashName(hashAlg: number): 'sha256' | 'sha384' {
-  const name = SESSION_HASHES.get(hashAlg);
-  if (name === undefined) throw refuse(`hash algorithm: got ${hex16(hashAlg)}, want sha-256 or sha-384`);
+export function hashName(hashAlg: number): HashName {
+  const name = HASHES.get(hashAlg);
+  if (name === undefined)
+    throw refuse(`hash algorithm: got ${hex16(hashAlg)}, want sha-256, sha-384 or sha-512`);
   return name;
 }
 

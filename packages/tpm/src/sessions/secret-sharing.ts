@@ -1,7 +1,7 @@
 import { constants, createECDH, createPublicKey, type ECDH, publicEncrypt, randomBytes } from 'node:crypto';
 import { ByteWriter, fromUtf8 } from '@nemea/core';
 import { TpmError } from '../errors.ts';
-import { CURVE, curveBytes, digestOf } from '../structures/algorithms.ts';
+import { CURVE, curveBytes, digestOf, hex16 } from '../structures/algorithms.ts';
 import { writeSized } from '../structures/buffer.ts';
 import type { EccPublicArea, RsaPublicArea } from '../structures/public-area.ts';
 import { eccPoint, toSpki } from '../structures/public-key.ts';
@@ -9,6 +9,12 @@ import { hashName, kdfe } from './kdf.ts';
 
 /** What the shared secret is for; the TPM refuses it for anything else (TPM 2.0 Part 1, annexes B.10 and C.6). */
 export type SecretLabel = 'IDENTITY' | 'SECRET' | 'DUPLICATE';
+
+const CURVES: ReadonlyMap<number, string> = new Map([
+  [CURVE.p256, 'prime256v1'],
+  [CURVE.p384, 'secp384r1'],
+  [CURVE.p521, 'secp521r1'],
+]);
 
 export interface SharedSecret {
   readonly secret: Uint8Array;
@@ -43,9 +49,18 @@ function shareByRsa(key: RsaPublicArea, label: SecretLabel): SharedSecret {
 }
 
 function ephemeralFor(key: EccPublicArea): ECDH {
-  const ephemeral = createECDH(key.curve === CURVE.p256 ? 'prime256v1' : 'secp384r1');
+  const ephemeral = ecdhOf(key.curve);
   ephemeral.generateKeys();
   return ephemeral;
+}
+
+/** OpenSSL's key agreement on a TPM's curve. Throws `TPM_ARGUMENT_INVALID`. */
+export function ecdhOf(curve: number): ECDH {
+  const name = CURVES.get(curve);
+  if (name === undefined) {
+    throw new TpmError('TPM_ARGUMENT_INVALID', `key to encrypt to: got curve ${hex16(curve)}`);
+  }
+  return createECDH(name);
 }
 
 /** TPM 2.0 Part 1, C.6: ECDH with an ephemeral key, the secret by KDFe. Exported for its published vectors. */
