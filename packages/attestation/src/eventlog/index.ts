@@ -15,6 +15,17 @@ export type {
   PlatformIdentity,
 } from './body.ts';
 export { type Decodable, type Decoded, decodeEvent } from './decode.ts';
+export {
+  type BootDescription,
+  type BootOption,
+  describeBoot,
+  type FirmwareBlob,
+  type ImageSection,
+  type LoadedImage,
+  type MeasuredFile,
+  type MeasuredText,
+  type Separator,
+} from './describe.ts';
 export type { DevicePathNode } from './device-path.ts';
 export { EventLogError, type EventLogErrorCode } from './errors.ts';
 export { EVENT_TYPE, type EventTypeName, eventTypeName } from './event-types.ts';
@@ -37,6 +48,7 @@ export type {
 export { EVENTLOG_LIMITS, type ParseOptions, parseEventLog } from './parse.ts';
 export { QUIRKS, type QuirkId } from './quirks.ts';
 export { initialValue, replayEventLog } from './replay.ts';
+export type { Authority, SecureBootState } from './secure-boot.ts';
 export type { Signature, SignatureList, SignatureType } from './signature-list.ts';
 export type { TaggedEvent } from './sipa.ts';
 export type { DeviceSecurity, PciDevice } from './spdm.ts';

@@ -1,5 +1,3 @@
-import { toHex } from '@nemea/core';
-
 /** A body that does not decode. It never leaves this folder: the decoder turns it into a finding. */
 export class BodyError extends Error {}
 
@@ -69,16 +67,14 @@ export class LittleEndianReader {
   }
 }
 
-/** EFI_GUID: the first three fields are little-endian (UEFI 2.10, appendix A). */
+/** Byte order and dashes of an EFI_GUID: the first three fields are little-endian (UEFI 2.10, appendix A). */
+const GUID_ORDER = [3, 2, 1, 0, '-', 5, 4, '-', 7, 6, '-', 8, 9, '-', 10, 11, 12, 13, 14, 15] as const;
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
 export function formatGuid(bytes: Uint8Array): string {
-  const reversed = (from: number, to: number): string => toHex(bytes.subarray(from, to).toReversed());
-  return [
-    reversed(0, 4),
-    reversed(4, 6),
-    reversed(6, 8),
-    toHex(bytes.subarray(8, 10)),
-    toHex(bytes.subarray(10, 16)),
-  ].join('-');
+  let text = '';
+  for (const at of GUID_ORDER) text += at === '-' ? at : HEX[bytes[at] as number];
+  return text;
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
