@@ -8,6 +8,7 @@ import {
   PCR_MAX,
 } from './limits.ts';
 import { type ByteOrder, IMA_BANKS, type ImaBank, type ImaEntry, type ImaList } from './list.ts';
+import { decodeName } from './name.ts';
 import {
   FIELD_FORMATS,
   type FieldId,
@@ -19,6 +20,7 @@ import {
 
 const [LF, CR, SPACE, COLON] = [0x0a, 0x0d, 0x20, 0x3a];
 const HEX = hexTable();
+const PRINTABLE = /^[!-~]+$/;
 
 export interface AsciiOptions {
   readonly byteOrder: ByteOrder;
@@ -32,6 +34,7 @@ export interface AsciiOptions {
  */
 export function parseAscii(bytes: Uint8Array, options: AsciiOptions): ImaList {
   const crlf = hasCrlf(bytes);
+  const arena = openArena();
   const entries: ImaEntry[] = [];
   let hash = options.templateHashAlgorithm;
   for (let start = 0; start < bytes.length; ) {
@@ -42,7 +45,7 @@ export function parseAscii(bytes: Uint8Array, options: AsciiOptions): ImaList {
       throw new ImaError('IMA_TOO_LARGE', `more than ${IMA_ENTRIES_MAX} entries`);
     }
     const line = bytes.subarray(start, crlf && bytes[end - 1] === CR ? end - 1 : end);
-    const entry = parseLine(line, number, options.byteOrder);
+    const entry = parseLine(line, number, options.byteOrder, arena);
     hash ??= bankOfLength(entry.templateHash.length);
     if (hash === undefined || entry.templateHash.length !== bankBytes(hash)) {
       throw invalid(number, `a template hash of ${entry.templateHash.length} bytes`);
@@ -51,6 +54,23 @@ export function parseAscii(bytes: Uint8Array, options: AsciiOptions): ImaList {
     start = end + 1;
   }
   return { form: 'ascii', byteOrder: options.byteOrder, templateHashAlgorithm: hash ?? 'sha1', entries };
+}
+
+/** Zeroed bytes of a length. Entries share blocks, because a buffer of its own costs each one more than its parsing. */
+type Arena = (length: number) => Uint8Array;
+const ARENA_BLOCK_BYTES = 2 ** 18;
+
+function openArena(): Arena {
+  let block = new Uint8Array(0);
+  let used = 0;
+  return (length) => {
+    if (length > block.length - used) {
+      block = new Uint8Array(Math.max(length, ARENA_BLOCK_BYTES));
+      used = 0;
+    }
+    used += length;
+    return block.subarray(used - length, used);
+  };
 }
 
 /** [IMA-4] A list that went through a Windows tool has CR at the end of every line; a file name may end in CR too. */
@@ -63,14 +83,14 @@ function bankOfLength(length: number): ImaBank | undefined {
   return IMA_BANKS.find((bank) => bankBytes(bank) === length);
 }
 
-function parseLine(line: Uint8Array, number: number, order: ByteOrder): ImaEntry {
+function parseLine(line: Uint8Array, number: number, order: ByteOrder, arena: Arena): ImaEntry {
   let start = 0;
   while (line[start] === SPACE) start++;
   const pcrEnd = tokenEnd(line, start, number);
   const hashEnd = tokenEnd(line, pcrEnd + 1, number);
   const templateEnd = tokenEnd(line, hashEnd + 1, number);
   const pcr = parseNumber(line, start, pcrEnd, PCR_MAX, number);
-  const templateHash = new Uint8Array((hashEnd - pcrEnd - 1) / 2);
+  const templateHash = arena((hashEnd - pcrEnd - 1) >> 1);
   putHex(line, pcrEnd + 1, hashEnd, templateHash, 0, number);
   const template = parseTemplateName(line, hashEnd + 1, templateEnd, number);
   const ids = fieldsOfTemplate(template);
@@ -80,7 +100,7 @@ function parseLine(line: Uint8Array, number: number, order: ByteOrder): ImaEntry
     });
   }
   const tokens = splitFields(line, templateEnd + 1, ids, number);
-  const templateData = buildTemplateData(line, template, ids, tokens, order, number);
+  const templateData = buildTemplateData(line, template, ids, tokens, order, number, arena);
   return {
     number,
     pcr,
@@ -101,12 +121,8 @@ function tokenEnd(line: Uint8Array, start: number, number: number): number {
 function parseTemplateName(line: Uint8Array, start: number, end: number, number: number): string {
   if (end - start > IMA_TEMPLATE_NAME_BYTES_MAX)
     throw invalid(number, `a template name of ${end - start} bytes`);
-  let name = '';
-  for (let i = start; i < end; i++) {
-    const byte = line[i] as number;
-    if (byte < 0x20 || byte >= 0x7f) throw invalid(number, 'a template name that is not printable ASCII');
-    name += String.fromCharCode(byte);
-  }
+  const name = decodeName(line, start, end);
+  if (!PRINTABLE.test(name)) throw invalid(number, 'a template name that is not printable ASCII');
   return name;
 }
 
@@ -138,6 +154,7 @@ function buildTemplateData(
   tokens: readonly number[],
   order: ByteOrder,
   number: number,
+  arena: Arena,
 ): Uint8Array {
   if (template === LEGACY_TEMPLATE) return buildLegacyData(line, tokens, number);
   let total = 0;
@@ -149,7 +166,7 @@ function buildTemplateData(
       data: { number },
     });
   }
-  const data = new Uint8Array(total);
+  const data = arena(total);
   let offset = 0;
   for (let i = 0; i < ids.length; i++) {
     const [id, start, end] = [ids[i] as FieldId, tokens[2 * i] as number, tokens[2 * i + 1] as number];
@@ -200,13 +217,13 @@ function putField(
     case 'prefixed': {
       const colon = lastColon(line, start, end);
       const prefix = Math.max(colon - start, 0);
-      out.set(line.subarray(start, start + prefix), offset);
+      copy(line, start, start + prefix, out, offset);
       out[offset + prefix] = COLON;
       putHex(line, colon < start ? start : colon + 1, end, out, offset + prefix + 2, number);
       return;
     }
     case 'text':
-      out.set(line.subarray(start, end), offset);
+      copy(line, start, end, out, offset);
       return;
     case 'u32':
       putInteger(out, offset, parseNumber(line, start, end, 0xffffffff, number), 4, order);
@@ -225,6 +242,10 @@ function buildLegacyData(line: Uint8Array, tokens: readonly number[], number: nu
   putHex(line, digestAt, digestEnd, data, 0, number);
   data.set(line.subarray(nameAt, nameEnd), digestBytes);
   return data;
+}
+
+function copy(line: Uint8Array, start: number, end: number, out: Uint8Array, offset: number): void {
+  for (let i = start, at = offset; i < end; i++, at++) out[at] = line[i] as number;
 }
 
 function lastColon(line: Uint8Array, start: number, end: number): number {

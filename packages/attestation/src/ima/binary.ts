@@ -7,12 +7,14 @@ import {
   PCR_MAX,
 } from './limits.ts';
 import type { ByteOrder, ImaBank, ImaEntry, ImaList } from './list.ts';
+import { decodeName } from './name.ts';
 import { fieldsOfTemplate, LEGACY_NAME_BYTES, LEGACY_TEMPLATE, parseTemplateData } from './template.ts';
 
 const SHA1_BYTES = 20;
 /** In this order: a list of SHA-1 hashes never reads as one of another by chance, and it is by far the most common. */
 const DETECTED: readonly ImaBank[] = ['sha1', 'sha256', 'sha384', 'sha512'];
 const ENTRIES_LOOKED_AT = 3;
+const PRINTABLE = /^[!-~]+$/;
 
 export interface BinaryOptions {
   readonly byteOrder?: ByteOrder;
@@ -88,8 +90,8 @@ function readHeader(
     throw invalid(number, `a template name of ${nameBytes} bytes`);
   }
   need(nameAt, nameBytes);
-  const template = printable(view, nameAt, nameBytes);
-  if (template === null) throw invalid(number, 'a template name that is not printable ASCII');
+  const template = decodeName(new Uint8Array(view.buffer, view.byteOffset + nameAt, nameBytes));
+  if (!PRINTABLE.test(template)) throw invalid(number, 'a template name that is not printable ASCII');
   const legacy = template === LEGACY_TEMPLATE;
   const lengthAt = nameAt + nameBytes + (legacy ? SHA1_BYTES : 0);
   need(nameAt + nameBytes, lengthAt - nameAt - nameBytes + 4);
@@ -138,16 +140,6 @@ function makesSense(view: DataView, hashBytes: number, little: boolean): boolean
     if (error instanceof ImaError) return false;
     throw error;
   }
-}
-
-function printable(view: DataView, at: number, length: number): string | null {
-  let text = '';
-  for (let i = 0; i < length; i++) {
-    const byte = view.getUint8(at + i);
-    if (byte <= 0x20 || byte >= 0x7f) return null;
-    text += String.fromCharCode(byte);
-  }
-  return text;
 }
 
 export function isZero(bytes: Uint8Array): boolean {

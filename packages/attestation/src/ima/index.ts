@@ -4,6 +4,13 @@
  * nothing, needs no TPM and runs in a browser. Rules: docs/spec/ima.md.
  */
 export {
+  type AppraiseImaOptions,
+  appraiseIma,
+  type ImaAppraisal,
+  type ImaVerdict,
+  type ImaVerdictReason,
+} from './appraise.ts';
+export {
   BOOT_AGGREGATE,
   type BootAggregateCheck,
   bootAggregateText,
@@ -12,6 +19,7 @@ export {
 } from './boot-aggregate.ts';
 export { findBadEntries, type ImaBadEntry, type ImaDefect, pathOf } from './check.ts';
 export { ImaError, type ImaErrorCode } from './errors.ts';
+export { type ImaKey, type ImaKeyRing, parseImaKeys } from './key-ring.ts';
 export {
   IMA_BYTES_MAX,
   IMA_ENTRIES_MAX,
@@ -34,7 +42,11 @@ export {
   type PcrBanks,
 } from './list.ts';
 export { type ParseImaOptions, parseImaList } from './parse.ts';
+export { type ImaPolicy, parseImaPolicy } from './policy.ts';
+export type { ImaPublicKey } from './public-key.ts';
 export { IMA_PCR, type ImaExtension, type ReplayImaOptions, replayIma } from './replay.ts';
+export { type ImaSignature, parseImaSignature, verifyFileSignature } from './signature.ts';
+export type { SignatureCheck, SignatureReason } from './signature-check.ts';
 export { type ImaState, parseImaState } from './state.ts';
 export {
   type ImaReason,

@@ -85,52 +85,52 @@ export function parseTemplateData(
   order: ByteOrder,
 ): ImaFields {
   if (template === LEGACY_TEMPLATE) return parseLegacy(data);
-  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   const little = order === 'little';
-  const parts: Partial<Record<FieldId, Uint8Array>> = {};
+  let digest: ImaDigest | null = null;
+  let name: string | null = null;
+  const more: Partial<Record<FieldId, Uint8Array>> = {};
   let offset = 0;
   for (const id of ids) {
-    if (data.length - offset < 4) throw invalid(`${template}: no length of field ${id}`);
-    const length = view.getUint32(offset, little);
-    offset += 4;
-    if (length > data.length - offset) throw invalid(`${template}: field ${id} of ${length} bytes overruns`);
-    parts[id] = data.subarray(offset, offset + length);
-    offset += length;
+    const start = offset + 4;
+    if (start > data.length) throw invalid(`${template}: no length of field ${id}`);
+    offset = start + readU32(data, offset, little);
+    if (offset > data.length) throw invalid(`${template}: field ${id} overruns its data`);
+    // Lists have a hundred thousand entries and more, nearly all of just these fields: no view of what is read at once.
+    if (id === 'd-ng' || id === 'd-ngv2') digest = parsePrefixedDigest(data, start, offset);
+    else if (id === 'n-ng' || id === 'n') name = parseName(data, start, offset);
+    else if (id === 'd') digest = bareDigest(data.subarray(start, offset));
+    else if (offset > start || id === 'buf' || id === 'evmsig') more[id] = data.subarray(start, offset);
   }
   if (offset !== data.length)
     throw invalid(`${template}: ${data.length - offset} bytes after the last field`);
-  return assemble(parts, little);
-}
-
-function assemble(parts: Partial<Record<FieldId, Uint8Array>>, little: boolean): ImaFields {
-  const digest = digestOf(parts);
-  const nameBytes = parts['n-ng'] ?? parts.n;
-  if (digest === null || nameBytes === undefined) return { kind: 'unknown' };
-  const name = decodeName(terminated(nameBytes));
-  if (parts.buf !== undefined) return { kind: 'buffer', digest, name, buffer: parts.buf };
+  if (digest === null || name === null) return { kind: 'unknown' };
+  if (more.buf !== undefined) return { kind: 'buffer', digest, name, buffer: more.buf };
   return {
     kind: 'file',
     digest,
     path: name,
-    signature: orNull(parts.sig),
-    modsig: modsigOf(parts),
-    evm: evmOf(parts, little),
+    signature: more.sig ?? null,
+    modsig: more.modsig === undefined ? null : parseModsig(more.modsig, more['d-modsig']),
+    evm: more.evmsig === undefined && more.xattrvalues === undefined ? null : parseEvm(more, little),
   };
 }
 
-function digestOf(parts: Partial<Record<FieldId, Uint8Array>>): ImaDigest | null {
-  const prefixed = parts['d-ngv2'] ?? parts['d-ng'];
-  if (prefixed !== undefined) return parsePrefixedDigest(prefixed);
-  return parts.d === undefined ? null : bareDigest(parts.d);
+function parseLegacy(data: Uint8Array): ImaFields {
+  const end = data.length - LEGACY_NAME_BYTES;
+  if (end < 0) throw invalid(`ima: got ${data.length} bytes`);
+  const digest = bareDigest(data.subarray(0, end));
+  const path = parseName(data, end, data.length);
+  return { kind: 'file', digest, path, signature: null, modsig: null, evm: null };
 }
 
-/** `sha256:`, NUL, digest; d-ngv2 with `ima:` or `verity:` before it. Kernels before 3.14 may leave the name out. */
-function parsePrefixedDigest(bytes: Uint8Array): ImaDigest {
-  const end = bytes.indexOf(0);
-  if (end < 1 || bytes[end - 1] !== COLON) throw invalid('a digest has no name of its hash');
-  const value = bytes.subarray(end + 1);
-  if (end === 1) return bareDigest(value);
-  const prefix = prefixText(bytes, end - 1);
+/** `sha256:`, NUL, digest; d-ngv2 with `ima:` or `verity:` before it. The name may be left out for SHA-1 and MD5. */
+function parsePrefixedDigest(data: Uint8Array, start: number, end: number): ImaDigest {
+  const nul = data.indexOf(0, start);
+  if (nul <= start || nul >= end || data[nul - 1] !== COLON)
+    throw invalid('a digest has no name of its hash');
+  const value = data.subarray(nul + 1, end);
+  if (nul - 1 === start) return bareDigest(value);
+  const prefix = prefixText(data, start, nul - 1);
   const colon = prefix.indexOf(':');
   if (colon < 0) return { type: 'ima', algorithm: prefix, value };
   const type = prefix.slice(0, colon);
@@ -139,15 +139,12 @@ function parsePrefixedDigest(bytes: Uint8Array): ImaDigest {
 }
 
 const PREFIX_BYTES_MAX = 64;
+const PRINTABLE = /^[!-~]+$/;
 
-function prefixText(bytes: Uint8Array, length: number): string {
-  if (length > PREFIX_BYTES_MAX) throw invalid(`the name of a hash: got ${length} bytes`);
-  let text = '';
-  for (let i = 0; i < length; i++) {
-    const byte = bytes[i] as number;
-    if (byte <= 0x20 || byte >= 0x7f) throw invalid('the name of a hash is not printable ASCII');
-    text += String.fromCharCode(byte);
-  }
+function prefixText(data: Uint8Array, start: number, end: number): string {
+  if (end - start > PREFIX_BYTES_MAX) throw invalid(`the name of a hash: got ${end - start} bytes`);
+  const text = decodeName(data, start, end);
+  if (!PRINTABLE.test(text)) throw invalid('the name of a hash is not printable ASCII');
   return text;
 }
 
@@ -159,39 +156,26 @@ function bareDigest(value: Uint8Array): ImaDigest {
   return { type: 'ima', algorithm: value.length === SHA1_BYTES ? 'sha1' : 'md5', value };
 }
 
-function parseLegacy(data: Uint8Array): ImaFields {
-  const end = data.length - LEGACY_NAME_BYTES;
-  if (end < 0) throw invalid(`ima: got ${data.length} bytes`);
-  const digest = bareDigest(data.subarray(0, end));
-  const path = decodeName(terminated(data.subarray(end)));
-  return { kind: 'file', digest, path, signature: null, modsig: null, evm: null };
-}
-
 /** The text before its NUL; nothing but NULs may follow. */
-function terminated(bytes: Uint8Array): Uint8Array {
-  let end = bytes.length;
-  while (end > 0 && bytes[end - 1] === 0) end--;
-  if (end === bytes.length) throw invalid('a name does not end in NUL');
-  const text = bytes.subarray(0, end);
-  if (text.includes(0)) throw invalid('a name has NUL inside');
-  return text;
+function parseName(data: Uint8Array, start: number, fieldEnd: number): string {
+  let end = fieldEnd;
+  while (end > start && data[end - 1] === 0) end--;
+  if (end === fieldEnd) throw invalid('a name does not end in NUL');
+  const nul = data.indexOf(0, start);
+  if (nul < end) throw invalid('a name has NUL inside');
+  return decodeName(data, start, end);
 }
 
-function modsigOf(parts: Partial<Record<FieldId, Uint8Array>>): ImaModsig | null {
-  const pkcs7 = orNull(parts.modsig);
-  if (pkcs7 === null) return null;
-  const digest = orNull(parts['d-modsig']);
-  return { digest: digest === null ? null : parsePrefixedDigest(digest), pkcs7 };
+function parseModsig(pkcs7: Uint8Array, digest: Uint8Array | undefined): ImaModsig {
+  return { digest: digest === undefined ? null : parsePrefixedDigest(digest, 0, digest.length), pkcs7 };
 }
 
-function evmOf(parts: Partial<Record<FieldId, Uint8Array>>, little: boolean): ImaEvm | null {
-  const { evmsig, xattrnames, xattrlengths, xattrvalues } = parts;
-  if (evmsig === undefined && xattrvalues === undefined) return null;
+function parseEvm(parts: Partial<Record<FieldId, Uint8Array>>, little: boolean): ImaEvm {
+  const { evmsig, xattrnames, xattrlengths = new Uint8Array(), xattrvalues = new Uint8Array() } = parts;
   return {
-    signature: orNull(evmsig),
-    xattrNames:
-      orNull(xattrnames) === null ? [] : decodeName(terminated(xattrnames as Uint8Array)).split('|'),
-    xattrValues: splitValues(xattrlengths ?? new Uint8Array(), xattrvalues ?? new Uint8Array(), little),
+    signature: evmsig === undefined || evmsig.length === 0 ? null : evmsig,
+    xattrNames: xattrnames === undefined ? [] : parseName(xattrnames, 0, xattrnames.length).split('|'),
+    xattrValues: splitValues(xattrlengths, xattrvalues, little),
     uid: integer(parts.iuid, little),
     gid: integer(parts.igid, little),
     mode: integer(parts.imode, little),
@@ -214,15 +198,21 @@ function splitValues(lengths: Uint8Array, values: Uint8Array, little: boolean): 
 }
 
 function integer(bytes: Uint8Array | undefined, little: boolean): number | null {
-  if (bytes === undefined || bytes.length === 0) return null;
+  if (bytes === undefined) return null;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.length === 2) return view.getUint16(0, little);
   if (bytes.length === 4) return view.getUint32(0, little);
   throw invalid(`a number: got ${bytes.length} bytes, want 2 or 4`);
 }
 
-function orNull(bytes: Uint8Array | undefined): Uint8Array | null {
-  return bytes === undefined || bytes.length === 0 ? null : bytes;
+function readU32(data: Uint8Array, at: number, little: boolean): number {
+  const [a, b, c, d] = [
+    data[at] as number,
+    data[at + 1] as number,
+    data[at + 2] as number,
+    data[at + 3] as number,
+  ];
+  return (little ? a | (b << 8) | (c << 16) | (d << 24) : d | (c << 8) | (b << 16) | (a << 24)) >>> 0;
 }
 
 function invalid(message: string): ImaError {
