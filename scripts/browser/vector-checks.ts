@@ -3,6 +3,7 @@ import {
   failedClaims,
   LEVEL,
   parseEvidence,
+  parsePolicy,
   parseReferenceValues,
   resultDigest,
 } from '@nemea/attestation';
@@ -62,6 +63,7 @@ interface EvidenceVectors {
   readonly binding: string;
   readonly releases: readonly string[];
   readonly images: readonly string[];
+  readonly policy: unknown;
   readonly cases: readonly {
     readonly name: string;
     readonly akPublic: string;
@@ -79,7 +81,7 @@ async function checkEvidence(read: ReadVector, expect: Expect): Promise<void> {
       evidence: parseEvidence(fromHex(evidence)),
       endorsements: { akPublic: fromHex(akPublic), level: LEVEL.development },
       referenceValues: parseReferenceValues({ releases: vectors.releases, images: vectors.images }),
-      policy: { levelMin: LEVEL.development },
+      policy: parsePolicy(vectors.policy),
       expected: {
         networkId: fromHex(vectors.networkId),
         challenge: fromHex(vectors.challenge),

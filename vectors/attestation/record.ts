@@ -17,6 +17,7 @@ import {
   qualifyingData,
   resultDigest,
 } from '../../packages/attestation/src/index.ts';
+import { judgingPolicy } from '../../packages/membership/src/policy.ts';
 import { type Attestation, type QuoteRequest, TEMPLATES } from '../../packages/tpm/src/index.ts';
 import { openTpm } from '../../packages/node/src/adapters/tpm/open-tpm.ts';
 import { startSoftwareTpm } from '../../packages/node/src/adapters/tpm/swtpm.ts';
@@ -88,7 +89,7 @@ function judge({ evidence, akPublic, clockBefore }: Recording) {
     evidence,
     endorsements: { akPublic, level: 1 },
     referenceValues,
-    policy: { levelMin: 1 },
+    policy: judgingPolicy,
     expected,
     clockBefore,
     nowMs: 0,
@@ -133,6 +134,7 @@ const vectors = {
   binding: toHex(expected.binding),
   releases: [...referenceValues.releases],
   images: [...referenceValues.images],
+  policy: judgingPolicy,
   cases: Object.entries(cases).map(([name, input]) => {
     const result = judge(input);
     const { clockBefore } = input;

@@ -11,13 +11,34 @@ export interface Endorsements {
   readonly level: AssuranceLevel;
 }
 
-export interface ExpectedQuote {
+/** What the quote must have been made for: the verifier's nonce, as the evidence protocol of this network forms it. */
+export interface ExpectedChallenge {
   readonly networkId: Uint8Array;
   readonly challenge: Uint8Array;
   readonly binding: Uint8Array;
   /** The latest time at which an answer counts, by the verifier's own clock; without it the challenge alone makes it fresh. */
   readonly deadlineMs?: number | undefined;
 }
+
+/** Any other verifier's nonce, as it went into TPM2_Quote. */
+export interface ExpectedNonce {
+  readonly nonce: Uint8Array;
+  readonly deadlineMs?: number | undefined;
+}
+
+/** Handles of epochs that somebody announces to all (RFC 9334, 10.3), the newest first, as they go into TPM2_Quote. */
+export interface ExpectedEpoch {
+  readonly epochs: readonly Uint8Array[];
+  readonly deadlineMs?: undefined;
+}
+
+/** Nothing is known about when the evidence was made. A policy must accept that in so many words. */
+export interface ExpectedAnyTime {
+  readonly anyTime: true;
+  readonly deadlineMs?: undefined;
+}
+
+export type ExpectedQuote = ExpectedChallenge | ExpectedNonce | ExpectedEpoch | ExpectedAnyTime;
 
 /** The highest clock seen from this AK. */
 export type ClockRecord = Pick<AppraisedClock, 'clock' | 'resetCount' | 'restartCount'>;

@@ -1,36 +1,42 @@
-/** The steps of appraisal that establish what the TPM said, before anything it says is believed. */
+/** The claims that establish what the TPM said, before anything it says is believed. */
 import { bytesEqual } from '@nemea/core';
 import {
-  ALG,
-  type EccPublicArea,
   parseAttest,
   parseSignature,
-  pcrDigest,
   type QuoteAttest,
   TpmError,
   type TpmSignature,
 } from '@nemea/tpm/structures';
-import type { Appraisal, ClockRecord } from './appraisal.ts';
-import { affirm, claimOf, leaveOut, refuse } from './claim.ts';
+import { checkAkProfile, hashOfScheme, type SigningArea } from './ak-profile.ts';
+import type { Appraisal, ExpectedQuote } from './appraisal.ts';
+import { affirm, claimOf, leaveOut, refuse, warn } from './claim.ts';
 import { AttestationError } from './errors.ts';
-import { QUOTED_PCRS, qualifyingData } from './evidence.ts';
-import { checkAkPublic } from './key-profile.ts';
+import { qualifyingData } from './evidence.ts';
 import type { AppraisedClaim } from './result.ts';
 import { verifyTpmSignature } from './signature.ts';
 
 const TPM_GENERATED = 0xff544347;
 
+/** A key of the policy's profiles that only signs what the TPM itself says [ATT-23]. */
 export function appraiseAttestationKey(
   input: Appraisal,
   akName: Uint8Array,
 ): {
   readonly claim: AppraisedClaim;
-  readonly area: EccPublicArea | null;
+  readonly area: SigningArea | null;
 } {
   const { akPublic } = input.endorsements;
-  const claim = claimOf('attestation-key', 'endorsements.akPublic', akName, 'AK template');
+  const { attestationKeys } = input.policy;
+  const claim = claimOf('attestation-key', 'endorsements.akPublic', akName, attestationKeys.join(', '));
   try {
-    return { claim: affirm(claim, 'restricted TPM-made ECDSA P-256 key'), area: checkAkPublic(akPublic) };
+    const { area, profile } = checkAkProfile(akPublic);
+    if (!attestationKeys.includes(profile)) {
+      return {
+        claim: refuse(claim, 'AK_PUBLIC_INVALID', `got ${profile}, want ${claim.reference}`),
+        area: null,
+      };
+    }
+    return { claim: affirm(claim, `restricted TPM-made ${profile} key`), area };
   } catch (error) {
     if (!(error instanceof AttestationError)) throw error;
     return { claim: refuse(claim, 'AK_PUBLIC_INVALID', error.message), area: null };
@@ -40,7 +46,7 @@ export function appraiseAttestationKey(
 /** Over the received bytes, before anything in them is believed. */
 export function appraiseSignature(
   input: Appraisal,
-  area: EccPublicArea | null,
+  area: SigningArea | null,
   quoteDigest: Uint8Array,
 ): AppraisedClaim {
   const { attest, signature } = input.evidence;
@@ -53,8 +59,16 @@ export function appraiseSignature(
     if (!(error instanceof TpmError)) throw error;
     return refuse(claim, 'SIGNATURE_MALFORMED', error.message);
   }
-  if (parsed.scheme !== 'ecdsa' || parsed.hashAlg !== ALG.sha256) {
-    return refuse(claim, 'SIGNATURE_SCHEME_WRONG', `got ${parsed.scheme}, want ecdsa with sha-256`);
+  if (
+    !('hashAlg' in parsed) ||
+    parsed.scheme !== area.scheme?.scheme ||
+    parsed.hashAlg !== hashOfScheme(area)
+  ) {
+    return refuse(
+      claim,
+      'SIGNATURE_SCHEME_WRONG',
+      `got ${parsed.scheme}, want the scheme and hash of the key`,
+    );
   }
   if (!verifyTpmSignature(area, parsed, attest)) {
     return refuse(claim, 'SIGNATURE_WRONG', 'not a signature by the registered attestation key');
@@ -86,82 +100,44 @@ export function appraiseAttestStructure(
 }
 
 export function appraiseQualifyingData(input: Appraisal, quote: QuoteAttest | null): AppraisedClaim {
-  const want = qualifyingData(input.expected);
-  const claim = claimOf('qualifying-data', 'evidence.attest.extraData', quote?.extraData ?? null, want);
-  if (quote === null) return leaveOut(claim);
-  if (!bytesEqual(quote.extraData, want)) {
-    return refuse(claim, 'QUALIFYING_DATA_WRONG', 'another network, challenge or binding was quoted');
-  }
-  if (!bytesEqual(input.evidence.binding, input.expected.binding)) {
-    return refuse(claim, 'QUALIFYING_DATA_WRONG', 'the evidence names another binding than was quoted');
-  }
-  return affirm(claim, 'quoted for this network, challenge and binding');
-}
-
-/** (resetCount, clock) never decreases for one AK: clones and rolled-back TPMs show here [ATT-7]. */
-export function appraiseClock(input: Appraisal, quote: QuoteAttest | null): AppraisedClaim {
-  const before = input.clockBefore;
+  const { expected, policy, evidence } = input;
+  const wanted = expectedData(expected, policy.freshness.epochsMax);
   const claim = claimOf(
-    'clock',
-    'evidence.attest.clockInfo',
-    quote === null ? null : describeClock(quote.clockInfo),
-    before === undefined ? null : describeClock(before),
+    'qualifying-data',
+    'evidence.attest.extraData',
+    quote?.extraData ?? null,
+    wanted[0] ?? null,
   );
   if (quote === null) return leaveOut(claim);
-  const now = quote.clockInfo;
-  if (before !== undefined && now.resetCount < before.resetCount) {
-    return refuse(claim, 'CLOCK_RESET_COUNT_DECREASED', 'a cloned, cleared or rolled-back TPM');
+  const by = freshnessOf(expected);
+  if (!policy.freshness.accept.includes(by)) {
+    return refuse(claim, 'QUALIFYING_DATA_UNCHECKED', `freshness by ${by} is not what the policy accepts`);
   }
-  if (before !== undefined && now.resetCount === before.resetCount) {
-    if (now.restartCount < before.restartCount) {
-      return refuse(claim, 'CLOCK_RESTART_COUNT_DECREASED', 'a cloned or rolled-back TPM');
-    }
-    if (now.clock < before.clock) {
-      return refuse(claim, 'CLOCK_BACKWARDS', 'a cloned or rolled-back TPM');
-    }
+  if (by === 'none')
+    return warn(claim, 'QUALIFYING_DATA_UNCHECKED', 'nobody says for what or when it was quoted');
+  if (!wanted.some((data) => bytesEqual(quote.extraData, data))) {
+    return refuse(claim, 'QUALIFYING_DATA_WRONG', WRONG[by]);
   }
-  if (!now.safe) {
-    return {
-      ...claim,
-      verdict: 'warning',
-      reason: 'CLOCK_UNSAFE',
-      detail: 'the TPM lost power without shutdown, its clock may repeat',
-    };
+  if ('binding' in expected && !bytesEqual(evidence.binding, expected.binding)) {
+    return refuse(claim, 'QUALIFYING_DATA_WRONG', 'the evidence names another binding than was quoted');
   }
-  return affirm(claim, before === undefined ? 'safe, no earlier record' : 'safe, not behind the record');
+  return affirm(claim, RIGHT[by]);
 }
 
-export function appraisePcrSelection(quote: QuoteAttest | null): AppraisedClaim {
-  const selections = quote?.pcrSelections ?? [];
-  const claimed = selections.map(({ hashAlg, pcrs }) => `${hashAlg}:${pcrs.join(',')}`).join(' ');
-  const claim = claimOf('pcr-selection', 'evidence.attest.pcrSelect', claimed, SELECTION_WANTED);
-  if (quote === null) return leaveOut(claim);
-  if (claimed !== SELECTION_WANTED) {
-    return refuse(claim, 'PCR_SELECTION_WRONG', 'other PCRs or another bank were quoted');
-  }
-  return affirm(claim, 'the SHA-256 bank, PCR 0 to 7 and 14');
+const WRONG = {
+  challenge: 'another network, challenge or binding was quoted',
+  epoch: 'quoted for no epoch that still counts',
+} as const;
+const RIGHT = { challenge: 'quoted for this challenge', epoch: 'quoted for an epoch that counts' } as const;
+
+/** By which of the three ways of RFC 9334, section 10, the verifier knows that evidence is new. */
+export function freshnessOf(expected: ExpectedQuote): 'challenge' | 'epoch' | 'none' {
+  if ('anyTime' in expected) return 'none';
+  return 'epochs' in expected ? 'epoch' : 'challenge';
 }
 
-const SELECTION_WANTED = `${ALG.sha256}:${QUOTED_PCRS.join(',')}`;
-
-export function appraisePcrDigest(
-  input: Appraisal,
-  quote: QuoteAttest | null,
-  selection: AppraisedClaim,
-): AppraisedClaim {
-  const { pcrs } = input.evidence;
-  const computed = pcrDigest(pcrs.map(({ value }) => value));
-  const claim = claimOf('pcr-digest', 'evidence.pcrs', computed, quote?.pcrDigest ?? null);
-  if (quote === null || selection.verdict !== 'affirming') return leaveOut(claim);
-  if (pcrs.length !== QUOTED_PCRS.length || pcrs.some(({ pcr }, i) => pcr !== QUOTED_PCRS[i])) {
-    return refuse(claim, 'PCR_LIST_WRONG', 'the evidence lists other PCRs than were quoted');
-  }
-  if (!bytesEqual(computed, quote.pcrDigest)) {
-    return refuse(claim, 'PCR_DIGEST_WRONG', 'the PCR values are not the quoted ones');
-  }
-  return affirm(claim, 'the PCR values are the quoted ones');
-}
-
-function describeClock(clock: ClockRecord): string {
-  return `reset ${clock.resetCount}, restart ${clock.restartCount}, ${clock.clock} ms`;
+function expectedData(expected: ExpectedQuote, epochsMax: number): readonly Uint8Array[] {
+  if ('anyTime' in expected) return [];
+  if ('epochs' in expected) return expected.epochs.slice(0, epochsMax);
+  return ['nonce' in expected ? expected.nonce : qualifyingData(expected)];
 }

@@ -1,23 +1,25 @@
 import { assert, concatBytes, sha256 } from '@nemea/core';
-import { ALG } from '@nemea/tpm/structures';
+import { ALG, digestOf } from '@nemea/tpm/structures';
 import type { Appraisal } from './appraisal.ts';
+import {
+  appraiseBootChain,
+  appraiseCommandLine,
+  appraiseFirmwareEvents,
+  appraiseSecureBoot,
+} from './appraise-boot.ts';
+import { appraiseFirmware } from './appraise-firmware.ts';
+import { appraiseIma } from './appraise-ima.ts';
+import { appraisePcrDigest, appraisePcrSelection, appraisePcrValues } from './appraise-pcrs.ts';
 import {
   appraiseAttestationKey,
   appraiseAttestStructure,
-  appraiseClock,
-  appraisePcrDigest,
-  appraisePcrSelection,
   appraiseQualifyingData,
   appraiseSignature,
 } from './appraise-quote.ts';
-import {
-  appraiseEventLog,
-  appraiseFirmware,
-  appraiseFreshness,
-  appraiseImages,
-  appraiseLevel,
-  appraiseRelease,
-} from './appraise-state.ts';
+import { appraiseRules } from './appraise-rules.ts';
+import { appraiseImages, appraiseLevel, appraiseMeasuredLog, appraiseRelease } from './appraise-software.ts';
+import { appraiseClock, appraiseFreshness } from './appraise-time.ts';
+import { bootFacts } from './boot-facts.ts';
 import { isAffirming } from './claim.ts';
 import type { Evidence } from './evidence.ts';
 import type { AppraisedClaim, AttestationResult, Verdict } from './result.ts';
@@ -29,7 +31,7 @@ import type { AppraisedClaim, AttestationResult, Verdict } from './result.ts';
 export function appraise(input: Appraisal): AttestationResult {
   assertTime(input.nowMs);
   if (input.expected.deadlineMs !== undefined) assertTime(input.expected.deadlineMs);
-  const akName = concatBytes(Uint8Array.of(0, ALG.sha256), sha256(input.endorsements.akPublic));
+  const akName = nameOfKey(input.endorsements.akPublic);
   const quoteDigest = sha256(input.evidence.attest);
   const key = appraiseAttestationKey(input, akName);
   const signature = appraiseSignature(input, key.area, quoteDigest);
@@ -37,12 +39,21 @@ export function appraise(input: Appraisal): AttestationResult {
   const { quote } = attest;
   const qualifying = appraiseQualifyingData(input, quote);
   const clock = appraiseClock(input, quote);
-  const selection = appraisePcrSelection(quote);
-  const digest = appraisePcrDigest(input, quote, selection);
-  const log = appraiseEventLog(input, digest);
+  const selection = appraisePcrSelection(input, quote);
+  const digest = appraisePcrDigest(input, key.area, quote, selection);
+  const pcrValues = appraisePcrValues(input, digest);
   const firmware = appraiseFirmware(input, digest);
+  const boot = bootFacts(firmware.boot);
+  const secureBoot = appraiseSecureBoot(input, firmware.claim, boot);
+  const bootChain = appraiseBootChain(input, firmware.claim, boot);
+  const commandLine = appraiseCommandLine(input, firmware.claim, boot);
+  const firmwareEvents = appraiseFirmwareEvents(input, firmware.claim, boot);
+  const ima = appraiseIma(input, digest);
+  const log = appraiseMeasuredLog(input, digest);
   const release = appraiseRelease(input, log);
   const images = appraiseImages(input, log);
+  const isEstablished = [digest, firmware.claim, ima.claim, log].every(isAffirming);
+  const rules = appraiseRules(input, { quote, boot, ima: ima.counts, measuredLog: log }, isEstablished);
   const freshness = appraiseFreshness(input, quote);
   const level = appraiseLevel(input);
 
@@ -54,25 +65,41 @@ export function appraise(input: Appraisal): AttestationResult {
     clock,
     selection,
     digest,
+    pcrValues,
+    firmware.claim,
+    secureBoot,
+    bootChain,
+    commandLine,
+    firmwareEvents,
+    ima.claim,
     log,
-    firmware,
     release,
     images,
+    rules,
     freshness,
     level,
   ];
   return {
-    version: 1,
+    version: 2,
     verdict: combine(claims),
     level: input.endorsements.level,
-    authentic: [key.claim, signature, attest.claim, qualifying, selection, digest, log].every(isAffirming),
+    authentic:
+      [key.claim, signature, attest.claim, qualifying, selection, digest, log].every(isAffirming) &&
+      !firmware.isMessengersWork &&
+      !ima.isMessengersWork,
     appraisedAtMs: input.nowMs,
     akName,
     quoteDigest,
     clock: quote === null ? null : { ...quote.clockInfo, firmwareVersion: quote.firmwareVersion },
-    release: log.verdict === 'affirming' ? lastRelease(input.evidence) : null,
+    release: log.reason === 'OK' ? lastRelease(input.evidence) : null,
     claims,
   };
+}
+
+/** TPM 2.0 Part 1, 16: the name that these bytes would have, whether or not they are a key. */
+function nameOfKey(akPublic: Uint8Array): Uint8Array {
+  const nameAlg = akPublic[2] === 0 && akPublic[3] === ALG.sha384 ? ALG.sha384 : ALG.sha256;
+  return concatBytes(Uint8Array.of(0, nameAlg), digestOf(nameAlg, akPublic));
 }
 
 /** The verifier's own times: a wrong one is a bug of the caller, not bad evidence. */

@@ -19,6 +19,8 @@ export interface EvidenceRequest {
   readonly networkId: Uint8Array;
   readonly challenge: Uint8Array;
   readonly binding: Uint8Array;
+  /** Reads the firmware's event log, of a machine that measures its boot. */
+  readonly eventLog?: (() => Promise<Uint8Array>) | undefined;
 }
 
 const ATTEMPTS_MAX = 8;
@@ -28,7 +30,7 @@ const ATTEMPTS_MAX = 8;
  * between them, they are taken again. Throws `EVIDENCE_UNSTABLE` when the registers do not come to rest.
  */
 export async function collectEvidence(request: EvidenceRequest): Promise<Evidence> {
-  const { tpm, identity, log, binding } = request;
+  const { tpm, identity, log, binding, eventLog } = request;
   const nonce = qualifyingData(request);
   return log.exclusive(async (events) => {
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
@@ -37,7 +39,8 @@ export async function collectEvidence(request: EvidenceRequest): Promise<Evidenc
       const quote = parseAttest(attest);
       if (quote.type !== 'quote' || !bytesEqual(quote.pcrDigest, pcrDigest(pcrs.map(({ value }) => value))))
         continue;
-      return { version: 1, attest, signature, pcrs, log: [...events], binding };
+      const artefacts = eventLog === undefined ? {} : { eventLog: await eventLog() };
+      return { version: 2, attest, signature, pcrs, log: [...events], binding, ...artefacts };
     }
     throw new AttestationError('EVIDENCE_UNSTABLE', `PCR values changed during ${ATTEMPTS_MAX} quotes`);
   });

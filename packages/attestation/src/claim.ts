@@ -1,4 +1,4 @@
-import { assert } from '@nemea/core';
+import { assert, fromUtf8 } from '@nemea/core';
 import type { AppraisedClaim, ClaimName, ClaimReason, ClaimValue } from './result.ts';
 
 /** A claim that has no verdict yet. */
@@ -17,8 +17,17 @@ export function affirm(claim: OpenClaim, detail: string): AppraisedClaim {
   return { ...claim, verdict: 'affirming', reason: 'OK', detail };
 }
 
+/** The policy says that it does not ask, and so nothing stands against trust. */
+export function notDemanded(claim: OpenClaim, detail: string): AppraisedClaim {
+  return { ...claim, verdict: 'affirming', reason: 'NOT_DEMANDED', detail };
+}
+
+export function warn(claim: OpenClaim, reason: ClaimReason, detail: string): AppraisedClaim {
+  return { ...claim, verdict: 'warning', reason, detail };
+}
+
 export function refuse(claim: OpenClaim, reason: ClaimReason, detail: string): AppraisedClaim {
-  assert(reason !== 'OK', 'a refusal has a reason');
+  assert(reason !== 'OK' && reason !== 'NOT_DEMANDED', 'a refusal has a reason');
   return { ...claim, verdict: 'contraindicated', reason, detail };
 }
 
@@ -28,4 +37,19 @@ export function leaveOut(claim: OpenClaim): AppraisedClaim {
 
 export function isAffirming(claim: AppraisedClaim): boolean {
   return claim.verdict === 'affirming';
+}
+
+/** Text of a log, which its maker chose: made printable and short enough for a claim. */
+export function printable(text: string, bytesMax = 200): string {
+  let out = '';
+  let size = 0;
+  for (const character of text) {
+    const shown = /[\p{Cc}\p{Cs}\p{Cf}]/u.test(character)
+      ? `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`
+      : character;
+    size += fromUtf8(shown).length;
+    if (size > bytesMax - 3) return `${out}…`;
+    out += shown;
+  }
+  return out;
 }

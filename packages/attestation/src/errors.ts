@@ -3,6 +3,10 @@ import { CodedError } from '@nemea/core';
 export type AttestationErrorCode =
   | 'AK_PUBLIC_INVALID'
   | 'CERTIFY_INVALID'
+  | 'CLOCK_DECREASED'
+  | 'CLOCK_REGISTRY_FULL'
+  | 'CLOCK_REGISTRY_INVALID'
+  | 'CMW_INVALID'
   | 'EK_CERTIFICATE_INVALID'
   | 'EK_CHAIN_INVALID'
   | 'EK_CRYPTO_UNAVAILABLE'

@@ -21,7 +21,7 @@ const pcrs = fc
     fc.tuple(...numbers.sort((a, b) => a - b).map((pcr) => digest.map((value) => ({ pcr, value })))),
   );
 const evidence: fc.Arbitrary<Evidence> = fc.record({
-  version: fc.constant(1 as const),
+  version: fc.constant(2 as const),
   attest: fc.uint8Array({ minLength: 1, maxLength: 200 }),
   signature: fc.uint8Array({ minLength: 1, maxLength: 100 }),
   pcrs,

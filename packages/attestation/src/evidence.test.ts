@@ -33,7 +33,7 @@ describe('evidence is refused [ATT-1]', () => {
   const event = { ...RELEASE };
   const rows: readonly (readonly [string, Record<string, CborValue>])[] = [
     ['with a key too many', { extra: 1 }],
-    ['of another version', { version: 2 }],
+    ['of another version', { version: 1 }],
     ['without a quote', { attest: new Uint8Array(0) }],
     ['with a quote too long', { attest: new Uint8Array(1025) }],
     ['with a quote that is text', { attest: 'quote' }],

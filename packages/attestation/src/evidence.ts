@@ -3,6 +3,7 @@ import {
   boundedList,
   boundedText,
   byteString,
+  type DocumentCodec,
   defineDocument,
   fromUtf8,
   hashDomain,
@@ -19,7 +20,12 @@ export const MEASURED_PCR = 14;
 
 export const EVENTS_MAX = 4096;
 export const EVENT_NAME_BYTES_MAX = 128;
+/** What a peer may send: a quote, the measured log, and a firmware event log of usual size. */
 export const EVIDENCE_BYTES_MAX = 1 << 20;
+/** What may be read from a file, where an IMA list of a long-running machine has its place. */
+export const EVIDENCE_FILE_BYTES_MAX = 36 << 20;
+export const EVENT_LOG_BYTES_MAX = 1 << 20;
+export const IMA_LIST_BYTES_MAX = 32 << 20;
 const ATTEST_BYTES_MAX = 1024;
 const SIGNATURE_BYTES_MAX = 1024;
 const PCRS_MAX = 24;
@@ -31,31 +37,49 @@ const measuredEventSchema = z.strictObject({
   name: boundedText(EVENT_NAME_BYTES_MAX),
 });
 
-const pcrValueSchema = z.strictObject({ pcr: boundedInteger(PCRS_MAX - 1), value: byteString(32) });
+function pcrBank(digestBytes: number) {
+  const pcrValue = z.strictObject({ pcr: boundedInteger(PCRS_MAX - 1), value: byteString(digestBytes) });
+  return boundedList(pcrValue, PCRS_MAX, 1).refine(isAscending, 'want ascending PCR numbers');
+}
 
 const evidenceSchema = z.strictObject({
-  version: z.literal(1),
+  version: z.literal(2),
   attest: byteString(1, ATTEST_BYTES_MAX),
   signature: byteString(1, SIGNATURE_BYTES_MAX),
-  pcrs: boundedList(pcrValueSchema, PCRS_MAX, 1).refine(isAscending, 'want ascending PCR numbers'),
+  /** The SHA-256 bank. */
+  pcrs: pcrBank(32),
+  /** The SHA-384 bank, when the quote covers it as well. */
+  pcrsSha384: z.exactOptional(pcrBank(48)),
   log: boundedList(measuredEventSchema, EVENTS_MAX),
   binding: byteString(32),
+  /** The TCG event log as the kernel gives it (binary_bios_measurements). */
+  eventLog: z.exactOptional(byteString(1, EVENT_LOG_BYTES_MAX)),
+  /** The IMA measurement list as the kernel gives it, ASCII or binary. */
+  imaList: z.exactOptional(byteString(1, IMA_LIST_BYTES_MAX)),
 });
 
 /** One thing the node measured: a software release, a worker image, or a blinded commitment to a task run. */
 export type MeasuredEvent = z.infer<typeof measuredEventSchema>;
 
-export type PcrValue = z.infer<typeof pcrValueSchema>;
+export interface PcrValue {
+  readonly pcr: number;
+  readonly value: Uint8Array;
+}
 
 /** RFC 9334 Evidence: a quote exactly as signed, the PCR values and the log that explain it. Untrusted until appraised. */
 export type Evidence = z.infer<typeof evidenceSchema>;
 
-const codec = defineDocument<Evidence>({
-  name: 'evidence',
-  schema: evidenceSchema,
-  bytesMax: EVIDENCE_BYTES_MAX,
-  invalid: (message, cause) => new AttestationError('EVIDENCE_INVALID', message, { cause }),
-});
+const codec = evidenceCodec(EVIDENCE_BYTES_MAX);
+const fileCodec = evidenceCodec(EVIDENCE_FILE_BYTES_MAX);
+
+function evidenceCodec(bytesMax: number): DocumentCodec<Evidence> {
+  return defineDocument<Evidence>({
+    name: 'evidence',
+    schema: evidenceSchema,
+    bytesMax,
+    invalid: (message, cause) => new AttestationError('EVIDENCE_INVALID', message, { cause }),
+  });
+}
 
 /** Throws `EVIDENCE_INVALID`. Parsing says nothing about truth: only `appraise` does [ATT-1]. */
 export function parseEvidence(bytes: Uint8Array): Evidence {
@@ -64,6 +88,15 @@ export function parseEvidence(bytes: Uint8Array): Evidence {
 
 export function encodeEvidence(evidence: Evidence): Uint8Array {
   return codec.encode(evidence);
+}
+
+/** As `parseEvidence`, for evidence that somebody chose to read, and with room for its IMA list. */
+export function parseEvidenceFile(bytes: Uint8Array): Evidence {
+  return fileCodec.parse(bytes);
+}
+
+export function encodeEvidenceFile(evidence: Evidence): Uint8Array {
+  return fileCodec.encode(evidence);
 }
 
 const eventDigests = new BoundedCache<Uint8Array>(EVENTS_MAX);

@@ -2,25 +2,59 @@
  * Remote attestation by the roles of RFC 9334: Evidence, the attester that collects it, endorsements (EK certificate
  * and key profiles), reference values, policy, and the one judge, `appraise`, with its Attestation Result.
  * The judge is pure, needs no TPM and runs in a browser; only EK certificate chains need Node. Trusts the roots,
- * registered keys and reference values it is given. Does not understand firmware event logs (a measured boot is
- * refused, not believed), does not check certificate revocation, and opens no connection.
+ * registered keys, reference values and policy it is given. A measured boot is believed as far as its event log replays to
+ * quoted registers. Does not check certificate revocation, and opens no connection.
  */
-export type { Appraisal, ClockRecord, Endorsements, ExpectedQuote } from './appraisal.ts';
+export { AK_PROFILES, type AkProfile, type CheckedAk, checkAkProfile } from './ak-profile.ts';
+export type {
+  Appraisal,
+  ClockRecord,
+  Endorsements,
+  ExpectedAnyTime,
+  ExpectedChallenge,
+  ExpectedEpoch,
+  ExpectedNonce,
+  ExpectedQuote,
+} from './appraisal.ts';
 export { appraise } from './appraise.ts';
 export { collectEvidence, type EvidenceRequest, type Quoter } from './attester.ts';
+export {
+  CLOCK_REGISTRY_KEYS_MAX,
+  type ClockRegistry,
+  encodeClockRegistry,
+  parseClockRegistry,
+  recordClock,
+  recordedClock,
+} from './clock-registry.ts';
+export {
+  CMW_KIND,
+  type Cmw,
+  type CmwForm,
+  type CmwType,
+  EVIDENCE_MEDIA_TYPE,
+  isCmw,
+  RESULT_MEDIA_TYPE,
+  unwrapCmw,
+  wrapCmw,
+} from './cmw.ts';
 export { type EkCertificate, type EkChain, type TrustedRoot, verifyEkCertificate } from './ek-certificate.ts';
 export { AttestationError, type AttestationErrorCode } from './errors.ts';
 export {
+  EVENT_LOG_BYTES_MAX,
   EVENT_NAME_BYTES_MAX,
   EVENTS_MAX,
   EVIDENCE_BYTES_MAX,
+  EVIDENCE_FILE_BYTES_MAX,
   type Evidence,
   encodeEvidence,
+  encodeEvidenceFile,
   eventDigest,
+  IMA_LIST_BYTES_MAX,
   MEASURED_PCR,
   type MeasuredEvent,
   type PcrValue,
   parseEvidence,
+  parseEvidenceFile,
   QUOTED_PCRS,
   type QualifyingDataParts,
   qualifyingData,
@@ -46,7 +80,14 @@ export {
   type QuoteVerdict,
   verifyQuote,
 } from './quote/verify-quote.ts';
-export { parseReferenceValues, type ReferenceValues } from './reference-values.ts';
+export {
+  COMPONENT_KINDS,
+  type ComponentKind,
+  parseReferenceValues,
+  type ReferenceComponent,
+  type ReferenceValues,
+  type ReferenceValuesDocument,
+} from './reference-values.ts';
 export { replayLog } from './replay.ts';
 export {
   type AppraisedClaim,
@@ -64,5 +105,6 @@ export {
   resultDigest,
   type Verdict,
 } from './result.ts';
+export { compileRule, evaluateRule, type Fact, type Facts, RULE_CHARACTERS_MAX } from './rules.ts';
 export { findRun, type RunOpening, runCommitment } from './run-commitment.ts';
 export { verifyTpmSignature } from './signature.ts';

@@ -20,10 +20,17 @@ export const CLAIM_NAMES = [
   'clock',
   'pcr-selection',
   'pcr-digest',
-  'event-log',
+  'pcr-values',
   'firmware',
+  'secure-boot',
+  'boot-chain',
+  'command-line',
+  'firmware-events',
+  'ima',
+  'measured-log',
   'release',
   'images',
+  'rules',
   'freshness',
   'level',
 ] as const;
@@ -32,6 +39,7 @@ export type ClaimName = (typeof CLAIM_NAMES)[number];
 
 export const CLAIM_REASONS = [
   'OK',
+  'NOT_DEMANDED',
   'UNAUTHENTICATED',
   'AK_PUBLIC_INVALID',
   'SIGNATURE_MALFORMED',
@@ -41,19 +49,46 @@ export const CLAIM_REASONS = [
   'ATTEST_MAGIC_WRONG',
   'ATTEST_TYPE_WRONG',
   'QUALIFYING_DATA_WRONG',
+  'QUALIFYING_DATA_UNCHECKED',
   'CLOCK_RESET_COUNT_DECREASED',
   'CLOCK_RESTART_COUNT_DECREASED',
   'CLOCK_BACKWARDS',
+  'CLOCK_NOT_RECORDED',
   'CLOCK_UNSAFE',
   'PCR_SELECTION_WRONG',
   'PCR_LIST_WRONG',
   'PCR_DIGEST_WRONG',
-  'EVENT_LOG_REPLAY_WRONG',
+  'PCR_VALUE_UNKNOWN',
+  'PCR_RESET_VALUE',
+  'FIRMWARE_UNMEASURED',
   'FIRMWARE_NO_EVENT_LOG',
+  'FIRMWARE_LOG_MALFORMED',
+  'FIRMWARE_LOG_REPLAY_WRONG',
+  'SECURE_BOOT_UNKNOWN',
+  'SECURE_BOOT_OFF',
+  'SECURE_BOOT_KEY_UNKNOWN',
+  'BOOT_AUTHORITY_UNKNOWN',
+  'BOOT_LOADER_UNKNOWN',
+  'BOOT_LOADER_MISSING',
+  'COMMAND_LINE_MISSING',
+  'COMMAND_LINE_FORBIDDEN',
+  'COMMAND_LINE_UNKNOWN',
+  'FIRMWARE_EVENT_FORBIDDEN',
+  'FIRMWARE_ERROR_SEPARATOR',
+  'FIRMWARE_FINDING',
+  'IMA_LIST_MISSING',
+  'IMA_LIST_MALFORMED',
+  'IMA_REPLAY_WRONG',
+  'IMA_BOOT_AGGREGATE_WRONG',
+  'IMA_VIOLATION',
+  'IMA_FILE_UNKNOWN',
+  'MEASURED_LOG_REPLAY_WRONG',
   'RELEASE_MISSING',
   'RELEASE_NOT_FIRST',
   'RELEASE_NOT_APPROVED',
   'IMAGE_NOT_APPROVED',
+  'RULE_BROKEN',
+  'RULE_FAILED',
   'EVIDENCE_STALE',
   'LEVEL_TOO_LOW',
 ] as const;
@@ -68,7 +103,7 @@ export type Verdict = (typeof VERDICTS)[number];
 // A quoted event name of 128 bytes may double when it is escaped.
 const DETAIL_BYTES_MAX = 512;
 const CLAIM_VALUE_BYTES_MAX = 1024;
-export const RESULT_BYTES_MAX = 32 * 1024;
+export const RESULT_BYTES_MAX = 64 * 1024;
 
 const claimValue = z.union([
   z.null(),
@@ -91,7 +126,7 @@ const claimSchema = z.strictObject({
 });
 
 const resultSchema = z.strictObject({
-  version: z.literal(1),
+  version: z.literal(2),
   verdict: z.enum(VERDICTS),
   level: z.literal([...ASSURANCE_LEVELS]),
   /**
@@ -101,7 +136,7 @@ const resultSchema = z.strictObject({
   authentic: z.boolean(),
   appraisedAtMs: boundedInteger(Number.MAX_SAFE_INTEGER),
   /** The TPM name of the attestation key that the Evidence was held against. */
-  akName: byteString(34),
+  akName: byteString(34, 50),
   /** SHA-256 of the TPMS_ATTEST exactly as signed. */
   quoteDigest: byteString(32),
   /** The quote's clock; null when the quote is not authentic. */

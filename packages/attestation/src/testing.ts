@@ -11,6 +11,7 @@ import { p256 } from '@noble/curves/nist.js';
 import type { Appraisal } from './appraisal.ts';
 import { type Evidence, type MeasuredEvent, QUOTED_PCRS, qualifyingData } from './evidence.ts';
 import { LEVEL } from './level.ts';
+import { type AppraisalPolicy, parsePolicy } from './policy.ts';
 import { replayLog } from './replay.ts';
 
 /** For tests: an attestation key in software, which signs what no TPM would. */
@@ -101,6 +102,16 @@ export const EXPECTED = {
   binding: digestOf('binding'),
 };
 
+/** What a network of nodes with software TPMs demands of each other. */
+export const NODE_POLICY: AppraisalPolicy = parsePolicy({
+  version: 1,
+  levelMin: LEVEL.development,
+  clock: { unsafe: 'warn' },
+  pcrs: { sha256: QUOTED_PCRS },
+  firmware: { unmeasured: 'allow', keys: 'any', authorities: 'any', loaders: 'any' },
+  ima: { list: 'not-demanded' },
+});
+
 /** What differs from an honest appraisal. `quote` is signed as given; the other parts are changed after signing. */
 export interface Deviation {
   readonly log?: readonly MeasuredEvent[];
@@ -133,7 +144,7 @@ export function appraisalOf(deviation: Deviation = {}): Appraisal {
     ...deviation.quote,
   });
   const honest: Evidence = {
-    version: 1,
+    version: 2,
     attest,
     signature: ak.sign(attest),
     pcrs,
@@ -147,7 +158,7 @@ export function appraisalOf(deviation: Deviation = {}): Appraisal {
       releases: new Set([toHex(RELEASE.digest)]),
       images: new Set([toHex(IMAGE.digest)]),
     },
-    policy: { levelMin: LEVEL.development },
+    policy: NODE_POLICY,
     expected: { ...EXPECTED },
     nowMs: 10_000,
     ...deviation.appraisal,

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { appraise } from './appraise.ts';
 import { parseEvidence } from './evidence.ts';
 import { LEVEL } from './level.ts';
+import { parsePolicy } from './policy.ts';
 import { parseReferenceValues } from './reference-values.ts';
 import { failedClaims, resultDigest } from './result.ts';
 
@@ -13,6 +14,7 @@ interface Vectors {
   readonly binding: string;
   readonly releases: readonly string[];
   readonly images: readonly string[];
+  readonly policy: unknown;
   readonly cases: readonly {
     readonly name: string;
     readonly akPublic: string;
@@ -38,7 +40,7 @@ test.each(vectors.cases)('recorded evidence is judged as recorded: $name', (reco
     evidence: parseEvidence(fromHex(recorded.evidence)),
     endorsements: { akPublic: fromHex(recorded.akPublic), level: LEVEL.development },
     referenceValues: parseReferenceValues({ releases: vectors.releases, images: vectors.images }),
-    policy: { levelMin: LEVEL.development },
+    policy: parsePolicy(vectors.policy),
     expected: {
       networkId: fromHex(vectors.networkId),
       challenge: fromHex(vectors.challenge),

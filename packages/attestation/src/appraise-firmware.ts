@@ -1,0 +1,112 @@
+/** The claim that the firmware's event log explains its registers; every claim about the boot stands on it. */
+import { toHex } from '@nemea/core';
+import type { Appraisal } from './appraisal.ts';
+import { affirm, claimOf, leaveOut, refuse } from './claim.ts';
+import {
+  type EventLog,
+  EventLogError,
+  type PcrMismatch,
+  parseEventLog,
+  type QuotedPcr,
+  type VerifiedBoot,
+  verifyEventLog,
+} from './eventlog/index.ts';
+import type { Evidence } from './evidence.ts';
+import type { AppraisedClaim } from './result.ts';
+
+/** What the firmware claim leaves to the claims about the boot. */
+export interface FirmwareAppraisal {
+  readonly claim: AppraisedClaim;
+  /** Events that replay to quoted values; null when there are none to believe. */
+  readonly boot: VerifiedBoot | null;
+  /** A refusal that whoever carries the evidence could have caused by changing the log. */
+  readonly isMessengersWork: boolean;
+}
+
+const FIRMWARE_PCRS_MAX = 7;
+/**
+ * Registers of boot loaders, where programs may measure after the boot, into other logs: their events are believed when
+ * they replay, and nothing is demanded of them. PCR 10 is IMA's.
+ */
+const LOADER_PCRS: readonly number[] = [8, 9, 11, 12, 13, 14, 15];
+
+/** PCR 0 to 7 are explained by the log, or nothing was measured into them [ATT-24]. */
+export function appraiseFirmware(input: Appraisal, digest: AppraisedClaim): FirmwareAppraisal {
+  const { evidence, policy } = input;
+  const quoted = quotedPcrs(evidence, (pcr) => pcr <= FIRMWARE_PCRS_MAX);
+  const measured = quoted.find(({ value }) => value.some((byte) => byte !== 0));
+  const bytes = evidence.eventLog;
+  const source = bytes === undefined ? 'evidence.pcrs' : `evidence.eventLog, ${bytes.length} bytes`;
+  const claim = claimOf(
+    'firmware',
+    source,
+    measured?.value ?? null,
+    `PCR 0 to ${FIRMWARE_PCRS_MAX} as quoted`,
+  );
+  const without = (it: AppraisedClaim, isMessengersWork = false) => ({
+    claim: it,
+    boot: null,
+    isMessengersWork,
+  });
+
+  if (digest.verdict !== 'affirming') return without(leaveOut(claim));
+  if (measured === undefined && bytes === undefined) {
+    if (policy.firmware.unmeasured === 'allow') {
+      return without(affirm(claim, 'no measured boot: the quoted PCRs up to 7 are zero'));
+    }
+    return without(refuse(claim, 'FIRMWARE_UNMEASURED', 'PCR 0 to 7 are zero: nothing was measured at boot'));
+  }
+  if (bytes === undefined) {
+    const which = `PCR ${measured?.pcr} is measured`;
+    return without(refuse(claim, 'FIRMWARE_NO_EVENT_LOG', `${which}, and no event log explains it`), true);
+  }
+  let log: EventLog;
+  try {
+    log = parseEventLog(bytes);
+  } catch (error) {
+    if (!(error instanceof EventLogError)) throw error;
+    return without(refuse(claim, 'FIRMWARE_LOG_MALFORMED', `${error.code}: ${error.message}`), true);
+  }
+  const verification = verifyEventLog(log, quoted);
+  if (!verification.ok) {
+    return without(
+      refuse(claim, 'FIRMWARE_LOG_REPLAY_WRONG', describeMismatch(verification.mismatches)),
+      true,
+    );
+  }
+  const { boot } = withLoaderPcrs(evidence, log, quoted) ?? verification;
+  const numbers = boot.pcrs.filter(({ bank }) => bank === 'sha256').map(({ pcr }) => pcr);
+  const detail = `${boot.events.length} events replay to PCR ${numbers.join(', ')}`;
+  return { claim: affirm(claim, detail), boot, isMessengersWork: false };
+}
+
+function withLoaderPcrs(
+  evidence: Evidence,
+  log: EventLog,
+  firmware: readonly QuotedPcr[],
+): { readonly boot: VerifiedBoot } | null {
+  const explained = LOADER_PCRS.flatMap((pcr) => {
+    const values = quotedPcrs(evidence, (number) => number === pcr);
+    return verifyEventLog(log, values).ok ? values : [];
+  });
+  const verification = verifyEventLog(log, [...firmware, ...explained]);
+  return verification.ok ? verification : null;
+}
+
+function quotedPcrs(evidence: Evidence, isWanted: (pcr: number) => boolean): QuotedPcr[] {
+  const sha256 = evidence.pcrs.map(({ pcr, value }) => ({ bank: 'sha256' as const, pcr, value }));
+  const sha384 = (evidence.pcrsSha384 ?? []).map(({ pcr, value }) => ({
+    bank: 'sha384' as const,
+    pcr,
+    value,
+  }));
+  return [...sha256, ...sha384].filter(({ pcr }) => isWanted(pcr));
+}
+
+function describeMismatch(mismatches: readonly PcrMismatch[]): string {
+  const first = mismatches[0];
+  if (first === undefined) return 'the log does not replay';
+  const which = mismatches.map(({ bank, pcr }) => `${bank}:${pcr}`).join(', ');
+  const got = first.got === null ? 'no value' : toHex(first.got).slice(0, 16);
+  return `the log does not replay to ${which}: got ${got}, want ${toHex(first.want).slice(0, 16)}`;
+}
