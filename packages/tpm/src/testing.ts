@@ -13,6 +13,8 @@ import { Tpm } from './tpm.ts';
 export interface TestTpm {
   readonly tpm: Tpm;
   readonly socketPath: string;
+  /** SIGSTOP makes the TPM take commands and answer none, SIGCONT ends that. */
+  signal(name: NodeJS.Signals): void;
   /** Ends the TPM's process at once, as a crash or a power cut does. */
   kill(): Promise<void>;
   /** Starts it again on the same state. */
@@ -34,6 +36,7 @@ export async function startTestTpm(): Promise<TestTpm> {
   return {
     tpm,
     socketPath,
+    signal: (name) => void child.kill(name),
     async kill() {
       await endProcess(child, 'SIGKILL');
       await rm(socketPath, { force: true });

@@ -1,0 +1,225 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { toHex } from '@nemea/core';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { listHandles } from './capability.ts';
+import { openUnixChannel } from './channel/unix.ts';
+import { openExecutor } from './executor.ts';
+import { createPrimary } from './object.ts';
+import { TEMPLATES } from './structures/templates.ts';
+import { startTestTpm, type TestTpm } from './testing.ts';
+import { Tpm } from './tpm.ts';
+
+const AK = { hierarchy: 'endorsement', template: TEMPLATES.ak } as const;
+const QUOTE = { qualifyingData: new Uint8Array(32), pcrs: [0] } as const;
+// Many pauses: the tests start the TPM again only after calls have begun to look for it.
+const PATIENT = { reconnectsMax: 12 } as const;
+
+let software: TestTpm;
+beforeEach(async () => {
+  software = await startTestTpm();
+});
+afterEach(() => software.stop());
+
+/** The objects and sessions that the TPM itself reports, once its client is gone. */
+async function leftInTpm(): Promise<number> {
+  const channel = await openUnixChannel(software.socketPath);
+  const io = openExecutor(channel);
+  let count = 0;
+  for (const range of ['transient', 'loadedSession', 'savedSession'] as const) {
+    count += (await listHandles(io, range)).length;
+  }
+  await channel.close();
+  return count;
+}
+
+describe('a key', () => {
+  it('leaves the TPM when it is disposed of, and may be disposed of twice', async () => {
+    const { tpm } = software;
+    const key = await tpm.createPrimary(AK);
+    await key[Symbol.asyncDispose]();
+    await key[Symbol.asyncDispose]();
+    expect(await tpm.listHandles('transient')).toEqual([]);
+    await tpm.close();
+    expect(await leftInTpm()).toBe(0);
+  });
+
+  it('can be disposed of when its TPM is closed or gone', async () => {
+    const { tpm } = software;
+    const [one, two] = [await tpm.createPrimary(AK), await tpm.createPrimary(AK)];
+    await software.kill();
+    await one[Symbol.asyncDispose]();
+    await tpm.close();
+    await two[Symbol.asyncDispose]();
+  });
+
+  it('is flushed in the end even if no call can be queued when it is disposed of', async () => {
+    const { tpm } = software;
+    const key = await tpm.createPrimary(AK);
+    const crowd = Promise.allSettled(Array.from({ length: 300 }, () => tpm.getRandom(1)));
+    await key[Symbol.asyncDispose]();
+    await crowd;
+    await tpm.getRandom(1);
+    expect(await tpm.listHandles('transient')).toEqual([]);
+  });
+});
+
+describe('a call on terms', () => {
+  it('that is cancelled on its way leaves nothing behind', async () => {
+    const { tpm } = software;
+    const controller = new AbortController();
+    software.signal('SIGSTOP');
+    const key = tpm.with({ signal: controller.signal }).createPrimary(AK);
+    await sleep(20);
+    controller.abort();
+    await expect(key).rejects.toMatchObject({ code: 'TPM_CANCELLED' });
+    software.signal('SIGCONT');
+    expect(await tpm.getRandom(4)).toHaveLength(4);
+    await tpm.close();
+    expect(await leftInTpm()).toBe(0);
+  });
+
+  it('that is cancelled between two commands sends no more than what cleans up', async () => {
+    const { tpm } = software;
+    const controller = new AbortController();
+    const sent: string[] = [];
+    const call = tpm.with({ signal: controller.signal }).exclusive(async (io) => {
+      const key = await createPrimary(io, AK);
+      sent.push('createPrimary');
+      controller.abort();
+      try {
+        await io.send({ name: 'readPublic', handles: [key.handle] });
+        sent.push('readPublic');
+      } finally {
+        const handle = Uint8Array.of(key.handle >>> 24, key.handle >> 16, key.handle >> 8, key.handle);
+        await io.send({ name: 'flushContext', parameters: handle });
+        sent.push('flushContext');
+      }
+    });
+    await expect(call).rejects.toMatchObject({ code: 'TPM_CANCELLED' });
+    expect(await tpm.listHandles('transient')).toEqual([]);
+    expect(sent).toEqual(['createPrimary', 'flushContext']);
+  });
+
+  it('runs out of time, and the TPM goes on answering others', async () => {
+    const { tpm } = software;
+    software.signal('SIGSTOP');
+    const first = tpm.with({ timeoutMs: 30 }).getRandom(1);
+    const waiting = tpm.with({ timeoutMs: 30 }).getRandom(1);
+    const patient = tpm.getRandom(5);
+    await expect(first).rejects.toMatchObject({ code: 'TPM_CHANNEL_TIMEOUT' });
+    await expect(waiting).rejects.toMatchObject({ code: 'TPM_CHANNEL_TIMEOUT' });
+    software.signal('SIGCONT');
+    expect(await patient).toHaveLength(5);
+  });
+
+  it('does not wait behind all that a busy caller has queued', async () => {
+    const { tpm } = software;
+    const order: string[] = [];
+    const ask = async (lane: string): Promise<void> => {
+      await tpm.with({ lane }).getRandom(1);
+      order.push(lane);
+    };
+    await Promise.all([...Array.from({ length: 200 }, () => ask('busy')), ask('modest')]);
+    expect(order.indexOf('modest')).toBeLessThan(4);
+  });
+});
+
+describe('a failing call', () => {
+  it('takes along every object and session it made', async () => {
+    const { tpm } = software;
+    const kept = await tpm.createPrimary(AK);
+    const failing = tpm.exclusive(async (io) => {
+      for (let i = 0; i < 6; i++) await createPrimary(io, AK);
+      throw new Error('on purpose');
+    });
+    await expect(failing).rejects.toThrow('on purpose');
+    expect(await tpm.listHandles('transient')).toEqual([kept.handle]);
+    await kept[Symbol.asyncDispose]();
+    await tpm.close();
+    expect(await leftInTpm()).toBe(0);
+  });
+});
+
+describe('a lost TPM', () => {
+  let tpm: Tpm;
+  beforeEach(async () => {
+    await software.tpm.close();
+    tpm = await Tpm.open(() => openUnixChannel(software.socketPath), PATIENT);
+  });
+  afterEach(() => tpm.close());
+
+  it('fails the call on its way with a code; those that wait find the TPM again', async () => {
+    software.signal('SIGSTOP');
+    const running = tpm.getRandom(1);
+    const waiting = [2, 3, 4].map((length) => tpm.getRandom(length));
+    await sleep(20);
+    const failed = expect(running).rejects.toMatchObject({ code: 'TPM_CHANNEL_FAILED' });
+    await software.kill();
+    await failed;
+    await software.restart();
+    expect((await Promise.all(waiting)).map(({ length }) => length)).toEqual([2, 3, 4]);
+  });
+
+  it('that died while nobody asked is found again without a failing call', async () => {
+    await software.kill();
+    await software.restart();
+    await sleep(20);
+    expect(await tpm.getRandom(3)).toHaveLength(3);
+  });
+
+  it('takes its keys with it, and their handles mean nothing on the next connection', async () => {
+    const old = await tpm.createPrimary(AK);
+    await software.kill();
+    await software.restart();
+    await sleep(20);
+    const fresh = await tpm.createPrimary(AK);
+    expect(fresh.handle).not.toBe(old.handle);
+    expect(toHex(fresh.name)).toBe(toHex(old.name));
+    await expect(tpm.quote(old, QUOTE)).rejects.toMatchObject({
+      code: 'TPM_RETURN_CODE',
+      data: { returnCode: 0x910 },
+    });
+    await old[Symbol.asyncDispose]();
+    expect((await tpm.quote(fresh, QUOTE)).attest.length).toBeGreaterThan(100);
+  });
+
+  it('never splits a call between two connections', async () => {
+    const call = tpm.exclusive(async (io) => {
+      await createPrimary(io, AK);
+      await software.kill();
+      await software.restart();
+      await io.send({ name: 'getRandom', parameters: Uint8Array.of(0, 4) }).catch(() => undefined);
+      return await io.send({ name: 'getRandom', parameters: Uint8Array.of(0, 4) });
+    });
+    await expect(call).rejects.toMatchObject({ code: 'TPM_CHANNEL_CLOSED' });
+    expect(await tpm.getRandom(4)).toHaveLength(4);
+  });
+
+  it('is given up after a bounded number of tries, and looked for again by the next call', async () => {
+    await tpm.close();
+    tpm = await Tpm.open(() => openUnixChannel(software.socketPath), { reconnectsMax: 2 });
+    await software.kill();
+    await sleep(20);
+    await expect(tpm.getRandom(1)).rejects.toMatchObject({
+      code: 'TPM_CHANNEL_FAILED',
+      message: 'the tpm is gone: tried 2 times',
+    });
+    await software.restart();
+    expect(await tpm.getRandom(1)).toHaveLength(1);
+  });
+
+  it('stays lost to a client that was given a channel and no way to open another', async () => {
+    await tpm.close();
+    tpm = await Tpm.open(await openUnixChannel(software.socketPath));
+    await software.kill();
+    await software.restart();
+    await sleep(20);
+    await expect(tpm.getRandom(1)).rejects.toMatchObject({ code: 'TPM_CHANNEL_FAILED' });
+    await expect(tpm.getRandom(1)).rejects.toMatchObject({ code: 'TPM_CHANNEL_CLOSED' });
+  });
+
+  it('is not looked for by a client that its owner closed', async () => {
+    await tpm.close();
+    await expect(tpm.getRandom(1)).rejects.toMatchObject({ code: 'TPM_CHANNEL_CLOSED' });
+  });
+});
