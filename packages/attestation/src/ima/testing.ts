@@ -21,8 +21,8 @@ export interface WriteOptions {
   readonly bank?: ImaBank;
 }
 
-export function digestOf(text: string, algorithm = 'sha256'): Uint8Array {
-  return new Uint8Array(createHash(algorithm).update(text).digest());
+export function digestOf(content: string | Uint8Array, algorithm = 'sha256'): Uint8Array {
+  return new Uint8Array(createHash(algorithm).update(content).digest());
 }
 
 /** d-ng, or d-ngv2 with a type. */
@@ -63,8 +63,7 @@ export function signedEntry(path: string, signature: Uint8Array, content = path)
 }
 
 export function bufferEntry(name: string, buffer: Uint8Array): WrittenEntry {
-  const digest = new Uint8Array(createHash('sha256').update(buffer).digest());
-  return { template: 'ima-buf', fields: [digestField(digest), nameField(name), hexField(buffer)] };
+  return { template: 'ima-buf', fields: [digestField(digestOf(buffer)), nameField(name), hexField(buffer)] };
 }
 
 /** What template hashes are over. */
