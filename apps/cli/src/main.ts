@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { addAttestCommand } from './commands/attest.ts';
 import { addCapsuleCommands } from './commands/capsule.ts';
 import { addClientCommands } from './commands/client.ts';
+import { addCorimCommands } from './commands/corim.ts';
 import { addDemoCommand } from './commands/demo.ts';
 import { addDevnetCommands } from './commands/devnet.ts';
 import { addNodeCommands } from './commands/node.ts';
@@ -32,6 +33,7 @@ addAttestCommand(program);
 addClientCommands(program);
 addCapsuleCommands(program);
 addTaskCommands(program);
+addCorimCommands(program);
 addVerifyCommand(program);
 
 program.parseAsync().catch(fail);

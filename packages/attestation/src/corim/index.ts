@@ -16,3 +16,4 @@ export {
 } from './corim.ts';
 export { CorimError, type CorimErrorCode } from './errors.ts';
 export { CORIM_BYTES_MAX, CORIM_CONTENT_TYPE, parseCorim, parseSignedCorim } from './parse.ts';
+export { fromCorim, type ImportedReferences, toCorim } from './reference.ts';
