@@ -6,6 +6,7 @@ import { addCorimCommands } from './commands/corim.ts';
 import { addDemoCommand } from './commands/demo.ts';
 import { addDevnetCommands } from './commands/devnet.ts';
 import { addNodeCommands } from './commands/node.ts';
+import { addQuoteCommands } from './commands/quote.ts';
 import { addTaskCommands } from './commands/task.ts';
 import { addVerifyCommand } from './commands/verify.ts';
 import { fail } from './output.ts';
@@ -35,5 +36,6 @@ addCapsuleCommands(program);
 addTaskCommands(program);
 addCorimCommands(program);
 addVerifyCommand(program);
+addQuoteCommands(program);
 
 program.parseAsync().catch(fail);

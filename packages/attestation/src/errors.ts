@@ -25,6 +25,7 @@ export type AttestationErrorCode =
   | 'QUALIFYING_DATA_INVALID'
   | 'REFERENCE_VALUES_INVALID'
   | 'RESULT_INVALID'
+  | 'SIGNATURE_INVALID'
   | 'VRF_PUBLIC_INVALID';
 
 export class AttestationError extends CodedError<AttestationErrorCode> {}

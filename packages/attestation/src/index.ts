@@ -70,16 +70,7 @@ export {
 export { ASSURANCE_LEVELS, type AssuranceLevel, LEVEL, levelName, toAssuranceLevel } from './level.ts';
 export { MeasuredLog, type MeasuredLogOptions, type PcrExtender, type PcrReader } from './measured-log.ts';
 export { type AppraisalPolicy, parsePolicy } from './policy.ts';
-export { bankName, describeSelection } from './quote/pcrs.ts';
-export { QUOTE_REFUSAL_CODES, type QuoteRefusal, type QuoteRefusalCode } from './quote/refusal.ts';
-export { parseSigningKey, type SigningKey, signingKeyOf } from './quote/signing-key.ts';
-export {
-  type ClockBefore,
-  type Quote,
-  type QuoteToVerify,
-  type QuoteVerdict,
-  verifyQuote,
-} from './quote/verify-quote.ts';
+export { type Quote, type QuoteToVerify, type QuoteVerdict, verifyQuote } from './quote/verify-quote.ts';
 export {
   COMPONENT_KINDS,
   type ComponentKind,

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { CodedError } from '@nemea/core';
-import { type Finding, type Ledger, LedgerError, type Report } from '@nemea/sdk';
+import type { Finding, Ledger, Report } from '@nemea/sdk';
 import type { Command } from 'commander';
 import { note, print } from '../output.ts';
 
@@ -67,7 +67,7 @@ async function findingsOf(file: string, options: Options): Promise<readonly Find
 
 /** Opens layer 1 by the report's own words; a registry that is not there is its first lie. */
 async function openLedgerOf(report: Report, rpcUrl: string): Promise<Ledger | Finding> {
-  const { openLedger, parseNetwork } = await import('@nemea/sdk');
+  const { LedgerError, openLedger, parseNetwork } = await import('@nemea/sdk');
   const network = parseNetwork(JSON.stringify({ ...report.network, rpcUrl }));
   try {
     return await openLedger(network);

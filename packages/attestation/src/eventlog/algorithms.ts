@@ -32,3 +32,12 @@ export function algorithmById(id: number): BankAlgorithm | undefined {
 export function algorithmOf(bank: Bank): BankAlgorithm {
   return BY_BANK.get(bank) as BankAlgorithm;
 }
+
+export const BANKS: readonly Bank[] = [...BY_BANK.keys()];
+
+const ID_OF: ReadonlyMap<Bank, number> = new Map([...BY_ID].map(([id, { bank }]) => [bank, id]));
+
+/** The TPM_ALG_ID of a bank. */
+export function idOfBank(bank: Bank): number {
+  return ID_OF.get(bank) as number;
+}

@@ -1,6 +1,7 @@
 import { bytesEqual } from '@nemea/core';
 import type { PcrSelection, QuoteAttest } from '@nemea/tpm/structures';
-import { algorithmById } from '../eventlog/algorithms.ts';
+import { AttestationError } from '../errors.ts';
+import { algorithmById, BANKS, idOfBank } from '../eventlog/algorithms.ts';
 import type { QuotedPcr } from '../eventlog/model.ts';
 import { type QuoteRefusal, refusal } from './refusal.ts';
 
@@ -76,4 +77,35 @@ export function describeSelection(selections: readonly PcrSelection[]): string {
 
 export function bankName(hashAlg: number): string {
   return algorithmById(hashAlg)?.bank ?? `0x${hashAlg.toString(16).padStart(4, '0')}`;
+}
+
+const PCR_MAX = 23;
+
+/** The inverse of `describeSelection`, ranges such as `0-7` included. Throws `PCRS_INVALID`. */
+export function parseSelection(text: string): PcrSelection[] {
+  return text.split('+').map((part) => {
+    const [name = '', list, ...more] = part.split(':');
+    const bank = BANKS.find((it) => it === name);
+    if (bank === undefined || list === undefined || more.length > 0) {
+      throw new AttestationError(
+        'PCRS_INVALID',
+        `got PCRs ${part}, want a bank and numbers such as sha256:0-7,14`,
+      );
+    }
+    const pcrs = new Set(list.split(',').flatMap(parseRange));
+    return { hashAlg: idOfBank(bank), pcrs: [...pcrs].sort((a, b) => a - b) };
+  });
+}
+
+function parseRange(text: string): number[] {
+  const match = /^(\d{1,2})(?:-(\d{1,2}))?$/.exec(text);
+  const first = Number(match?.[1] ?? Number.NaN);
+  const last = Number(match?.[2] ?? match?.[1] ?? Number.NaN);
+  if (!(first <= last && last <= PCR_MAX)) {
+    throw new AttestationError(
+      'PCRS_INVALID',
+      `got PCR ${text}, want 0 to ${PCR_MAX}, or a range such as 0-7`,
+    );
+  }
+  return Array.from({ length: last - first + 1 }, (_, i) => first + i);
 }
