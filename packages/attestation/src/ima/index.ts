@@ -44,7 +44,7 @@ export {
 export { type ParseImaOptions, parseImaList } from './parse.ts';
 export { type ImaPolicy, parseImaPolicy } from './policy.ts';
 export type { ImaPublicKey } from './public-key.ts';
-export { IMA_PCR, type ImaExtension, type ReplayImaOptions, replayIma } from './replay.ts';
+export { IMA_EXTENSIONS, IMA_PCR, type ImaExtension, type ReplayImaOptions, replayIma } from './replay.ts';
 export { type ImaSignature, parseImaSignature, verifyFileSignature } from './signature.ts';
 export type { SignatureCheck, SignatureReason } from './signature-check.ts';
 export { type ImaState, parseImaState } from './state.ts';

@@ -5,12 +5,15 @@ import type { ImaBank, ImaEntry, ImaList, PcrBanks } from './list.ts';
 export const IMA_PCR = 10;
 
 /**
- * What the kernel extended other banks than SHA-1 with: `template` hashes the template data again (Linux 5.8 and later);
- * `padded` is the SHA-1 template hash followed by zeros (older kernels, and banks whose hash the kernel lacks). [IMA-12]
+ * What the kernel extended a bank other than SHA-1 with [IMA-12]. `template`: the template data, hashed for this bank.
+ * `padded`: the SHA-1 template hash followed by zeros, and ones for violations; so do kernels that know the bank's hash
+ * but have not loaded it. `padded-legacy`: the same, but 20 bytes of ones; kernels before 5.8, and unknown hashes.
  */
-export type ImaExtension = 'template' | 'padded';
+export const IMA_EXTENSIONS = ['template', 'padded', 'padded-legacy'] as const;
+export type ImaExtension = (typeof IMA_EXTENSIONS)[number];
 
 export interface ReplayImaOptions {
+  /** For all banks but that of the list's own template hashes; `template` when absent. */
   readonly extension?: ImaExtension;
 }
 
@@ -31,11 +34,12 @@ export function replayIma(
 /** The registers of one bank while a list is replayed. */
 export interface BankReplay {
   readonly bank: ImaBank;
+  readonly extension: ImaExtension;
   readonly bytes: number;
   readonly hash: HashInto;
-  /** How to get from an entry to what its bank was extended with. */
-  readonly source: 'recorded' | 'template' | 'padded' | 'padded from data';
-  readonly sha1: HashInto;
+  /** Makes the digest of an entry, for the bank. */
+  readonly digest: HashInto | 'recorded';
+  readonly violationBytes: number;
   /** By PCR: its value, and behind it room for the digest that comes next, so that one hash takes both. */
   readonly blocks: Map<number, Uint8Array>;
 }
@@ -46,12 +50,15 @@ export function openBank(
   extension: ImaExtension,
   values: ReadonlyMap<number, Uint8Array> = new Map(),
 ): BankReplay {
+  const hash = bankHash(bank);
+  const source = extension === 'template' ? bank : 'sha1';
   const replay: BankReplay = {
     bank,
+    extension,
     bytes: bankBytes(bank),
-    hash: bankHash(bank),
-    source: sourceOf(bank, list.templateHashAlgorithm, extension),
-    sha1: bankHash('sha1'),
+    hash,
+    digest: source === list.templateHashAlgorithm ? 'recorded' : bankHash(source),
+    violationBytes: bankBytes(extension === 'padded-legacy' ? 'sha1' : bank),
     blocks: new Map(),
   };
   blockOf(replay, IMA_PCR);
@@ -59,27 +66,14 @@ export function openBank(
   return replay;
 }
 
-function sourceOf(bank: ImaBank, recorded: ImaBank, extension: ImaExtension): BankReplay['source'] {
-  if (bank === recorded) return 'recorded';
-  if (extension === 'template' || bank === 'sha1') return 'template';
-  return recorded === 'sha1' ? 'padded' : 'padded from data';
-}
-
 /** PCR = H(PCR || digest). Returns the register: its first `bytes` bytes are the new value. */
 export function extendBank(replay: BankReplay, entry: ImaEntry): Uint8Array {
   const block = blockOf(replay, entry.pcr);
-  const { bytes } = replay;
-  if (entry.violation) {
-    // Older kernels filled 20 bytes with ones, whatever the bank.
-    block.fill(0, bytes);
-    block.fill(0xff, bytes, bytes + (replay.source.startsWith('padded') ? bankBytes('sha1') : bytes));
-  } else if (replay.source === 'template') {
-    replay.hash(entry.templateData, block, bytes);
-  } else {
-    block.fill(0, bytes);
-    if (replay.source === 'padded from data') replay.sha1(entry.templateData, block, bytes);
-    else block.set(entry.templateHash, bytes);
-  }
+  const { bytes, digest } = replay;
+  block.fill(0, bytes);
+  if (entry.violation) block.fill(0xff, bytes, bytes + replay.violationBytes);
+  else if (digest === 'recorded') block.set(entry.templateHash, bytes);
+  else digest(entry.templateData, block, bytes);
   replay.hash(block, block, 0);
   return block;
 }

@@ -17,7 +17,6 @@ export interface ImaState {
   readonly entries: number;
   /** `alg:hex`; another one in a later list means that the machine was started anew. */
   readonly bootAggregate: string | null;
-  readonly extension: 'template' | 'padded';
   /** Bank, PCR number, hex. */
   readonly pcrs: Readonly<Partial<Record<ImaBank, Readonly<Record<string, string>>>>>;
 }
@@ -30,7 +29,6 @@ const stateSchema = z.strictObject({
     .min(0)
     .max(IMA_ENTRIES_MAX * 16),
   bootAggregate: z.string().max(256).nullable(),
-  extension: z.enum(['template', 'padded']),
   pcrs: z.partialRecord(z.enum(IMA_BANKS), z.record(pcrName, z.string().regex(/^[0-9a-f]{40,128}$/))),
 });
 

@@ -114,20 +114,21 @@ function writeBinaryEntry(entry: WrittenEntry, order: ByteOrder, options: WriteO
   return concatBytes(header, integer(data.length, 4, order), data);
 }
 
-/** PCR 10 after these entries, extended as kernels since 5.8 do, or with the padded SHA-1 hash as older ones. */
+/** PCR 10 after these entries, extended as kernels since 5.8 do, or with SHA-1 hashes that are padded with zeros. */
 export function pcr10After(
   entries: readonly WrittenEntry[],
   bank: ImaBank,
-  extension: 'template' | 'padded' = 'template',
+  extension: 'template' | 'padded' | 'padded-legacy' = 'template',
 ): Uint8Array {
   const length = templateHashOf(fileEntry('x'), { bank }).length;
   let value = new Uint8Array(length);
   for (const entry of entries) {
     if ((entry.pcr ?? 10) !== 10) continue;
     const digest = new Uint8Array(length);
-    const source: ImaBank = extension === 'padded' ? 'sha1' : bank;
+    const source: ImaBank = extension === 'template' ? bank : 'sha1';
     const hash = templateHashOf({ ...entry, violation: false }, { bank: source });
-    digest.set(entry.violation === true ? new Uint8Array(hash.length).fill(0xff) : hash);
+    if (entry.violation === true) digest.fill(0xff, 0, extension === 'padded-legacy' ? 20 : length);
+    else digest.set(hash);
     value = new Uint8Array(createHash(nodeName(bank)).update(value).update(digest).digest());
   }
   return value;

@@ -2,6 +2,7 @@ import { concatBytes, toHex } from '@nemea/core';
 import { describe, expect, test } from 'vitest';
 import {
   checkBootAggregate,
+  IMA_EXTENSIONS,
   type ImaBank,
   ImaError,
   type ImaList,
@@ -48,16 +49,19 @@ describe('replaying a list', () => {
     }
   });
 
-  test('gives what kernels before 5.8 extended when asked to [IMA-12]', () => {
-    const pcrs = replayIma(LIST, ['sha1', 'sha256'], { extension: 'padded' });
-    expect(pcrs.get('sha1')?.get(10)).toEqual(pcr10After(ENTRIES, 'sha1'));
-    expect(pcrs.get('sha256')?.get(10)).toEqual(pcr10After(ENTRIES, 'sha256', 'padded'));
-    expect(pcrs.get('sha256')?.get(10)).not.toEqual(pcr10After(ENTRIES, 'sha256'));
-  });
+  test.each(['padded', 'padded-legacy'] as const)(
+    'gives what kernels extended with %s hashes [IMA-12]',
+    (extension) => {
+      const pcrs = replayIma(LIST, ['sha1', 'sha256'], { extension });
+      expect(pcrs.get('sha1')?.get(10)).toEqual(pcr10After(ENTRIES, 'sha1'));
+      expect(pcrs.get('sha256')?.get(10)).toEqual(pcr10After(ENTRIES, 'sha256', extension));
+      expect(pcrs.get('sha256')?.get(10)).not.toEqual(pcr10After(ENTRIES, 'sha256'));
+    },
+  );
 
   test('gives the same from a list whose template hashes are of another bank', () => {
     const list = parseImaList(writeAscii(ENTRIES, { bank: 'sha256' }));
-    for (const extension of ['template', 'padded'] as const) {
+    for (const extension of IMA_EXTENSIONS) {
       const pcrs = replayIma(list, ['sha1', 'sha384'], { extension });
       expect(pcrs.get('sha1')?.get(10)).toEqual(pcr10After(ENTRIES, 'sha1'));
       expect(pcrs.get('sha384')?.get(10)).toEqual(pcr10After(ENTRIES, 'sha384', extension));
@@ -82,12 +86,12 @@ describe('holding a list against a quote', () => {
     'accepts it in banks %s %s %s',
     (...banks) => {
       const found = verifyIma(LIST, quote(ENTRIES, ...banks.filter((bank) => bank !== undefined)));
+      expect(Object.values(found.extensions)).toEqual(Object.values(found.extensions).map(() => 'template'));
       expect(found).toMatchObject({
         ok: true,
         reason: 'OK',
         matched: 5,
         violations: 1,
-        extension: 'template',
       });
     },
   );
@@ -99,10 +103,23 @@ describe('holding a list against a quote', () => {
     }
   });
 
-  test('tells kernels that pad SHA-1 digests by the value, unless that is not wanted', () => {
-    const quoted = quotedPcr10({ sha256: pcr10After(ENTRIES, 'sha256', 'padded') });
-    expect(verifyIma(LIST, quoted)).toMatchObject({ ok: true, extension: 'padded' });
+  test('tells how each bank was extended by its value, unless that is not wanted [IMA-12]', () => {
+    const quoted = quotedPcr10({
+      sha256: pcr10After(ENTRIES, 'sha256', 'padded-legacy'),
+      sha384: pcr10After(ENTRIES, 'sha384', 'padded'),
+      sha512: pcr10After(ENTRIES, 'sha512'),
+    });
+    const found = verifyIma(LIST, quoted);
+    expect(found).toMatchObject({ ok: true, matched: 5 });
+    expect(found.extensions).toEqual({ sha256: 'padded-legacy', sha384: 'padded', sha512: 'template' });
     expect(verifyIma(LIST, quoted, { extensions: ['template'] }).reason).toBe('PCR_MISMATCH');
+    const { state } = verifyIma(
+      LIST,
+      quotedPcr10({ sha256: pcr10After(ENTRIES.slice(0, 2), 'sha256', 'padded') }),
+    );
+    const tail = parse(ENTRIES.slice(2), 2);
+    const later = quotedPcr10({ sha256: pcr10After(ENTRIES, 'sha256', 'padded-legacy') });
+    expect(verifyIma(tail, later, { state: state ?? undefined })).toMatchObject({ ok: true, matched: 5 });
   });
 
   test('refuses it when entries are missing, changed, added or in another order', () => {

@@ -3,7 +3,15 @@ import { badEntry, findBadEntries, type ImaBadEntry, sameBytes } from './check.t
 import { ImaError } from './errors.ts';
 import { bankBytes } from './hash.ts';
 import type { ImaBank, ImaEntry, ImaList, PcrBanks } from './list.ts';
-import { type BankReplay, extendBank, IMA_PCR, type ImaExtension, openBank, valuesOf } from './replay.ts';
+import {
+  type BankReplay,
+  extendBank,
+  IMA_EXTENSIONS,
+  IMA_PCR,
+  type ImaExtension,
+  openBank,
+  valuesOf,
+} from './replay.ts';
 import { type ImaState, pcrsOfState, pcrsToHex } from './state.ts';
 
 export type ImaReason =
@@ -20,7 +28,7 @@ export type ImaReason =
 export interface VerifyImaOptions {
   /** Where the last look ended. */
   readonly state?: ImaState | undefined;
-  /** Which way to extend to accept; both by default, the newer first. */
+  /** Which ways to extend to accept, bank by bank; all by default. */
   readonly extensions?: readonly ImaExtension[];
 }
 
@@ -32,8 +40,12 @@ export interface ImaVerification {
   /** Positions in `list.entries` of what is newly vouched for: [from, to). Nothing else of the list is to be believed. */
   readonly from: number;
   readonly to: number;
-  readonly extension: ImaExtension | null;
-  /** The machine was started anew since `state`; everything is vouched for from the first entry on. */
+  /** How each quoted bank was extended; empty when nothing matched. */
+  readonly extensions: Readonly<Partial<Record<ImaBank, ImaExtension>>>;
+  /**
+   * There was a state and it did not fit, because the machine was started anew or another bank was quoted: everything is
+   * vouched for from the first entry on.
+   */
   readonly restarted: boolean;
   readonly violations: number;
   readonly badEntries: readonly ImaBadEntry[];
@@ -48,21 +60,18 @@ export interface ImaVerification {
  */
 export function verifyIma(list: ImaList, quoted: PcrBanks, options: VerifyImaOptions = {}): ImaVerification {
   assertQuoted(quoted);
-  const { state, extensions = ['template', 'padded'] } = options;
+  const { state, extensions = IMA_EXTENSIONS } = options;
   const first = list.entries[0]?.number ?? state?.entries ?? 0;
   if (first > (state?.entries ?? 0)) return refuse('LIST_GAP');
   if (state !== undefined && continues(list, first, state)) {
-    const found = findMatch(list, quoted, state.extension, state.entries - first, state);
+    const found = findMatch(list, quoted, extensions, state.entries - first, state);
     if (found !== null) return accept(list, quoted, found, state, false);
   }
   if (first > 0) return refuse('PCR_MISMATCH');
-  for (const extension of extensions) {
-    const found = findMatch(list, quoted, extension, 0, undefined);
-    if (found === null) continue;
-    if (found.to === 0 && list.entries.length > 0) return refuse('PCR_UNUSED');
-    return accept(list, quoted, found, undefined, state !== undefined);
-  }
-  return refuse('PCR_MISMATCH');
+  const found = findMatch(list, quoted, extensions, 0, undefined);
+  if (found === null) return refuse('PCR_MISMATCH');
+  if (found.to === 0 && list.entries.length > 0) return refuse('PCR_UNUSED');
+  return accept(list, quoted, found, undefined, state !== undefined);
 }
 
 /** A bug of the caller, not bad input: nothing quoted would make every list match. */
@@ -85,41 +94,63 @@ function continues(list: ImaList, first: number, state: ImaState): boolean {
   return first > 0 || state.entries === 0 || bootAggregateText(list) === state.bootAggregate;
 }
 
+/** The registers of a bank, once for each way that it may have been extended in. */
+type BankCandidates = readonly BankReplay[];
+
 interface Match {
-  readonly extension: ImaExtension;
   readonly from: number;
   readonly to: number;
+  /** One of each bank: the one that matched. */
   readonly banks: readonly BankReplay[];
 }
 
-/** The first position after which every quoted register holds its quoted value; null when there is none. */
+/**
+ * The first position after which every quoted register holds its quoted value; null when there is none. Nearly all
+ * machines extend all banks in the first way, so the others are tried, each bank for itself, only when that fails.
+ */
 function findMatch(
   list: ImaList,
   quoted: PcrBanks,
-  extension: ImaExtension,
+  extensions: readonly ImaExtension[],
   from: number,
   state: ImaState | undefined,
 ): Match | null {
-  const banks: BankReplay[] = [];
-  for (const bank of quoted.keys()) {
-    const values = state === undefined ? undefined : pcrsOfState(state, bank);
-    if (values?.size === 0) return null; // this bank was not quoted before
-    banks.push(openBank(bank, list, extension, values));
-  }
-  const matches = (): boolean => banks.every((bank) => holds(bank, quoted));
-  if (matches()) return { extension, from, to: from, banks };
-  for (let i = from; i < list.entries.length; i++) {
-    let hit = true;
-    for (const bank of banks) {
-      const entry = list.entries[i] as ImaEntry;
-      const block = extendBank(bank, entry);
-      const want = quoted.get(bank.bank)?.get(entry.pcr);
-      // Most entries fail at the first byte of one register; only a hit is worth looking at the others.
-      if (want !== undefined && block[0] !== want[0]) hit = false;
-    }
-    if (hit && matches()) return { extension, from, to: i + 1, banks };
+  for (const ways of [extensions.slice(0, 1), extensions]) {
+    const match = replayUntil(list, quoted, openBanks(list, quoted, ways, state), from);
+    if (match !== null) return match;
   }
   return null;
+}
+
+/** No candidate of a bank that the state does not know: then nothing matches, and the caller starts anew. */
+function openBanks(
+  list: ImaList,
+  quoted: PcrBanks,
+  extensions: readonly ImaExtension[],
+  state: ImaState | undefined,
+): BankCandidates[] {
+  return [...quoted.keys()].map((bank) => {
+    if (state !== undefined && state.pcrs[bank] === undefined) return [];
+    const values = state === undefined ? undefined : pcrsOfState(state, bank);
+    if (bank === 'sha1') return [openBank(bank, list, 'template', values)];
+    return extensions.map((extension) => openBank(bank, list, extension, values));
+  });
+}
+
+function replayUntil(
+  list: ImaList,
+  quoted: PcrBanks,
+  candidates: readonly BankCandidates[],
+  from: number,
+): Match | null {
+  if (candidates.some((ways) => ways.length === 0)) return null;
+  for (let to = from; ; to++) {
+    const banks = candidates.map((ways) => ways.find((replay) => holds(replay, quoted)));
+    if (banks.every((bank) => bank !== undefined)) return { from, to, banks };
+    const entry = list.entries[to];
+    if (entry === undefined) return null;
+    for (const ways of candidates) for (const replay of ways) extendBank(replay, entry);
+  }
 }
 
 function holds(replay: BankReplay, quoted: PcrBanks): boolean {
@@ -138,10 +169,11 @@ function accept(
   before: ImaState | undefined,
   restarted: boolean,
 ): ImaVerification {
-  const { from, to, extension } = match;
+  const { from, to } = match;
   const entries = list.entries.slice(from, to);
   const badEntries = [...findBadEntries(list, from, to), ...notQuoted(entries, quoted)];
   badEntries.sort((a, b) => a.number - b.number);
+  const extensions = Object.fromEntries(match.banks.map(({ bank, extension }) => [bank, extension]));
   const matched = (list.entries[0]?.number ?? before?.entries ?? 0) + to;
   return {
     ok: badEntries.length === 0,
@@ -149,7 +181,7 @@ function accept(
     matched,
     from,
     to,
-    extension,
+    extensions,
     restarted,
     violations: entries.filter(({ violation }) => violation).length,
     badEntries,
@@ -157,7 +189,6 @@ function accept(
       version: 1,
       entries: matched,
       bootAggregate: before?.entries ? before.bootAggregate : bootAggregateText(list),
-      extension,
       pcrs: pcrsToHex(new Map(match.banks.map((bank) => [bank.bank, valuesOf(bank)]))),
     },
   };
@@ -178,7 +209,7 @@ function refuse(reason: ImaReason): ImaVerification {
     matched: 0,
     from: 0,
     to: 0,
-    extension: null,
+    extensions: {},
     restarted: false,
     violations: 0,
     badEntries: [],
