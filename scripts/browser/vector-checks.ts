@@ -6,7 +6,10 @@ import {
   parsePolicy,
   parseReferenceValues,
   resultDigest,
+  verifyQuote,
 } from '@nemea/attestation';
+import { describeBoot, parseEventLog, verifyEventLog } from '@nemea/attestation/eventlog';
+import { parseImaList, quotedPcr10, verifyIma } from '@nemea/attestation/ima';
 import { CodedError, fromHex, toHex } from '@nemea/core';
 import { parseAttest, parsePublicArea, parseSignature } from '@nemea/tpm/structures';
 
@@ -29,6 +32,8 @@ export async function checkVectors(read: ReadVector): Promise<Outcome> {
   }
   await checkStructures(read, expect);
   await checkEvidence(read, expect);
+  await checkBoot(read, expect, 'ovmf-kernel', false);
+  await checkBoot(read, expect, 'ovmf-secure-boot', true);
   return { checked, wrong };
 }
 
@@ -96,6 +101,42 @@ async function checkEvidence(read: ReadVector, expect: Expect): Promise<void> {
       failed,
     );
     expect(`result ${name}`, toHex(resultDigest(result)), digest);
+  }
+}
+
+interface RecordedBoot {
+  readonly pcrs: Readonly<Record<'sha1' | 'sha256' | 'sha384' | 'sha512', readonly string[]>>;
+  readonly akPublic: string;
+  readonly nonce: string;
+  readonly attest: string;
+  readonly signature: string;
+}
+
+/** A whole machine: its quote, its event log and both forms of its IMA list, held against each other. */
+async function checkBoot(read: ReadVector, expect: Expect, name: string, secureBoot: boolean): Promise<void> {
+  const boot = await json<RecordedBoot>(read, `eventlog/${name}.json`);
+  const values = Object.entries(boot.pcrs).flatMap(([bank, pcrs]) =>
+    pcrs.map((value, pcr) => ({ bank: bank as keyof typeof boot.pcrs, pcr, value: fromHex(value) })),
+  );
+  const verdict = verifyQuote({
+    attest: fromHex(boot.attest),
+    signature: fromHex(boot.signature),
+    key: fromHex(boot.akPublic),
+    nonce: fromHex(boot.nonce),
+    pcrs: values.filter(({ bank, pcr }) => bank === 'sha256' && pcr < 16),
+  });
+  expect(`${name} quote`, verdict.ok, true);
+  const firmware = values.filter(({ pcr }) => pcr < 10 || pcr === 11);
+  const verified = verifyEventLog(parseEventLog(await read(`eventlog/${name}.bin`)), firmware);
+  expect(`${name} event log`, verified.ok, true);
+  if (verified.ok) expect(`${name} Secure Boot`, describeBoot(verified.boot).secureBoot.enabled, secureBoot);
+  const pcr10 = quotedPcr10({
+    sha1: fromHex(boot.pcrs.sha1[10] ?? ''),
+    sha256: fromHex(boot.pcrs.sha256[10] ?? ''),
+  });
+  for (const form of ['ima.bin', 'ima.txt']) {
+    const { ok, badEntries } = verifyIma(parseImaList(await read(`eventlog/${name}.${form}`)), pcr10);
+    expect(`${name} ${form}`, { ok, badEntries }, { ok: true, badEntries: [] });
   }
 }
 
