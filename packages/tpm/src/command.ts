@@ -67,8 +67,6 @@ interface CommandBody {
   readonly parameters?: Uint8Array;
   /** Whether the response begins with a handle. */
   readonly returnsHandle?: boolean;
-  /** The first handle's password after the command, where the command changes it: the response is keyed with it. */
-  readonly authAfter?: Uint8Array;
   /** Send in the clear what would be encrypted by default (`secrecyOf`). */
   readonly inClear?: boolean;
 }

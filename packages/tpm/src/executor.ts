@@ -11,7 +11,7 @@ import {
   returnCodeOf,
 } from './command.ts';
 import { TpmError } from './errors.ts';
-import { acceptResponse, authAfterOf, authorizeCommand, type Call, type Role } from './sessions/authorize.ts';
+import { acceptResponse, authorizeCommand, type Call, type Role } from './sessions/authorize.ts';
 import { nameOfHandle } from './sessions/names.ts';
 import type { Protection } from './sessions/protection.ts';
 import { Session, type SessionUse } from './sessions/session.ts';
@@ -129,14 +129,14 @@ export function openExecutor(channel: TpmChannel, protection?: Protection): TpmI
 }
 
 function rolesOf(command: Command): Role[] {
-  const authorizing = (command.authorizations ?? []).map((authorization, i): Role => {
+  const authorizing = (command.authorizations ?? []).map((authorization): Role => {
     if (authorization === 'password') return { kind: 'password', password: EMPTY };
     if (!(authorization instanceof Session) && 'password' in authorization) {
       return { kind: 'password', password: authorization.password };
     }
     return {
       kind: 'session',
-      use: { ...authAfterOf(command, i), ...useOf(authorization) },
+      use: useOf(authorization),
       authorizes: true,
     };
   });

@@ -1,5 +1,5 @@
-import { ByteWriter } from '@nemea/core';
-import { type AuthorizationArea, type Command, HANDLE } from '../command.ts';
+import { ByteWriter, bytesEqual } from '@nemea/core';
+import { type AuthorizationArea, HANDLE } from '../command.ts';
 import { TpmError } from '../errors.ts';
 import { parseWhole, readSized, STRUCTURE_BYTES_MAX, writeSized } from '../structures/buffer.ts';
 import { cpHash, rpHash, SESSION_ATTRIBUTE } from './authorization-hmac.ts';
@@ -40,6 +40,13 @@ export interface ResponseParts {
 }
 
 const EMPTY = new Uint8Array(0);
+const COMMAND_CODE = {
+  nvUndefineSpaceSpecial: 0x11f,
+  clear: 0x126,
+  hierarchyChangeAuth: 0x129,
+  nvChangeAuth: 0x13b,
+} as const;
+const LOCKOUT_NAME = new ByteWriter().u32(HANDLE.lockout).toBytes();
 
 /** Encrypts a command, then authenticates it, for all its sessions (TPM 2.0 Part 1, 19.6 and 21). */
 export function authorizeCommand(call: Call): AuthorizedCall {
@@ -57,10 +64,12 @@ export function authorizeCommand(call: Call): AuthorizedCall {
     }
     const { session } = role.use;
     const attributes = attributesOf(role.use);
-    // The first session's HMAC covers the nonces of those behind it that encrypt, lest they be exchanged on the way.
-    const nonceDecrypt = i === 0 && decrypting > 0 ? nonceTpmOf(roles[decrypting]) : EMPTY;
+    // The first session's HMAC, if it authorises, covers the nonces of those behind it that encrypt, lest they be
+    // exchanged on the way.
+    const isCovering = i === 0 && role.authorizes;
+    const nonceDecrypt = isCovering && decrypting > 0 ? nonceTpmOf(roles[decrypting]) : EMPTY;
     const isOther = encrypting > 0 && encrypting !== decrypting;
-    const nonceEncrypt = i === 0 && isOther ? nonceTpmOf(roles[encrypting]) : EMPTY;
+    const nonceEncrypt = isCovering && isOther ? nonceTpmOf(roles[encrypting]) : EMPTY;
     const parameterHash = cpHash(session.hashAlg, call.commandCode, call.names, parameters);
     const hmac = session.commandHmac(entityOf(call, role), {
       parameterHash,
@@ -83,7 +92,7 @@ export function acceptResponse(call: Call, sent: AuthorizedCall, response: Respo
   }
   const encrypting = call.roles.find((role) => role.kind === 'session' && role.use.encrypt === true);
   const parameters = replaceFirst(response.parameters, encrypting, (role, data) =>
-    role.use.session.decryptResponse(data, entityOf(call, role, 'after')),
+    role.use.session.decryptResponse(data, entityOf(call, role)),
   );
   for (const [i, role] of call.roles.entries()) {
     if (role.kind === 'session') settle(call, role.use, sent, response, i);
@@ -96,9 +105,8 @@ function isGenuine(call: Call, role: Role, response: ResponseParts, index: numbe
   if (area === undefined) return false;
   if (role.kind === 'password') return area.nonce.length === 0 && area.hmac.length === 0;
   const { session } = role.use;
-  if (role.use.audit === true) session.unbind();
   const parameterHash = rpHash(session.hashAlg, call.commandCode, response.parameters);
-  return session.acceptResponse(entityOf(call, role, 'after'), {
+  return session.acceptResponse(entityOf(call, role), {
     parameterHash,
     nonceTpm: area.nonce,
     attributes: area.attributes,
@@ -126,17 +134,37 @@ function settle(
   if ((attributes & SESSION_ATTRIBUTE.continueSession) === 0) session.end();
 }
 
-function entityOf(call: Call, role: SessionRole, when: 'before' | 'after' = 'before'): Entity | undefined {
+function entityOf(call: Call, role: SessionRole): Entity | undefined {
   if (!role.authorizes) return undefined;
   const name = call.names[call.roles.indexOf(role)];
   if (name === undefined) throw new TpmError('TPM_ARGUMENT_INVALID', 'authorization without a handle');
-  const before = role.use.auth ?? EMPTY;
-  return { name, auth: when === 'before' ? before : (role.use.authAfter ?? before) };
+  const auth = role.use.auth ?? EMPTY;
+  return { name, auth, authAfter: changedAuth(call, name) ?? auth };
 }
 
-/** Commands change the password of their first handle only. */
-export function authAfterOf(command: Command, index: number): { authAfter?: Uint8Array } {
-  return index === 0 && command.authAfter !== undefined ? { authAfter: command.authAfter } : {};
+/** The response to a command that changes a password is keyed with the new one (TPM 2.0 Part 1, 19.6.12). */
+function changedAuth(call: Call, name: Uint8Array): Uint8Array | undefined {
+  const isFirst = call.names[0] === name;
+  if (!isFirst) return undefined;
+  switch (call.commandCode) {
+    case COMMAND_CODE.hierarchyChangeAuth:
+    case COMMAND_CODE.nvChangeAuth:
+      return firstOf(call.parameters);
+    case COMMAND_CODE.clear:
+      return bytesEqual(name, LOCKOUT_NAME) ? EMPTY : undefined;
+    case COMMAND_CODE.nvUndefineSpaceSpecial:
+      return EMPTY;
+    default:
+      return undefined;
+  }
+}
+
+function firstOf(parameters: Uint8Array): Uint8Array {
+  return parseWhole('first parameter', parameters, (reader) => {
+    const first = readSized(reader, 'first parameter', STRUCTURE_BYTES_MAX);
+    reader.bytes(reader.remaining);
+    return first;
+  });
 }
 
 function attributesOf(use: SessionUse): number {

@@ -7,7 +7,7 @@ import { parsePublicArea } from '../structures/public-area.ts';
 import { toSpki } from '../structures/public-key.ts';
 import { baseReturnCode, decodeReturnCode, RC } from '../structures/return-code.ts';
 import { TEMPLATES } from '../structures/templates.ts';
-import { authAfterOf, type Role } from './authorize.ts';
+import type { Role } from './authorize.ts';
 import type { ParameterCipher } from './parameter-encryption.ts';
 import { type Secrecy, secrecyOf } from './secrets.ts';
 import { type Session, startSession } from './session.ts';
@@ -87,7 +87,7 @@ export class Protection {
         // A session stands at most once in a command.
         const session = i === first ? own : await this.#start(io);
         if (session !== own) spare.push(session);
-        const use = { session, auth: role.password, ...authAfterOf(command, i), ...(i === first && hides) };
+        const use = { session, auth: role.password, ...(i === first && hides) };
         covered.push({ kind: 'session', use, authorizes: true });
       } else covered.push(role);
     }
@@ -104,11 +104,12 @@ export class Protection {
     const role = accused?.kind === 'session' ? roles[accused.number - 1] : undefined;
     if (role?.kind !== 'session' || role.use.session !== this.#session) return false;
     const base = baseReturnCode(code);
-    if (kind === 'warning' || base === RC.handle) {
+    // Not loaded, or another session under the same handle, which is not ours to flush.
+    if (kind === 'warning' || base === RC.handle || base === RC.symmetric) {
       this.#session.end();
       return true;
     }
-    // Its handle is another session's now, or somebody changed the command on the way.
+    // Somebody changed the command on the way.
     if (role.authorizes || (base !== RC.authFail && base !== RC.badAuth)) return false;
     await this.#session.close();
     return true;

@@ -41,8 +41,6 @@ export interface SessionUse {
   readonly session: Session;
   /** Password of the handle that the session authorises; empty when absent. An extra session has none. */
   readonly auth?: Uint8Array;
-  /** That password after the command, where the command changes it. */
-  readonly authAfter?: Uint8Array;
   /** Default true. Otherwise the TPM drops the session when the command succeeds. */
   readonly continueSession?: boolean;
   /** Encrypt the command's first parameter, so that the TPM decrypts it. */
@@ -55,8 +53,14 @@ export interface SessionUse {
   readonly auditReset?: boolean;
 }
 
-/** What a session authorises: the name of the handle and its password. `undefined` for an extra session. */
+/** What a session authorises, by its name and its password before and after the command. An extra session has none. */
 export interface Entity {
+  readonly name: Uint8Array;
+  readonly auth: Uint8Array;
+  readonly authAfter: Uint8Array;
+}
+
+interface BoundEntity {
   readonly name: Uint8Array;
   readonly auth: Uint8Array;
 }
@@ -69,7 +73,7 @@ interface SessionState {
   readonly cipher: ParameterCipher | undefined;
   readonly key: Uint8Array;
   readonly nonceTpm: Uint8Array;
-  readonly bound: Entity | undefined;
+  readonly bound: BoundEntity | undefined;
 }
 
 const SESSION_TYPE = { hmac: 0, policy: 1, trial: 3 } as const;
@@ -94,7 +98,7 @@ export class Session {
   readonly #key: Uint8Array;
   #nonceTpm: Uint8Array;
   #nonceCaller: Uint8Array = new Uint8Array(0);
-  #bound: Entity | undefined;
+  #bound: BoundEntity | undefined;
   #auditDigest: Uint8Array | undefined;
   #ended = false;
 
@@ -132,21 +136,22 @@ export class Session {
   }
 
   encryptCommand(parameter: Uint8Array, entity: Entity | undefined): Uint8Array {
-    return this.#withParameterKey(entity, [this.#nonceCaller, this.#nonceTpm], (key) =>
+    return this.#withParameterKey(entity?.auth, [this.#nonceCaller, this.#nonceTpm], (key) =>
       encryptParameter(key, parameter),
     );
   }
 
   decryptResponse(parameter: Uint8Array, entity: Entity | undefined): Uint8Array {
-    return this.#withParameterKey(entity, [this.#nonceTpm, this.#nonceCaller], (key) =>
+    return this.#withParameterKey(entity?.authAfter, [this.#nonceTpm, this.#nonceCaller], (key) =>
       decryptParameter(key, parameter),
     );
   }
 
   /** The HMAC field of a command; the password itself after PolicyPassword; empty where the TPM wants none. */
   commandHmac(entity: Entity | undefined, input: Omit<HmacInput, 'nonceNewer' | 'nonceOlder'>): Uint8Array {
-    if (this.#wantsPassword(entity)) return entity.auth;
-    return this.#hmac(entity, { ...input, nonceNewer: this.#nonceCaller, nonceOlder: this.#nonceTpm });
+    if (this.policyAuth === 'password' && entity !== undefined) return entity.auth;
+    const nonces = { nonceNewer: this.#nonceCaller, nonceOlder: this.#nonceTpm };
+    return this.#hmac(this.#authIsDue(entity) ? entity.auth : undefined, { ...input, ...nonces });
   }
 
   /** Takes the TPM's new nonce and checks the response's HMAC in constant time. False: the response is not the TPM's. */
@@ -156,9 +161,10 @@ export class Session {
   ): boolean {
     const { parameterHash, nonceTpm, attributes, hmac } = response;
     this.#nonceTpm = nonceTpm;
-    if (this.#wantsPassword(entity)) return hmac.length === 0;
+    if (this.policyAuth === 'password' && entity !== undefined) return hmac.length === 0;
     const nonces = { nonceNewer: nonceTpm, nonceOlder: this.#nonceCaller };
-    const expected = this.#hmac(entity, { parameterHash, ...nonces, attributes });
+    const auth = this.#authIsDue(entity) ? entity.authAfter : undefined;
+    const expected = this.#hmac(auth, { parameterHash, ...nonces, attributes });
     return hmac.length === expected.length && timingSafeEqual(hmac, expected);
   }
 
@@ -167,10 +173,6 @@ export class Session {
     const old = reset ? undefined : this.#auditDigest;
     const start = old ?? new Uint8Array(digestOf(this.hashAlg).length);
     this.#auditDigest = digestOf(this.hashAlg, start, commandHash, responseHash);
-  }
-
-  /** An audit session is bound to nothing. */
-  unbind(): void {
     this.#bound = undefined;
   }
 
@@ -192,12 +194,8 @@ export class Session {
     return this.close();
   }
 
-  #wantsPassword(entity: Entity | undefined): entity is Entity {
-    return entity !== undefined && this.policyAuth === 'password';
-  }
-
-  #hmac(entity: Entity | undefined, input: HmacInput): Uint8Array {
-    const key = concatBytes(this.#key, this.#authIsDue(entity) ? trimAuth(entity.auth) : new Uint8Array(0));
+  #hmac(auth: Uint8Array | undefined, input: HmacInput): Uint8Array {
+    const key = concatBytes(this.#key, trimAuth(auth ?? new Uint8Array(0)));
     // A policy session that has no secret proves its policy only (TPM 2.0 Part 1, 19.6.16).
     const silent = this.type !== 'hmac' && this.#key.length === 0 && this.policyAuth !== 'authValue';
     const hmac = silent ? new Uint8Array(0) : authorizationHmac(this.hashAlg, key, input);
@@ -205,6 +203,7 @@ export class Session {
     return hmac;
   }
 
+  /** Whether the HMACs of a command and its response are keyed with the password too: decided before the command. */
   #authIsDue(entity: Entity | undefined): entity is Entity {
     if (entity === undefined) return false;
     if (this.type !== 'hmac') return this.policyAuth === 'authValue';
@@ -218,7 +217,7 @@ export class Session {
 
   /** The password counts for encryption whenever the session authorises, bound or by policy too (Part 1, 21.2). */
   #withParameterKey(
-    entity: Entity | undefined,
+    auth: Uint8Array | undefined,
     [nonceNewer, nonceOlder]: readonly [Uint8Array, Uint8Array],
     use: (key: ParameterKey) => Uint8Array,
   ): Uint8Array {
@@ -226,7 +225,7 @@ export class Session {
     if (cipher === undefined) {
       throw new TpmError('TPM_ARGUMENT_INVALID', 'session without a cipher cannot hide a parameter');
     }
-    const sessionValue = concatBytes(this.#key, trimAuth(entity?.auth ?? new Uint8Array(0)));
+    const sessionValue = concatBytes(this.#key, trimAuth(auth ?? new Uint8Array(0)));
     const result = use({ cipher, hashAlg, sessionValue, nonceNewer, nonceOlder });
     sessionValue.fill(0);
     return result;
@@ -277,7 +276,7 @@ function storageKey(key: TpmKey) {
 async function boundEntity(
   io: TpmIo,
   { entity, auth }: { entity: HandleRef; auth: Uint8Array },
-): Promise<Entity> {
+): Promise<BoundEntity> {
   // A copy, because it is zeroed when the session ends.
   return { name: await nameOfHandle(io, entity), auth: auth.slice() };
 }

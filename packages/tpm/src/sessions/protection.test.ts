@@ -1,0 +1,504 @@
+import { errorCode, fromUtf8, sha256, toHex } from '@nemea/core';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { TpmChannel } from '../channel/channel.ts';
+import { type Exchange, recordChannel } from '../channel/recording.ts';
+import { openUnixChannel } from '../channel/unix.ts';
+import { HANDLE } from '../command.ts';
+import {
+  Create,
+  CreatePrimary,
+  ECDH_KeyGen,
+  ECDH_ZGen,
+  GetRandom,
+  HierarchyChangeAuth,
+  LoadExternal,
+  NV_DefineSpace,
+  NV_Read,
+  NV_UndefineSpace,
+  NV_Write,
+  RSA_Decrypt,
+  RSA_Encrypt,
+} from '../commands/index.ts';
+import type { TpmOpenOptions } from '../connection.ts';
+import { makeCredential } from '../credential.ts';
+import { ALG, CURVE, NV_ATTRIBUTE } from '../structures/algorithms.ts';
+import { parsePublicArea } from '../structures/public-area.ts';
+import { toSpki } from '../structures/public-key.ts';
+import { TEMPLATES } from '../structures/templates.ts';
+import { startTestTpm, type TestTpm } from '../testing.ts';
+import { Tpm } from '../tpm.ts';
+
+const SECRET = fromUtf8('known to us and to the TPM alone');
+const PASSWORD = fromUtf8('a password of the owner');
+const NONE = new Uint8Array(0);
+const SEED = new Uint8Array(32).fill(5);
+const OWNER = { authHandle: HANDLE.owner };
+const INDEX = 0x01800002;
+const ITSELF = { authHandle: INDEX, nvIndex: INDEX };
+
+let software: TestTpm;
+beforeAll(async () => {
+  software = await startTestTpm();
+  await software.tpm.close();
+});
+afterAll(() => software.stop());
+
+const opened: Tpm[] = [];
+afterEach(async () => {
+  for (const tpm of opened.splice(0)) await tpm.close();
+});
+
+/** A client of the software TPM, which serves one at a time, behind what `wrap` makes of the channel. */
+async function open(
+  options: TpmOpenOptions = {},
+  wrap: (channel: TpmChannel) => TpmChannel = (channel) => channel,
+): Promise<Tpm> {
+  const tpm = await Tpm.open(wrap(await openUnixChannel(software.socketPath)), options);
+  opened.push(tpm);
+  return tpm;
+}
+
+/** Sessions in the TPM's slots, and those that wait outside for one. */
+async function sessionCount(tpm: Tpm): Promise<number> {
+  return (await tpm.listHandles('loadedSession')).length + (await tpm.listHandles('savedSession')).length;
+}
+
+/** Answers in the TPM's stead, or lets it. */
+function intercepted(
+  channel: TpmChannel,
+  transmit: (command: Uint8Array, real: () => Promise<Uint8Array>) => Promise<Uint8Array>,
+): TpmChannel {
+  return {
+    get isOpen() {
+      return channel.isOpen;
+    },
+    transmit: (command, options) => transmit(command, () => channel.transmit(command, options)),
+    close: () => channel.close(),
+  };
+}
+
+function codeOf(command: Uint8Array): number {
+  return new DataView(command.buffer, command.byteOffset).getUint32(6);
+}
+
+const rsaKey = {
+  type: 'rsa',
+  nameAlg: ALG.sha256,
+  attributes: 0x20472,
+  authPolicy: NONE,
+  symmetric: undefined,
+  scheme: { scheme: 'oaep', hashAlg: ALG.sha256 },
+  keyBits: 2048,
+  exponent: 0,
+  modulus: NONE,
+} as const;
+const eccKey = {
+  type: 'ecc',
+  nameAlg: ALG.sha256,
+  attributes: 0x20472,
+  authPolicy: NONE,
+  symmetric: undefined,
+  scheme: undefined,
+  curve: CURVE.p256,
+  kdf: undefined,
+  x: NONE,
+  y: NONE,
+} as const;
+const hmacKey = {
+  type: 'keyed-hash',
+  nameAlg: ALG.sha256,
+  attributes: 0x40440,
+  authPolicy: NONE,
+  scheme: { scheme: 'hmac', hashAlg: ALG.sha256 },
+  // For a key from outside, the digest of its seed and its value (TPM 2.0 Part 1, 27.5.3.3).
+  unique: sha256(SEED, SECRET),
+} as const;
+
+async function withIndex(tpm: Tpm, use: () => Promise<Uint8Array>): Promise<Uint8Array> {
+  const attributes = NV_ATTRIBUTE.authRead | NV_ATTRIBUTE.authWrite | NV_ATTRIBUTE.noDa;
+  await tpm.run(NV_DefineSpace, {
+    handles: OWNER,
+    parameters: {
+      auth: PASSWORD,
+      publicInfo: {
+        nvIndex: INDEX,
+        nameAlg: ALG.sha256,
+        attributes,
+        authPolicy: NONE,
+        dataSize: SECRET.length,
+      },
+    },
+  });
+  try {
+    return await use();
+  } finally {
+    await tpm.run(NV_UndefineSpace, { handles: { ...OWNER, nvIndex: INDEX } });
+  }
+}
+
+async function withPrimary(
+  tpm: Tpm,
+  inPublic: typeof rsaKey | typeof eccKey,
+  use: (handle: number) => Promise<Uint8Array>,
+): Promise<Uint8Array> {
+  const handles = { primaryHandle: HANDLE.endorsement };
+  const { objectHandle } = await tpm.run(CreatePrimary, { handles, parameters: { inPublic } });
+  try {
+    return await use(objectHandle);
+  } finally {
+    await tpm.flush(objectHandle);
+  }
+}
+
+/** Works with a secret, which it returns; what crosses the wire before `listen` does not count. */
+type SecretWork = (tpm: Tpm, listen: () => void) => Promise<Uint8Array>;
+
+const SECRET_WORK: Record<string, SecretWork> = {
+  'a secret being sealed': async (tpm) => {
+    await tpm.seal(SECRET, { pcrs: [7] });
+    return SECRET;
+  },
+  'a secret being unsealed': async (tpm, listen) => {
+    const blob = await tpm.seal(SECRET);
+    listen();
+    return await tpm.unseal(blob);
+  },
+  'a secret being unsealed by policy': async (tpm, listen) => {
+    const blob = await tpm.seal(SECRET, { pcrs: [7] });
+    listen();
+    return await tpm.unseal(blob);
+  },
+  'an activated credential': async (tpm, listen) => {
+    const ak = await tpm.createPrimary({ hierarchy: 'endorsement', template: TEMPLATES.ak });
+    const ek = await tpm.createPrimary({ hierarchy: 'endorsement', template: TEMPLATES.ek });
+    listen();
+    const credential = makeCredential(ek.publicArea, ak.name, SECRET);
+    const secret = await tpm.activateCredential({ ak, ek, ...credential });
+    await tpm.flush(ak.handle);
+    await tpm.flush(ek.handle);
+    return secret;
+  },
+  'the password of a new key': async (tpm) => {
+    const srk = await tpm.createPrimary({ hierarchy: 'endorsement', template: TEMPLATES.srk });
+    const inSensitive = { userAuth: PASSWORD, data: NONE };
+    await tpm.run(Create, { handles: { parentHandle: srk }, parameters: { inSensitive, inPublic: eccKey } });
+    await tpm.flush(srk.handle);
+    return PASSWORD;
+  },
+  'a new password of a hierarchy': async (tpm) => {
+    await tpm.run(HierarchyChangeAuth, { handles: OWNER, parameters: { newAuth: PASSWORD } });
+    const auth = [{ password: PASSWORD }];
+    await tpm.run(HierarchyChangeAuth, { handles: OWNER, parameters: { newAuth: NONE }, auth });
+    return PASSWORD;
+  },
+  'a password in use': async (tpm, listen) => {
+    await tpm.run(HierarchyChangeAuth, { handles: OWNER, parameters: { newAuth: PASSWORD } });
+    listen();
+    const auth = [{ password: PASSWORD }];
+    await tpm.run(HierarchyChangeAuth, { handles: OWNER, parameters: { newAuth: NONE }, auth });
+    return PASSWORD;
+  },
+  'the password of a new nv index': (tpm) => withIndex(tpm, async () => PASSWORD),
+  'data being written to nv': (tpm, listen) =>
+    withIndex(tpm, async () => {
+      listen();
+      const auth = [{ password: PASSWORD }];
+      await tpm.run(NV_Write, { handles: ITSELF, parameters: { data: SECRET }, auth });
+      return SECRET;
+    }),
+  'data being read from nv': (tpm, listen) =>
+    withIndex(tpm, async () => {
+      const auth = [{ password: PASSWORD }];
+      await tpm.run(NV_Write, { handles: ITSELF, parameters: { data: SECRET }, auth });
+      listen();
+      const parameters = { size: SECRET.length };
+      return (await tpm.run(NV_Read, { handles: ITSELF, parameters, auth })).data;
+    }),
+  'random bytes': (tpm) => tpm.getRandom(32),
+  'a private key being loaded': async (tpm) => {
+    const inPrivate = { sensitiveType: ALG.keyedHash, authValue: NONE, seedValue: SEED, sensitive: SECRET };
+    const parameters = { inPrivate, inPublic: hmacKey, hierarchy: HANDLE.null };
+    const { objectHandle } = await tpm.run(LoadExternal, { parameters });
+    await tpm.flush(objectHandle);
+    return SECRET;
+  },
+  'a shared point': (tpm, listen) =>
+    withPrimary(tpm, eccKey, async (keyHandle) => {
+      const { pubPoint } = await tpm.run(ECDH_KeyGen, { handles: { keyHandle } });
+      listen();
+      const shared = await tpm.run(ECDH_ZGen, { handles: { keyHandle }, parameters: { inPoint: pubPoint } });
+      return shared.outPoint.x;
+    }),
+  'a shared point with an ephemeral key': (tpm) =>
+    withPrimary(tpm, eccKey, async (keyHandle) => {
+      return (await tpm.run(ECDH_KeyGen, { handles: { keyHandle } })).zPoint.x;
+    }),
+  'a message being encrypted': (tpm) =>
+    withPrimary(tpm, rsaKey, async (keyHandle) => {
+      await tpm.run(RSA_Encrypt, { handles: { keyHandle }, parameters: { message: SECRET } });
+      return SECRET;
+    }),
+  'a message being decrypted': (tpm, listen) =>
+    withPrimary(tpm, rsaKey, async (keyHandle) => {
+      const parameters = { message: SECRET };
+      const { outData } = await tpm.run(RSA_Encrypt, { handles: { keyHandle }, parameters });
+      listen();
+      const decrypted = await tpm.run(RSA_Decrypt, {
+        handles: { keyHandle },
+        parameters: { cipherText: outData },
+      });
+      return decrypted.message;
+    }),
+};
+
+describe.each(Object.entries(SECRET_WORK))('%s', (_title, work) => {
+  async function crosses(encryption: TpmOpenOptions['encryption']): Promise<boolean> {
+    const recording: Exchange[] = [];
+    const tpm = await open({ ...(encryption !== undefined && { encryption }) }, (channel) =>
+      recordChannel(channel, recording),
+    );
+    const secret = await work(tpm, () => recording.splice(0));
+    expect(secret.length).toBeGreaterThan(15);
+    expect(recording.length).toBeGreaterThan(0);
+    const wire = recording.map(({ command, response }) => `${toHex(command)} ${toHex(response)}`).join(' ');
+    expect(await sessionCount(tpm)).toBe(encryption === false ? 0 : 1);
+    expect(await tpm.listHandles('transient')).toEqual([]);
+    await tpm.close();
+    return wire.includes(toHex(secret));
+  }
+
+  it('does not cross the wire in the clear', async () => {
+    expect(await crosses(undefined)).toBe(false);
+    expect(await crosses({ hashAlg: ALG.sha384, cipher: 'aes-256-cfb' })).toBe(false);
+  });
+
+  it('crosses it in the clear when encryption is off', async () => {
+    expect(await crosses(false)).toBe(true);
+  });
+});
+
+describe('what is no secret', () => {
+  it('opens no session: a client that only attests stays without one', async () => {
+    const tpm = await open();
+    const ak = await tpm.createPrimary({ hierarchy: 'endorsement', template: TEMPLATES.ak });
+    await tpm.quote(ak, { qualifyingData: NONE, pcrs: [0] });
+    await tpm.pcrRead([0]);
+    expect(await sessionCount(tpm)).toBe(0);
+  });
+
+  it('crosses in the clear when the caller says so', async () => {
+    const recording: Exchange[] = [];
+    const tpm = await open({}, (channel) => recordChannel(channel, recording));
+    const { randomBytes } = await tpm.run(GetRandom, { parameters: { bytesRequested: 16 }, inClear: true });
+    expect(toHex(recording.at(-1)?.response ?? NONE)).toContain(toHex(randomBytes));
+  });
+});
+
+const UNSEAL = 0x15e;
+const GET_RANDOM = 0x17b;
+const CREATE = 0x153;
+
+describe('a man in the middle', () => {
+  it('cannot change a bit of an unsealed secret unseen, wherever he changes it', async () => {
+    let position = -1;
+    let length = 0;
+    const tpm = await open({}, (channel) =>
+      intercepted(channel, async (command, real) => {
+        const response = await real();
+        if (codeOf(command) !== UNSEAL) return response;
+        length = response.length;
+        return position < 0 ? response : response.with(position, (response[position] as number) ^ 1);
+      }),
+    );
+    const blob = await tpm.seal(SECRET);
+    expect(toHex(await tpm.unseal(blob))).toBe(toHex(SECRET));
+    // The header is the channel's matter; from byte 10 on, everything is under the HMAC but one byte, which means
+    // nothing: the attributes of the empty password.
+    const codes = new Map<string, number>();
+    for (position = 10; position < length; position++) {
+      const outcome = await tpm.unseal(blob).then(toHex, errorCode);
+      codes.set(outcome, (codes.get(outcome) ?? 0) + 1);
+    }
+    expect([...codes.keys()].sort()).toEqual([toHex(SECRET), 'TPM_RESPONSE_FORGED', 'TPM_STRUCTURE_INVALID']);
+    expect(codes.get(toHex(SECRET))).toBe(1);
+    position = -1;
+    expect(toHex(await tpm.unseal(blob))).toBe(toHex(SECRET));
+    expect(await sessionCount(tpm)).toBe(1);
+    expect(await tpm.listHandles('transient')).toEqual([]);
+  });
+
+  it('cannot pass off an old response as a new one', async () => {
+    let old: Uint8Array | undefined;
+    const tpm = await open({}, (channel) =>
+      intercepted(channel, async (command, real) => {
+        const response = await real();
+        if (codeOf(command) === GET_RANDOM) old ??= response;
+        return codeOf(command) === GET_RANDOM ? (old ?? response) : response;
+      }),
+    );
+    await tpm.getRandom(32);
+    await expect(tpm.getRandom(32)).rejects.toMatchObject({
+      code: 'TPM_RESPONSE_FORGED',
+      data: { session: 1 },
+    });
+    expect(await sessionCount(tpm)).toBe(0);
+  });
+
+  it('cannot take the sessions off a response', async () => {
+    const tpm = await open({}, (channel) =>
+      intercepted(channel, async (command, real) => {
+        if (codeOf(command) !== GET_RANDOM) return await real();
+        await real();
+        return Uint8Array.of(0x80, 0x01, 0, 0, 0, 14, 0, 0, 0, 0, 0, 2, 0xaa, 0xaa);
+      }),
+    );
+    await expect(tpm.getRandom(2)).rejects.toMatchObject({ code: 'TPM_STRUCTURE_INVALID' });
+    expect(await sessionCount(tpm)).toBe(0);
+  });
+
+  it('cannot change a bit of a secret on its way to the TPM, nor of what is done with it', async () => {
+    let position = 0;
+    let length = 0;
+    const tpm = await open({}, (channel) =>
+      intercepted(channel, async (command, real) => {
+        if (codeOf(command) !== CREATE || position === 0) return await real();
+        length = command.length;
+        return await channel.transmit(command.with(position, (command[position] as number) ^ 1));
+      }),
+    );
+    position = 10;
+    await tpm.seal(SECRET).catch(() => undefined);
+    for (position = 14; position < length; position += 7) {
+      await expect(tpm.seal(SECRET)).rejects.toMatchObject({ code: 'TPM_RETURN_CODE' });
+    }
+    position = 0;
+    expect(toHex(await tpm.unseal(await tpm.seal(SECRET)))).toBe(toHex(SECRET));
+    expect(await sessionCount(tpm)).toBe(1);
+  });
+});
+
+describe('the salt key', () => {
+  it('is refused when it has another name or public key than the caller pinned', async () => {
+    const tpm = await open();
+    const srk = await tpm.createPrimary({ hierarchy: 'endorsement', template: TEMPLATES.srk });
+    const ek = await tpm.createPrimary({ hierarchy: 'endorsement', template: TEMPLATES.ek });
+    await tpm.close();
+    const spki = toSpki(parsePublicArea(srk.publicArea));
+    const saltKey = { hierarchy: 'endorsement', template: TEMPLATES.ek } as const;
+    const right: TpmOpenOptions['encryption'][] = [
+      { saltKeyName: srk.name },
+      { saltKeySpki: spki },
+      { saltKey, saltKeyName: ek.name },
+    ];
+    for (const encryption of right) {
+      const pinned = await open({ ...(encryption !== undefined && { encryption }) });
+      expect(await pinned.getRandom(16)).toHaveLength(16);
+      await pinned.close();
+    }
+    for (const encryption of [{ saltKeyName: ek.name }, { saltKeySpki: spki, saltKey }]) {
+      const pinned = await open({ encryption });
+      await expect(pinned.getRandom(16)).rejects.toMatchObject({ code: 'TPM_KEY_UNEXPECTED' });
+      expect(await sessionCount(pinned)).toBe(0);
+      expect(await pinned.listHandles('transient')).toEqual([]);
+      await pinned.close();
+    }
+  });
+
+  it('may be a persistent key', async () => {
+    const EVICT_CONTROL = 0x120;
+    const persistentHandle = 0x81000001;
+    const tpm = await open();
+    const srk = await tpm.createPrimary({ hierarchy: 'endorsement', template: TEMPLATES.srk });
+    const evict = (objectHandle: number): Promise<unknown> =>
+      tpm.exclusive((io) =>
+        io.send({
+          name: 'evictControl',
+          code: EVICT_CONTROL,
+          handles: [HANDLE.owner, objectHandle],
+          authorizations: ['password'],
+          parameters: new Uint8Array([0x81, 0, 0, 1]),
+        }),
+      );
+    await evict(srk.handle);
+    await tpm.close();
+    const other = await open({ encryption: { saltKey: { persistentHandle }, saltKeyName: srk.name } });
+    expect(await other.getRandom(16)).toHaveLength(16);
+    await other.exclusive((io) =>
+      io.send({
+        name: 'evictControl',
+        code: EVICT_CONTROL,
+        handles: [HANDLE.owner, persistentHandle],
+        authorizations: ['password'],
+        parameters: new Uint8Array([0x81, 0, 0, 1]),
+      }),
+    );
+  });
+});
+
+describe('the session that hides secrets', () => {
+  it('is opened again when somebody flushed it', async () => {
+    const tpm = await open();
+    for (let i = 0; i < 3; i++) {
+      await tpm.getRandom(16);
+      const [session] = await tpm.listHandles('loadedSession');
+      await tpm.flush(session as number);
+      expect(await sessionCount(tpm)).toBe(0);
+    }
+    await tpm.getRandom(16);
+    expect(await sessionCount(tpm)).toBe(1);
+  });
+
+  it('is opened again when its slot holds a session of somebody else', async () => {
+    const tpm = await open();
+    await tpm.getRandom(16);
+    const [first] = await tpm.listHandles('loadedSession');
+    await tpm.flush(first as number);
+    await tpm.exclusive(async (io) => {
+      await io.send({
+        name: 'startAuthSession',
+        handles: [HANDLE.null, HANDLE.null],
+        parameters: new Uint8Array([0, 16, ...new Uint8Array(16), 0, 0, 0, 0, 0x10, 0, 0x0b]),
+        returnsHandle: true,
+      });
+    });
+    expect(await tpm.listHandles('loadedSession')).toEqual([first]);
+    expect(await tpm.getRandom(16)).toHaveLength(16);
+  });
+
+  it('is opened again when the TPM was restarted, and none of its predecessors is left', async () => {
+    const own = await startTestTpm();
+    const blob = await own.tpm.seal(SECRET);
+    for (let i = 0; i < 3; i++) {
+      await own.kill();
+      await own.restart();
+      // The call that finds the channel dead may fail; the next one opens another.
+      await own.tpm.pcrRead([0]).catch(() => undefined);
+      expect(toHex(await own.tpm.unseal(blob))).toBe(toHex(SECRET));
+      expect(await sessionCount(own.tpm)).toBe(1);
+    }
+    await own.stop();
+  });
+
+  it('is gone from the TPM when the client closes', async () => {
+    const tpm = await open();
+    await tpm.getRandom(16);
+    await tpm.close();
+    const next = await open({ flushLeftovers: false });
+    expect(await sessionCount(next)).toBe(0);
+  });
+
+  it('does not make a wrong password count twice', async () => {
+    let unseals = 0;
+    const tpm = await open({}, (channel) =>
+      intercepted(channel, (command, real) => {
+        if (codeOf(command) === 0x129) unseals++;
+        return real();
+      }),
+    );
+    const wrong = [{ password: fromUtf8('wrong') }];
+    await expect(
+      tpm.run(HierarchyChangeAuth, { handles: OWNER, parameters: { newAuth: PASSWORD }, auth: wrong }),
+    ).rejects.toMatchObject({ code: 'TPM_RETURN_CODE', data: { handle: HANDLE.owner } });
+    expect(unseals).toBe(1);
+  });
+});
