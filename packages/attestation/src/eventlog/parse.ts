@@ -146,7 +146,8 @@ class FrameParser {
     this.#want(12);
     const [pcr, type, count] = [this.#u32(), this.#u32(), this.#u32()];
     this.#checkRegister(pcr, type);
-    if (count > this.#algorithms.length) {
+    const isEmpty = count === 0 && type !== EVENT_TYPE.EV_NO_ACTION;
+    if (isEmpty || count > this.#algorithms.length) {
       throw this.#error(
         'EVENTLOG_DIGESTS_INVALID',
         `digests: got ${count}, the header announces ${this.#algorithms.length}`,
