@@ -123,7 +123,7 @@ function decodeSeparator(data: Uint8Array): EventBody {
 
 /** A version is a text in UTF-16 or a GUID; contents are a text or a place in memory. */
 function decodeCrtm(data: Uint8Array): EventBody {
-  if (isText(data) || utf16Text(data) !== null) return decodeText(data);
+  if (isText(data)) return decodeText(data);
   if (data.length !== 16)
     return data.length > 16 && data[0] === data.length - 17 ? decodeBlob2(data) : OPAQUE;
   return { kind: 'guid', guid: formatGuid(data) };
@@ -135,9 +135,9 @@ function decodeText(data: Uint8Array): EventBody {
   return { kind: 'text', text: text.replace(/\0+$/, '') };
 }
 
-/** Printable, with at most some NULs at the end. */
+/** Printable in ASCII, UTF-8 or UTF-16, with at most some NULs at the end. */
 function isText(data: Uint8Array): boolean {
-  if (data.length === 0) return true;
+  if (data.length === 0 || utf16Text(data) !== null) return true;
   let length = data.length;
   while (length > 0 && data[length - 1] === 0) length--;
   for (let i = 0; i < length; i++) {
