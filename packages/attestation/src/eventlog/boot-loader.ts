@@ -38,10 +38,11 @@ export function grubPrefixLength(text: string): number {
 
 /**
  * UTF-16 of printable characters, without its NULs; old stubs end it with one byte only. Null for anything else: text of
- * one byte a character would pair up to letters of far-away scripts, so a NUL among the odd bytes decides.
+ * one byte a character would pair up to letters of far-away scripts, so a NUL among the odd bytes decides. One character
+ * alone is rather a small number.
  */
 export function utf16Text(data: Uint8Array): string | null {
   if (data.length < 2 || data[1] !== 0 || data[0] === 0) return null;
   const text = utf16(data).replace(/\0+$/, '');
-  return text.length > 0 && !/\p{Cc}/u.test(text.replace(/[\t\n\r]/g, '')) ? text : null;
+  return text.length > 1 && !/\p{Cc}/u.test(text.replace(/[\t\n\r]/g, '')) ? text : null;
 }
