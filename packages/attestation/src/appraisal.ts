@@ -1,4 +1,5 @@
 import type { Evidence } from './evidence.ts';
+import type { ImaKeyRing } from './ima/index.ts';
 import type { AssuranceLevel } from './level.ts';
 import type { AppraisalPolicy } from './policy.ts';
 import type { ReferenceValues } from './reference-values.ts';
@@ -9,6 +10,8 @@ export interface Endorsements {
   /** TPMT_PUBLIC of the registered attestation key. */
   readonly akPublic: Uint8Array;
   readonly level: AssuranceLevel;
+  /** Keys whose signatures on files are believed, for a policy that judges IMA lists. */
+  readonly imaKeys?: ImaKeyRing | undefined;
 }
 
 /** What the quote must have been made for: the verifier's nonce, as the evidence protocol of this network forms it. */

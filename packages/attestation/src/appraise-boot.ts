@@ -86,10 +86,7 @@ export function appraiseCommandLine(
   boot: BootFacts,
 ): AppraisedClaim {
   const demand = input.policy.firmware.commandLine;
-  const fault =
-    demand === null
-      ? undefined
-      : boot.commandLines.map((line) => faultOf(line, demand)).find((it) => it !== null);
+  const fault = demand === null ? null : findFault(boot, demand);
   const line = fault?.line ?? boot.commandLines[0];
   const claim = claimOf(
     'command-line',
@@ -100,8 +97,13 @@ export function appraiseCommandLine(
   if (firmware.verdict !== 'affirming') return leaveOut(claim);
   if (!boot.isMeasured) return notDemanded(claim, UNMEASURED);
   if (demand === null) return notDemanded(claim, 'the policy does not judge the kernel command line');
+  if (fault !== null) return refuse(claim, fault.reason, fault.detail);
+  const unproven = boot.unprovenTexts[0];
+  if (unproven !== undefined) {
+    const why = 'the log shows another text than was measured';
+    return refuse({ ...claim, source: sourceOf(unproven) }, 'COMMAND_LINE_UNPROVEN', why);
+  }
   if (line === undefined) return refuse(claim, 'COMMAND_LINE_MISSING', 'no kernel command line was measured');
-  if (fault !== undefined && fault !== null) return refuse(claim, fault.reason, fault.detail);
   return affirm(claim, `${boot.commandLines.length} kernel command lines have only allowed words`);
 }
 
@@ -114,7 +116,9 @@ export function appraiseFirmwareEvents(
   const { forbiddenEvents, errorSeparators, findings } = input.policy.firmware;
   const forbidden = boot.events.find(({ typeName }) => forbiddenEvents.includes(typeName));
   const separator = errorSeparators === 'refuse' ? boot.errorSeparators[0] : undefined;
-  const finding = boot.findings.find(({ quirk }) => quirk !== 'separator-error' && !findings.includes(quirk));
+  const isTolerated = (quirk: string): boolean =>
+    findings === 'any' || findings.includes(quirk) || quirk === 'separator-error';
+  const finding = boot.findings.find(({ quirk }) => !isTolerated(quirk));
   const number = forbidden?.number ?? separator?.number ?? finding?.event ?? null;
   const claim = claimOf(
     'firmware-events',
@@ -148,26 +152,48 @@ function isReference(input: Appraisal, kind: ComponentKind, { digest, name }: Bo
 
 type CommandLineDemand = NonNullable<Appraisal['policy']['firmware']['commandLine']>;
 
-function faultOf(line: BootFacts['commandLines'][number], demand: CommandLineDemand) {
-  const words = line.text.split(/\s+/).filter((word) => word !== '');
-  const fault = (
-    reason: 'COMMAND_LINE_FORBIDDEN' | 'COMMAND_LINE_UNKNOWN',
-    word: string,
-    detail: string,
-  ) => ({
-    line,
-    word: printable(word),
-    reason,
-    detail: `${detail} ${JSON.stringify(printable(word))}`,
-  });
-  const forbidden = words.find((word) => demand.forbidden.some((it) => matches(it, word)));
-  if (forbidden !== undefined) return fault('COMMAND_LINE_FORBIDDEN', forbidden, 'the policy forbids');
-  const allowed = demand.allowed;
-  const all = [...(allowed ?? []), ...demand.required];
-  const unknown = allowed === null ? undefined : words.find((word) => !all.some((it) => matches(it, word)));
-  if (unknown !== undefined) return fault('COMMAND_LINE_UNKNOWN', unknown, 'the policy does not allow');
-  const missing = demand.required.find((it) => !words.some((word) => matches(it, word)));
-  return missing === undefined ? null : fault('COMMAND_LINE_UNKNOWN', missing, 'the policy demands');
+interface CommandLineFault {
+  readonly line: BootFacts['commandLines'][number];
+  readonly word: string;
+  readonly reason: 'COMMAND_LINE_FORBIDDEN' | 'COMMAND_LINE_UNKNOWN';
+  readonly detail: string;
+}
+
+function findFault(boot: BootFacts, demand: CommandLineDemand): CommandLineFault | null {
+  const { required, allowed, forbidden } = demand;
+  for (const line of boot.texts) {
+    const word = wordsOf(line).find((it) => isAmong(forbidden, it));
+    if (word !== undefined) return faultOf(line, 'COMMAND_LINE_FORBIDDEN', word, 'the policy forbids');
+  }
+  for (const line of boot.commandLines) {
+    const words = wordsOf(line);
+    const unknown =
+      allowed === null ? undefined : words.find((it) => !isAmong(allowed, it) && !isAmong(required, it));
+    if (unknown !== undefined) {
+      return faultOf(line, 'COMMAND_LINE_UNKNOWN', unknown, 'the policy does not allow');
+    }
+    const missing = required.find((pattern) => !words.some((it) => matches(pattern, it)));
+    if (missing !== undefined) return faultOf(line, 'COMMAND_LINE_UNKNOWN', missing, 'the policy demands');
+  }
+  return null;
+}
+
+function faultOf(
+  line: CommandLineFault['line'],
+  reason: CommandLineFault['reason'],
+  word: string,
+  why: string,
+): CommandLineFault {
+  const shown = printable(word);
+  return { line, word: shown, reason, detail: `${why} ${JSON.stringify(shown)}` };
+}
+
+function wordsOf({ text }: { readonly text: string }): string[] {
+  return text.split(/\s+/).filter((word) => word !== '');
+}
+
+function isAmong(patterns: readonly string[], word: string): boolean {
+  return patterns.some((pattern) => matches(pattern, word));
 }
 
 /** `name=*` stands for any value; nothing else is special. The kernel reads `-` and `_` in names alike. */

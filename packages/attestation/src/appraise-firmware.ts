@@ -5,6 +5,8 @@ import { affirm, claimOf, leaveOut, refuse } from './claim.ts';
 import {
   type EventLog,
   EventLogError,
+  type Finding,
+  inspectEventLog,
   type PcrMismatch,
   parseEventLog,
   type QuotedPcr,
@@ -19,6 +21,8 @@ export interface FirmwareAppraisal {
   readonly claim: AppraisedClaim;
   /** Events that replay to quoted values; null when there are none to believe. */
   readonly boot: VerifiedBoot | null;
+  /** Oddities of the log, of its frame and of what its events say. */
+  readonly findings: readonly Finding[];
   /** A refusal that whoever carries the evidence could have caused by changing the log. */
   readonly isMessengersWork: boolean;
 }
@@ -46,6 +50,7 @@ export function appraiseFirmware(input: Appraisal, digest: AppraisedClaim): Firm
   const without = (it: AppraisedClaim, isMessengersWork = false) => ({
     claim: it,
     boot: null,
+    findings: [],
     isMessengersWork,
   });
 
@@ -77,7 +82,8 @@ export function appraiseFirmware(input: Appraisal, digest: AppraisedClaim): Firm
   const { boot } = withLoaderPcrs(evidence, log, quoted) ?? verification;
   const numbers = boot.pcrs.filter(({ bank }) => bank === 'sha256').map(({ pcr }) => pcr);
   const detail = `${boot.events.length} events replay to PCR ${numbers.join(', ')}`;
-  return { claim: affirm(claim, detail), boot, isMessengersWork: false };
+  const findings = [...boot.findings, ...inspectEventLog(log)];
+  return { claim: affirm(claim, detail), boot, findings, isMessengersWork: false };
 }
 
 function withLoaderPcrs(

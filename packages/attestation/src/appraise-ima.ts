@@ -1,7 +1,7 @@
 /** The claim about files and other data that the kernel measured into PCR 10. */
 import { toHex } from '@nemea/core';
 import type { Appraisal } from './appraisal.ts';
-import { affirm, claimOf, leaveOut, notDemanded, printable, refuse } from './claim.ts';
+import { affirm, claimOf, leaveOut, notDemanded, type OpenClaim, printable, refuse } from './claim.ts';
 import {
   checkBootAggregate,
   findBootAggregate,
@@ -10,12 +10,17 @@ import {
   type ImaEntry,
   ImaError,
   type ImaList,
+  type ImaPolicy,
+  type ImaVerification,
+  appraiseIma as judgeImaEntries,
   type PcrBanks,
   parseImaList,
+  parseImaPolicy,
   pathOf,
   verifyIma,
 } from './ima/index.ts';
-import { countReferences, findReferences } from './reference-values.ts';
+import type { AppraisalPolicy } from './policy.ts';
+import { type ComponentKind, countReferences, type ReferenceValues } from './reference-values.ts';
 import type { AppraisedClaim } from './result.ts';
 
 export interface ImaAppraisal {
@@ -59,63 +64,81 @@ export function appraiseIma(input: Appraisal, digest: AppraisedClaim): ImaApprai
     const where = bad === undefined ? '' : `: ${bad.reason} in entry ${bad.number}, ${printable(bad.path)}`;
     return without(refuse(claim, 'IMA_REPLAY_WRONG', `${verified.reason}${where}`), true);
   }
-  const entries = list.entries.slice(verified.from, verified.to);
-  const counts = { entries: entries.length, violations: verified.violations };
-  return { claim: judgeEntries(input, claim, list, entries), counts, isMessengersWork: false };
+  const counts = { entries: verified.to - verified.from, violations: verified.violations };
+  return { claim: judgeEntries(input, claim, list, verified), counts, isMessengersWork: false };
 }
 
 function judgeEntries(
   input: Appraisal,
-  claim: ReturnType<typeof claimOf>,
+  claim: OpenClaim,
   list: ImaList,
-  entries: readonly ImaEntry[],
+  verification: ImaVerification,
 ): AppraisedClaim {
-  const { files, excluded, violations } = input.policy.ima;
-  const at = (entry: ImaEntry) => ({ ...claim, source: `evidence.imaList entry ${entry.number}` });
+  const { policy, referenceValues, endorsements } = input;
+  const entries = list.entries.slice(verification.from, verification.to);
+  const at = (number: number): OpenClaim => ({ ...claim, source: `evidence.imaList entry ${number}` });
   const aggregate = findBootAggregate(list);
-  const first = aggregate?.fields.kind === 'file' ? aggregate.fields.digest : null;
-  if (aggregate !== null && first !== null) {
-    const { reason } = checkBootAggregate(first, quotedBanks(input, null));
-    if (reason === 'MISMATCH') {
-      return refuse(
-        at(aggregate),
-        'IMA_BOOT_AGGREGATE_WRONG',
-        'the list starts with the registers of another boot',
-      );
-    }
+  const pcrs = quotedBanks(input, null);
+  const tie =
+    aggregate?.fields.kind === 'file' ? checkBootAggregate(aggregate.fields.digest, pcrs).reason : null;
+  if (aggregate !== null && tie === 'MISMATCH') {
+    const why = 'the list starts with the registers of another boot';
+    return refuse(at(aggregate.number), 'IMA_BOOT_AGGREGATE_WRONG', why);
   }
-  const violation = violations === 'refuse' ? entries.find((entry) => entry.violation) : undefined;
+  const violation = policy.ima.violations === 'refuse' ? entries.find((entry) => entry.violation) : undefined;
   if (violation !== undefined) {
-    return refuse(
-      at(violation),
-      'IMA_VIOLATION',
-      `${printable(pathOf(violation))} changed while it was measured`,
-    );
+    const why = `${printable(pathOf(violation))} changed while it was measured`;
+    return refuse(at(violation.number), 'IMA_VIOLATION', why);
   }
-  if (files === 'any') return affirm(claim, `${entries.length} entries replay to PCR ${IMA_PCR}`);
-  const unknown = entries.find(
-    (entry) => entry !== aggregate && !isExcluded(entry, excluded) && !isKnown(input, entry),
-  );
-  if (unknown !== undefined) {
-    const digest = unknown.fields.kind === 'unknown' ? null : digestText(unknown);
-    const found = { ...at(unknown), claimed: digest };
-    return refuse(found, 'IMA_FILE_UNKNOWN', `${printable(pathOf(unknown))} is no reference value`);
+  const replayed = `${entries.length} entries replay to PCR ${IMA_PCR}`;
+  if (policy.ima.files === 'any') return affirm(claim, replayed);
+  const { refused } = judgeImaEntries(list, {
+    policy: imaPolicyOf(policy, referenceValues),
+    keys: endorsements.imaKeys,
+    verification,
+    // A list whose aggregate is of a bank that was not quoted must have it among the reference values.
+    pcrs: tie === 'OK' ? pcrs : undefined,
+  });
+  const first = refused[0];
+  if (first !== undefined) {
+    const claimed = digestText(list.entries.find(({ number }) => number === first.number));
+    const why = `${printable(first.path)}: ${first.reason}; ${refused.length} entries are refused`;
+    return refuse({ ...at(first.number), claimed }, 'IMA_FILE_UNKNOWN', why);
   }
-  return affirm(claim, `${entries.length} entries replay to PCR ${IMA_PCR}, and every file is known`);
+  return affirm(claim, `${replayed}, and every one is known`);
 }
 
-function isKnown(input: Appraisal, entry: ImaEntry): boolean {
-  const path = pathOf(entry);
-  return findReferences(input.referenceValues, 'file', digestText(entry)).some(({ name }) => name === path);
+const imaPolicies = new WeakMap<AppraisalPolicy, WeakMap<ReferenceValues, ImaPolicy>>();
+
+/** A list of a hundred thousand approved files is indexed once. */
+function imaPolicyOf(policy: AppraisalPolicy, values: ReferenceValues): ImaPolicy {
+  const ofPolicy = imaPolicies.get(policy) ?? new WeakMap<ReferenceValues, ImaPolicy>();
+  imaPolicies.set(policy, ofPolicy);
+  const known = ofPolicy.get(values);
+  if (known !== undefined) return known;
+  const made = parseImaPolicy({
+    version: 1,
+    digests: digestsByName(values, 'file'),
+    buffers: digestsByName(values, 'ima-buffer'),
+    exclude: policy.ima.excluded,
+    requireSignature: policy.ima.requireSignature,
+    violations: policy.ima.violations === 'allow' ? 'accept' : 'refuse',
+  });
+  ofPolicy.set(values, made);
+  return made;
 }
 
-function digestText({ fields }: ImaEntry): string {
-  return fields.kind === 'unknown' ? 'none' : `${fields.digest.algorithm}:${toHex(fields.digest.value)}`;
+function digestsByName(values: ReferenceValues, kind: ComponentKind): Record<string, string[]> {
+  const byName = new Map<string, string[]>();
+  for (const [digest, components] of values.components?.get(kind) ?? []) {
+    for (const { name } of components) byName.set(name, [...(byName.get(name) ?? []), digest]);
+  }
+  return Object.fromEntries(byName);
 }
 
-function isExcluded(entry: ImaEntry, excluded: readonly string[]): boolean {
-  const path = pathOf(entry);
-  return excluded.some((it) => (it.endsWith('*') ? path.startsWith(it.slice(0, -1)) : path === it));
+function digestText(entry: ImaEntry | undefined): string | null {
+  if (entry === undefined || entry.fields.kind === 'unknown') return null;
+  return `${entry.fields.digest.algorithm}:${toHex(entry.fields.digest.value)}`;
 }
 
 /** Values of both banks; null stands for all registers. */

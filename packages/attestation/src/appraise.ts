@@ -43,7 +43,7 @@ export function appraise(input: Appraisal): AttestationResult {
   const digest = appraisePcrDigest(input, key.area, quote, selection);
   const pcrValues = appraisePcrValues(input, digest);
   const firmware = appraiseFirmware(input, digest);
-  const boot = bootFacts(firmware.boot);
+  const boot = bootFacts(firmware.boot, firmware.findings);
   const secureBoot = appraiseSecureBoot(input, firmware.claim, boot);
   const bootChain = appraiseBootChain(input, firmware.claim, boot);
   const commandLine = appraiseCommandLine(input, firmware.claim, boot);

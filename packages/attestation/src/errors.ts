@@ -15,6 +15,7 @@ export type AttestationErrorCode =
   | 'EVIDENCE_INVALID'
   | 'EVIDENCE_UNSTABLE'
   | 'KEY_INVALID'
+  | 'LEARNING_FAILED'
   | 'LEVEL_UNKNOWN'
   | 'MEASURED_LOG_BUSY'
   | 'MEASURED_LOG_FULL'

@@ -26,7 +26,13 @@ describe('a policy [ATT-22]', () => {
         errorSeparators: 'refuse',
         findings: [],
       },
-      ima: { list: 'required', files: 'reference', excluded: [], violations: 'refuse' },
+      ima: {
+        list: 'required',
+        files: 'reference',
+        excluded: [],
+        requireSignature: false,
+        violations: 'refuse',
+      },
       measuredLog: 'required',
       rules: [],
     });

@@ -70,7 +70,7 @@ const firmwareSchema = z.strictObject({
   forbiddenEvents: texts.default([]),
   errorSeparators: z.enum(['refuse', 'allow']).default('refuse'),
   /** Ids of oddities of firmware that are tolerated. */
-  findings: texts.default([]),
+  findings: z.union([z.literal('any'), texts]).default([]),
 });
 
 const imaSchema = z.strictObject({
@@ -78,8 +78,10 @@ const imaSchema = z.strictObject({
   list: z.enum(['required', 'not-demanded']).default('required'),
   /** Whether every measured file must be a reference value (`file`). */
   files: z.enum(['reference', 'any']).default('reference'),
-  /** Paths that need not be; a trailing `*` stands for the rest. */
+  /** Patterns of paths that are not judged: `*` within a name, `**` across names. */
   excluded: texts.default([]),
+  /** Whether each file needs a signature by one of the endorsed keys, beside a digest that is known. */
+  requireSignature: z.boolean().default(false),
   violations: z.enum(['refuse', 'allow']).default('refuse'),
 });
 

@@ -12,7 +12,14 @@ const VALUES_MAX = 65_536;
 const COMPONENT_DIGESTS_MAX = 1024;
 
 /** What a digest is of. Each kind has its own rule in the policy. */
-export const COMPONENT_KINDS = ['pcr', 'secure-boot-key', 'boot-authority', 'boot-loader', 'file'] as const;
+export const COMPONENT_KINDS = [
+  'pcr',
+  'secure-boot-key',
+  'boot-authority',
+  'boot-loader',
+  'file',
+  'ima-buffer',
+] as const;
 export type ComponentKind = (typeof COMPONENT_KINDS)[number];
 
 const componentSchema = z.strictObject({

@@ -108,7 +108,7 @@ export const NODE_POLICY: AppraisalPolicy = parsePolicy({
   levelMin: LEVEL.development,
   clock: { unsafe: 'warn' },
   pcrs: { sha256: QUOTED_PCRS },
-  firmware: { unmeasured: 'allow', keys: 'any', authorities: 'any', loaders: 'any' },
+  firmware: { unmeasured: 'allow', keys: 'any', authorities: 'any', loaders: 'any', findings: 'any' },
   ima: { list: 'not-demanded' },
 });
 

@@ -1,0 +1,183 @@
+/** What one machine that somebody trusts as it stands teaches: a policy, and the reference values that it meets. */
+import { toHex } from '@nemea/core';
+import type { AkProfile } from './ak-profile.ts';
+import { type BootFacts, type BootMeasurement, bootFacts } from './boot-facts.ts';
+import { AttestationError } from './errors.ts';
+import {
+  inspectEventLog,
+  parseEventLog,
+  type QuotedPcr,
+  replayEventLog,
+  verifyEventLog,
+} from './eventlog/index.ts';
+import type { MeasuredEvent, PcrValue } from './evidence.ts';
+import {
+  findBootAggregate,
+  IMA_PCR,
+  type ImaEntry,
+  parseImaList,
+  pathOf,
+  quotedPcr10,
+  verifyIma,
+} from './ima/index.ts';
+import type { AssuranceLevel } from './level.ts';
+import { type AppraisalPolicy, parsePolicy } from './policy.ts';
+import type { ComponentKind, ReferenceComponent, ReferenceValuesDocument } from './reference-values.ts';
+
+export interface GoldenMachine {
+  readonly level: AssuranceLevel;
+  readonly attestationKeys?: readonly AkProfile[] | undefined;
+  /** SHA-256 registers; without them what the event log replays to is taken for them. */
+  readonly pcrs?: readonly PcrValue[] | undefined;
+  readonly eventLog?: Uint8Array | undefined;
+  readonly imaList?: Uint8Array | undefined;
+  /** What a node measured into PCR 14. */
+  readonly log?: readonly MeasuredEvent[] | undefined;
+}
+
+export interface Lesson {
+  readonly policy: AppraisalPolicy;
+  readonly referenceValues: ReferenceValuesDocument;
+}
+
+const FIRMWARE_PCRS_MAX = 7;
+/** Resettable registers, and those of a dynamic launch, teach nothing. */
+const TAUGHT_PCRS_MAX = 15;
+/** The firmware's own code: no other demand covers it. */
+const EXACT_PCR = 0;
+
+/**
+ * Demands of every machine what this one shows, no more and no less. The result is in a stable order: two machines that measure the
+ * same teach the same bytes. Throws `LEARNING_FAILED` when a log does not explain the registers, or what the parsers throw.
+ */
+export function learnPolicy(machine: GoldenMachine): Lesson {
+  const pcrs = registersOf(machine);
+  const boot = learnBoot(machine, pcrs);
+  const ima = learnIma(machine, pcrs);
+  const log = machine.log ?? [];
+  const measured = pcrs.filter(
+    ({ pcr, value }) => pcr <= FIRMWARE_PCRS_MAX && value.some((byte) => byte !== 0),
+  );
+  const exact = pcrs.filter((it) => it.pcr === EXACT_PCR && measured.includes(it));
+  const policy = parsePolicy({
+    version: 1,
+    levelMin: machine.level,
+    ...(machine.attestationKeys === undefined ? {} : { attestationKeys: machine.attestationKeys }),
+    pcrs: { sha256: pcrs.map(({ pcr }) => pcr), exact: exact.map(({ pcr }) => pcr) },
+    firmware: {
+      unmeasured: measured.length === 0 ? 'allow' : 'refuse',
+      secureBoot: boot.secureBoot === true ? 'required' : 'any',
+      commandLine: commandLineOf(boot),
+      findings: sorted(boot.findings.map(({ quirk }) => quirk)),
+      errorSeparators: boot.errorSeparators.length === 0 ? 'refuse' : 'allow',
+    },
+    ima: {
+      list: ima === null ? 'not-demanded' : 'required',
+      violations: ima?.some(({ violation }) => violation) === true ? 'allow' : 'refuse',
+    },
+    measuredLog: log.length === 0 ? 'not-demanded' : 'required',
+  });
+  return {
+    policy,
+    referenceValues: {
+      version: 1,
+      releases: digestsOf(log, 'release'),
+      images: digestsOf(log, 'image'),
+      components: inOrder([
+        ...exact.map(({ pcr, value }) => component('pcr', `sha256:${pcr}`, `sha256:${toHex(value)}`)),
+        ...boot.keys.map((it) => fromMeasurement('secure-boot-key', it)),
+        ...boot.authorities.map((it) => fromMeasurement('boot-authority', it)),
+        ...boot.loaders.map((it) => fromMeasurement('boot-loader', it)),
+        ...(ima ?? []).flatMap(fromEntry),
+      ]),
+    },
+  };
+}
+
+function registersOf({ pcrs, eventLog }: GoldenMachine): readonly PcrValue[] {
+  const all =
+    pcrs ??
+    [
+      ...((eventLog === undefined ? undefined : replayEventLog(parseEventLog(eventLog)).get('sha256')) ?? []),
+    ].map(([pcr, value]) => ({ pcr, value }));
+  const taught = all.filter(({ pcr }) => pcr <= TAUGHT_PCRS_MAX).sort((a, b) => a.pcr - b.pcr);
+  if (taught.length === 0) throw failed('no SHA-256 register, and no event log that extends one');
+  return taught;
+}
+
+function learnBoot({ eventLog }: GoldenMachine, pcrs: readonly PcrValue[]): BootFacts {
+  if (eventLog === undefined) {
+    const measured = pcrs.find(
+      ({ pcr, value }) => pcr <= FIRMWARE_PCRS_MAX && value.some((byte) => byte !== 0),
+    );
+    if (measured !== undefined) throw failed(`PCR ${measured.pcr} is measured, and no event log explains it`);
+    return bootFacts(null, []);
+  }
+  const log = parseEventLog(eventLog);
+  const quoted: QuotedPcr[] = pcrs.map(({ pcr, value }) => ({ bank: 'sha256', pcr, value }));
+  const firmware = quoted.filter(({ pcr }) => pcr <= FIRMWARE_PCRS_MAX);
+  const verification = verifyEventLog(log, firmware);
+  if (!verification.ok) {
+    const which = verification.mismatches.map(({ pcr }) => pcr).join(', ');
+    throw failed(`the event log does not replay to PCR ${which}`);
+  }
+  const others = quoted.filter((it) => it.pcr > FIRMWARE_PCRS_MAX && verifyEventLog(log, [it]).ok);
+  const whole = verifyEventLog(log, [...firmware, ...others]);
+  const boot = whole.ok ? whole.boot : verification.boot;
+  return bootFacts(boot, [...boot.findings, ...inspectEventLog(log)]);
+}
+
+function learnIma({ imaList }: GoldenMachine, pcrs: readonly PcrValue[]): readonly ImaEntry[] | null {
+  if (imaList === undefined) return null;
+  const pcr10 = pcrs.find(({ pcr }) => pcr === IMA_PCR);
+  if (pcr10 === undefined) throw failed('an IMA list, and no PCR 10 that vouches for it');
+  const list = parseImaList(imaList);
+  const { ok, reason, from, to } = verifyIma(list, quotedPcr10({ sha256: pcr10.value }));
+  if (!ok) throw failed(`the IMA list does not replay to PCR 10: ${reason}`);
+  const aggregate = findBootAggregate(list);
+  return list.entries.slice(from, to).filter((entry) => entry !== aggregate);
+}
+
+function commandLineOf({ commandLines }: BootFacts) {
+  if (commandLines.length === 0) return null;
+  return {
+    allowed: sorted(commandLines.flatMap(({ text }) => text.split(/\s+/).filter((word) => word !== ''))),
+  };
+}
+
+function fromMeasurement(kind: ComponentKind, { name, digest }: BootMeasurement): ReferenceComponent {
+  return component(kind, name, digest);
+}
+
+function fromEntry(entry: ImaEntry): ReferenceComponent[] {
+  const { fields, violation } = entry;
+  if (violation || fields.kind === 'unknown') return [];
+  const digest = `${fields.digest.algorithm}:${toHex(fields.digest.value)}`;
+  return [component(fields.kind === 'file' ? 'file' : 'ima-buffer', pathOf(entry), digest)];
+}
+
+function component(kind: ComponentKind, name: string, digest: string): ReferenceComponent {
+  return { kind, name, digests: [digest] };
+}
+
+/** One component for each kind and name, with all its digests. */
+function inOrder(components: readonly ReferenceComponent[]): ReferenceComponent[] {
+  const merged = new Map<string, ReferenceComponent>();
+  for (const it of components) {
+    const id = `${it.kind} ${it.name}`;
+    merged.set(id, { ...it, digests: sorted([...(merged.get(id)?.digests ?? []), ...it.digests]) });
+  }
+  return [...merged].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, it]) => it);
+}
+
+function digestsOf(log: readonly MeasuredEvent[], kind: MeasuredEvent['kind']): string[] {
+  return sorted(log.filter((event) => event.kind === kind).map(({ digest }) => toHex(digest)));
+}
+
+function sorted<T extends string>(values: readonly T[]): T[] {
+  return [...new Set(values)].sort();
+}
+
+function failed(message: string): AttestationError {
+  return new AttestationError('LEARNING_FAILED', message);
+}
