@@ -8,7 +8,8 @@ import { canonicalPcrs, encodeSealedBlob, parseSealedBlob } from './sealed-blob.
 import { policyPcr, underPolicy } from './sessions/policy.ts';
 import { ALG, OBJECT_ATTRIBUTE } from './structures/algorithms.ts';
 import { parseWhole, readSized, STRUCTURE_BYTES_MAX, writeSized } from './structures/buffer.ts';
-import { pcrDigest, pcrPolicyDigest } from './structures/pcr-selection.ts';
+import { pcrDigest } from './structures/pcr-selection.ts';
+import { pcrPolicyDigest } from './structures/policy-digest.ts';
 import { encodePublicArea } from './structures/public-area.ts';
 import { TEMPLATES } from './structures/templates.ts';
 

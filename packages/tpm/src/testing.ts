@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fromHex } from '@nemea/core';
 import { openUnixChannel } from './channel/unix.ts';
+import type { TpmOpenOptions } from './connection.ts';
 import { Tpm } from './tpm.ts';
 
 /** For tests: a blank software TPM, without endorsement certificate, and a client of it that reconnects. */
@@ -24,7 +25,7 @@ export interface TestTpm {
 
 const SOCKET_POLLS_MAX = 2000;
 
-export async function startTestTpm(): Promise<TestTpm> {
+export async function startTestTpm(options: TpmOpenOptions = {}): Promise<TestTpm> {
   const dir = await mkdtemp(join(tmpdir(), 'tpm-'));
   const socketPath = join(dir, 'sock');
   const serve = (): Promise<ChildProcess> =>
@@ -32,7 +33,7 @@ export async function startTestTpm(): Promise<TestTpm> {
       path: socketPath,
     });
   let child = await serve();
-  const tpm = await Tpm.open(() => openUnixChannel(socketPath));
+  const tpm = await Tpm.open(() => openUnixChannel(socketPath), options);
   return {
     tpm,
     socketPath,
@@ -52,10 +53,16 @@ export async function startTestTpm(): Promise<TestTpm> {
   };
 }
 
-/** A started swtpm that serves at `address`; the options say where that is, and where it keeps its state. */
-export async function startSwtpm(options: readonly string[], address: NetConnectOpts): Promise<ChildProcess> {
-  const flags = ['--flags', 'not-need-init,startup-clear'];
-  const child = spawn('swtpm', ['socket', '--tpm2', ...options, ...flags], { stdio: 'ignore' });
+/**
+ * A swtpm that serves at `address`, started unless `flags` say otherwise; the options say where that is, and where it
+ * keeps its state.
+ */
+export async function startSwtpm(
+  options: readonly string[],
+  address: NetConnectOpts,
+  flags = 'not-need-init,startup-clear',
+): Promise<ChildProcess> {
+  const child = spawn('swtpm', ['socket', '--tpm2', ...options, '--flags', flags], { stdio: 'ignore' });
   for (let poll = 0; poll < SOCKET_POLLS_MAX && !(await isServed(address)); poll++) await sleep(5);
   return child;
 }

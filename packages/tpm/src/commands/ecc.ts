@@ -1,14 +1,20 @@
-import { sizedOrEmpty, struct, u16 } from '../structures/codec.ts';
-import { tpmsEccPoint } from '../structures/public-area.ts';
+import { optional, struct, u16 } from '../structures/codec.ts';
 import { tpmtAsymScheme, tpmtKdfScheme } from '../structures/scheme.ts';
 import { buffer, digest, eccParameter, eccPoint, sensitiveData } from './buffers.ts';
 import { command } from './command.ts';
 
+const EMPTY = new Uint8Array(0);
+/** Two empty coordinates: a TPM2B_ECC_POINT itself is never empty. */
+const NO_POINT = { x: EMPTY, y: EMPTY };
 const key = { keyHandle: 'user' } as const;
 
 export const Commit = command('Commit', 0x18b, {
   handles: { signHandle: 'user' },
-  parameters: { P1: sizedOrEmpty('point', tpmsEccPoint), s2: sensitiveData, y2: eccParameter },
+  parameters: {
+    P1: optional(eccPoint, NO_POINT),
+    s2: optional(sensitiveData, EMPTY),
+    y2: optional(eccParameter, EMPTY),
+  },
   response: { K: eccPoint, L: eccPoint, E: eccPoint, counter: u16 },
 });
 export const EC_Ephemeral = command('EC_Ephemeral', 0x18e, {

@@ -1,6 +1,6 @@
 import { list, struct, u16, u32, union, type ValueOf } from './codec.ts';
 import { tpmlPcrSelection, tpmsPcrSelect } from './pcr-selection.ts';
-import { tpmtHa } from './signature.ts';
+import { tpmtHaOrNull } from './signature.ts';
 
 // What fits into MAX_CAP_BUFFER, 1024 bytes, of the smallest item, two bytes.
 const ITEMS_MAX = 512;
@@ -29,7 +29,10 @@ export const tpmsCapabilityData = union(
       { items: list('pcr properties', struct({ property: u32, pcrs: tpmsPcrSelect }), ITEMS_MAX) },
     ],
     curves: [0x8, { items: list('curves', u16, ITEMS_MAX) }],
-    authPolicies: [0x9, { items: list('policies', struct({ handle: u32, policy: tpmtHa }), ITEMS_MAX) }],
+    authPolicies: [
+      0x9,
+      { items: list('policies', struct({ handle: u32, policy: tpmtHaOrNull }), ITEMS_MAX) },
+    ],
     act: [0xa, { items: list('act', struct({ handle: u32, timeoutS: u32, attributes: u32 }), ITEMS_MAX) }],
   },
   u32,

@@ -68,9 +68,9 @@ export {
   encodePcrSelection,
   type PcrSelection,
   pcrDigest,
-  pcrPolicyDigest,
   tpmlPcrSelection,
 } from './pcr-selection.ts';
+export { OPERATION, type PolicyAssertion, pcrPolicyDigest, policyDigest } from './policy-digest.ts';
 export {
   type EccPoint,
   type EccPublicArea,

@@ -1,4 +1,4 @@
-import { ByteWriter, concatBytes, sha256 } from '@nemea/core';
+import { concatBytes, sha256 } from '@nemea/core';
 import { TpmError } from '../errors.ts';
 import { ALG } from './algorithms.ts';
 import { invalid } from './buffer.ts';
@@ -14,7 +14,6 @@ export interface PcrSelection {
 export const PCR_BANKS_MAX = 16;
 const BITMAP_BYTES = 3;
 const PCR_COUNT = 8 * BITMAP_BYTES;
-const POLICY_PCR = 0x0000017f;
 
 /** TPMS_PCR_SELECT. Order and repetition of the numbers do not matter. */
 export const tpmsPcrSelect: Codec<readonly number[]> = {
@@ -64,10 +63,4 @@ export function assertPcr(pcr: number): void {
 /** Digest of PCR values in ascending PCR order, as TPM2_Quote and TPM2_PolicyPCR compute it with SHA-256. */
 export function pcrDigest(values: readonly Uint8Array[]): Uint8Array {
   return sha256(concatBytes(...values));
-}
-
-/** Policy digest of a lone TPM2_PolicyPCR over the SHA-256 bank (TPM 2.0 Part 3, 23.7). */
-export function pcrPolicyDigest(pcrs: readonly number[], digest: Uint8Array): Uint8Array {
-  const command = new ByteWriter().u32(POLICY_PCR).toBytes();
-  return sha256(new Uint8Array(32), command, encodePcrSelection(pcrs), digest);
 }

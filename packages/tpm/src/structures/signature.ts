@@ -40,6 +40,18 @@ export const tpmtHa: Codec<HashValue> = {
   },
 };
 
+/** TPMT_HA where TPM_ALG_NULL may stand: `undefined`. */
+export const tpmtHaOrNull: Codec<HashValue | undefined> = {
+  read(reader) {
+    const hashAlg = reader.u16();
+    return hashAlg === ALG.null ? undefined : { hashAlg, digest: reader.bytes(digestBytes(hashAlg)) };
+  },
+  write(writer, value) {
+    if (value === undefined) writer.u16(ALG.null);
+    else tpmtHa.write(writer, value);
+  },
+};
+
 function digestBytes(hashAlg: number): number {
   const size = hashBytes(hashAlg);
   if (size === undefined) throw unsupported('hash algorithm', hashAlg);
