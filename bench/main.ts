@@ -12,6 +12,7 @@ type Bench = () => Promise<Row[]>;
 /** Each is loaded when it runs, so that none weighs on another. */
 const QUICK: Readonly<Record<string, () => Promise<Bench>>> = {
   quote: async () => (await import('./quote.bench.ts')).benchQuote,
+  tpm: async () => (await import('./tpm.bench.ts')).benchTpm,
   vrf: async () => (await import('./vrf.bench.ts')).benchVrf,
   capsule: async () => (await import('./capsule.bench.ts')).benchCapsule,
   consensus: async () => (await import('./consensus.bench.ts')).benchConsensus,
