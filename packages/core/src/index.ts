@@ -13,6 +13,8 @@ export {
   fromUtf8,
   toHex,
   toUtf8,
+  u16At,
+  u32At,
 } from './bytes.ts';
 export { type CborValue, decodeCbor, encodeCbor } from './cbor.ts';
 export {

@@ -75,7 +75,7 @@ export class Connection {
   /** Runs several commands as one call. Throws what `work` throws, and as `TurnQueue.run` does. */
   exclusive<T>(work: (io: TpmIo) => Promise<T>, terms?: TurnTerms): Promise<T> {
     return this.#turns.run(async (caller) => {
-      const { io, resources } = await this.#connected();
+      const { io, resources } = this.#link.channel.isOpen ? this.#link : await this.#connected();
       return await resources.transaction(async () => {
         try {
           const value = await work(terms === undefined ? io : whileWanted(io, caller));
@@ -117,7 +117,7 @@ export class Connection {
   }
 
   async #connected(): Promise<Link> {
-    if (this.#link.channel.isOpen || this.#isClosed || typeof this.#source !== 'function') return this.#link;
+    if (this.#isClosed || typeof this.#source !== 'function') return this.#link;
     await this.#link.channel.close();
     this.#link = await this.#reconnect();
     // Closed meanwhile: the new channel is nobody's.

@@ -1,3 +1,4 @@
+import { u16At, u32At } from '@nemea/core';
 import { TpmError } from '../errors.ts';
 import { TurnQueue, type TurnTerms } from '../queue.ts';
 
@@ -104,7 +105,7 @@ function assertCommand(command: Uint8Array): void {
       `command: got ${command.length} bytes, want ${HEADER_BYTES} to ${COMMAND_BYTES_MAX}`,
     );
   }
-  const size = viewOf(command).getUint32(2);
+  const size = u32At(command, 2);
   // A wrong size would make the TPM wait for bytes that never come, or answer twice.
   if (size !== command.length) {
     throw new TpmError('TPM_ARGUMENT_INVALID', `command size field: got ${size}, want ${command.length}`);
@@ -115,16 +116,11 @@ function checkHeader(response: Uint8Array): void {
   if (response.length < HEADER_BYTES || response.length > RESPONSE_BYTES_MAX) {
     throw desync(`response: got ${response.length} bytes, want ${HEADER_BYTES} to ${RESPONSE_BYTES_MAX}`);
   }
-  const view = viewOf(response);
-  const tag = view.getUint16(0);
+  const tag = u16At(response, 0);
   if (tag !== TAG_NO_SESSIONS && tag !== TAG_SESSIONS)
     throw desync(`response tag: got 0x${tag.toString(16)}`);
-  const size = view.getUint32(2);
+  const size = u32At(response, 2);
   if (size !== response.length) throw desync(`response size field: got ${size}, want ${response.length}`);
-}
-
-export function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 export function desync(message: string): TpmError {

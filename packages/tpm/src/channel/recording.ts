@@ -1,6 +1,6 @@
-import { bytesEqual } from '@nemea/core';
+import { bytesEqual, u32At } from '@nemea/core';
 import { TpmError } from '../errors.ts';
-import { HEADER_BYTES, serialChannel, type TpmChannel, viewOf } from './channel.ts';
+import { HEADER_BYTES, serialChannel, type TpmChannel } from './channel.ts';
 
 /** A command as it went over the wire, and what came back. */
 export interface Exchange {
@@ -58,7 +58,5 @@ function mismatch(position: number, wanted: Uint8Array | undefined, got: Uint8Ar
 }
 
 function codeOf(command: Uint8Array): string {
-  return command.length < HEADER_BYTES
-    ? 'no command'
-    : `command 0x${viewOf(command).getUint32(6).toString(16)}`;
+  return command.length < HEADER_BYTES ? 'no command' : `command 0x${u32At(command, 6).toString(16)}`;
 }

@@ -1,7 +1,7 @@
 import { connect, type NetConnectOpts } from 'node:net';
-import { concatBytes } from '@nemea/core';
+import { concatBytes, u32At } from '@nemea/core';
 import { TpmError } from '../errors.ts';
-import { type BytePipe, desync, HEADER_BYTES, RESPONSE_BYTES_MAX, viewOf } from './channel.ts';
+import { type BytePipe, desync, HEADER_BYTES, RESPONSE_BYTES_MAX } from './channel.ts';
 
 const NOTHING = new Uint8Array(0);
 
@@ -27,7 +27,7 @@ export function connectSocket(address: NetConnectOpts, name: string): Promise<By
     }
     received = concatBytes(received, chunk);
     if (received.length < HEADER_BYTES) return;
-    const size = viewOf(received).getUint32(2);
+    const size = u32At(received, 2);
     if (size < HEADER_BYTES || size > RESPONSE_BYTES_MAX || received.length > size) {
       fail(desync(`response size field: got ${size}, with ${received.length} bytes received`));
     } else if (received.length === size) {

@@ -1,4 +1,4 @@
-import { viewOf } from '../channel/channel.ts';
+import { u16At, u32At } from '@nemea/core';
 
 /** What the TPM says of each of its commands: TPMA_CC by command code (TPM 2.0 Part 2, 8.9). */
 export type CommandAttributes = ReadonlyMap<number, number>;
@@ -34,8 +34,7 @@ export function attributesByCode(list: readonly number[]): CommandAttributes {
  */
 export function layoutOf(command: Uint8Array, commands: CommandAttributes): CommandLayout | undefined {
   if (command.length < HANDLES_OFFSET) return undefined;
-  const view = viewOf(command);
-  const code = view.getUint32(6);
+  const code = u32At(command, 6);
   const attributes = commands.get(code);
   if (attributes === undefined) return undefined;
   const count = (attributes >>> HANDLES_SHIFT) & HANDLES_MASK;
@@ -43,28 +42,28 @@ export function layoutOf(command: Uint8Array, commands: CommandAttributes): Comm
   if (sessionsOffset > command.length) return undefined;
   const handles: number[] = [];
   for (let offset = HANDLES_OFFSET; offset < sessionsOffset; offset += 4) {
-    handles.push(view.getUint32(offset));
+    handles.push(u32At(command, offset));
   }
-  const sessions = view.getUint16(0) === TAG_SESSIONS ? readSessions(view, sessionsOffset) : [];
+  const sessions = u16At(command, 0) === TAG_SESSIONS ? readSessions(command, sessionsOffset) : [];
   if (sessions === undefined) return undefined;
   const returnsHandle = (attributes & RETURNS_HANDLE) !== 0;
   return { code, handles, sessions, returnsHandle, flushes: (attributes & FLUSHED) !== 0 };
 }
 
 /** The authorisation area (TPM 2.0 Part 1, 18): handle, nonce, attributes, hmac, up to three times. */
-function readSessions(view: DataView, offset: number): CommandLayout['sessions'] | undefined {
-  if (offset + 4 > view.byteLength) return undefined;
-  const end = offset + 4 + view.getUint32(offset);
-  if (end > view.byteLength) return undefined;
+function readSessions(command: Uint8Array, offset: number): CommandLayout['sessions'] | undefined {
+  if (offset + 4 > command.length) return undefined;
+  const end = offset + 4 + u32At(command, offset);
+  if (end > command.length) return undefined;
   const sessions: { handle: number; continues: boolean }[] = [];
   let at = offset + 4;
   while (at < end) {
     if (sessions.length === AUTHORIZATIONS_MAX || at + 6 > end) return undefined;
-    const handle = view.getUint32(at);
-    const attributes = at + 6 + view.getUint16(at + 4);
+    const handle = u32At(command, at);
+    const attributes = at + 6 + u16At(command, at + 4);
     if (attributes + 3 > end) return undefined;
-    sessions.push({ handle, continues: (view.getUint8(attributes) & CONTINUE_SESSION) !== 0 });
-    at = attributes + 3 + view.getUint16(attributes + 1);
+    sessions.push({ handle, continues: ((command[attributes] as number) & CONTINUE_SESSION) !== 0 });
+    at = attributes + 3 + u16At(command, attributes + 1);
   }
   return at === end ? sessions : undefined;
 }

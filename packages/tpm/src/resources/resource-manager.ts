@@ -1,6 +1,6 @@
-import { ByteWriter } from '@nemea/core';
+import { ByteReader, ByteWriter, u32At } from '@nemea/core';
 import { listCommands } from '../capability.ts';
-import { type TpmChannel, type TransmitOptions, viewOf } from '../channel/channel.ts';
+import type { TpmChannel, TransmitOptions } from '../channel/channel.ts';
 import { COMMAND, returnCodeOf } from '../command.ts';
 import { TpmError } from '../errors.ts';
 import { openExecutor, type TpmIo } from '../executor.ts';
@@ -147,7 +147,7 @@ export class ResourceManager implements TpmChannel {
     if (layout === undefined) return await this.#channel.transmit(command);
     if (layout.code === COMMAND.flushContext) return await this.#flush(command);
     const first = firstTransientAsked(layout, command);
-    if (first !== undefined) return this.#listObjects(first, viewOf(command).getUint32(18));
+    if (first !== undefined) return this.#listObjects(first, u32At(command, 18));
     const missing = layout.handles.findIndex((handle) => isObject(handle) && !this.#objects.has(handle));
     if (missing >= 0) return respond(RC.referenceH0 + missing);
     if (layout.returnsHandle && this.#objects.size >= OBJECTS_MAX) return respond(RC.objectHandles);
@@ -160,7 +160,7 @@ export class ResourceManager implements TpmChannel {
   async #send(command: Uint8Array, layout: CommandLayout): Promise<Uint8Array> {
     const sessions = layout.sessions.map(({ handle }) => handle);
     const needed = new Set([...layout.handles, ...sessions]);
-    for (const handle of needed) await this.#load(handle, needed);
+    for (const handle of needed) if (this.#isSwappedOut(handle)) await this.#load(handle, needed);
     const physical = this.#translate(command, layout);
     for (;;) {
       const response = await this.#channel.transmit(physical);
@@ -168,11 +168,17 @@ export class ResourceManager implements TpmChannel {
     }
   }
 
+  /** Also counts as a use. */
+  #isSwappedOut(handle: number): boolean {
+    const entry = this.#objects.get(handle) ?? this.#sessions.get(handle);
+    if (entry === undefined) return false;
+    entry.usedAt = ++this.#uses;
+    return entry.context !== undefined && !('loaded' in entry && entry.loaded !== undefined);
+  }
+
   async #load(handle: number, needed: ReadonlySet<number>): Promise<void> {
     const entry = this.#objects.get(handle) ?? this.#sessions.get(handle);
-    if (entry === undefined) return;
-    entry.usedAt = ++this.#uses;
-    if (entry.context === undefined || ('loaded' in entry && entry.loaded !== undefined)) return;
+    if (entry?.context === undefined) return;
     const loaded = await this.#loadContext(entry.context, needed);
     if (!('loaded' in entry)) entry.context = undefined;
     else {
@@ -195,10 +201,9 @@ export class ResourceManager implements TpmChannel {
   #translate(command: Uint8Array, { handles }: CommandLayout): Uint8Array {
     if (!handles.some(isObject)) return command;
     const physical = command.slice();
-    const view = viewOf(physical);
     for (const [index, handle] of handles.entries()) {
       const loaded = this.#objects.get(handle)?.loaded;
-      if (loaded !== undefined) view.setUint32(HANDLES_OFFSET + 4 * index, loaded);
+      if (loaded !== undefined) writeHandle(physical, HANDLES_OFFSET + 4 * index, loaded);
     }
     return physical;
   }
@@ -262,8 +267,7 @@ export class ResourceManager implements TpmChannel {
   }
 
   #adopt(response: Uint8Array): void {
-    const view = viewOf(response);
-    const given = view.getUint32(HANDLES_OFFSET);
+    const given = u32At(response, HANDLES_OFFSET);
     if (isSession(given)) {
       this.#sessions.set(given, { context: undefined, usedAt: ++this.#uses });
       this.#created.add(given);
@@ -273,7 +277,7 @@ export class ResourceManager implements TpmChannel {
       const handle = this.#unusedHandle();
       this.#objects.set(handle, { loaded: given, context: undefined, usedAt: ++this.#uses });
       this.#created.add(handle);
-      view.setUint32(HANDLES_OFFSET, handle);
+      writeHandle(response, HANDLES_OFFSET, handle);
     }
   }
 
@@ -296,11 +300,11 @@ export class ResourceManager implements TpmChannel {
   /** TPM2_FlushContext names its handle in the parameters. */
   async #flush(command: Uint8Array): Promise<Uint8Array> {
     if (command.length !== HANDLES_OFFSET + 4) return await this.#channel.transmit(command);
-    const handle = viewOf(command).getUint32(HANDLES_OFFSET);
+    const handle = u32At(command, HANDLES_OFFSET);
     const object = this.#objects.get(handle);
     if (isObject(handle) && object === undefined) return respond(FLUSH_UNKNOWN);
     const physical = command.slice();
-    if (object?.loaded !== undefined) viewOf(physical).setUint32(HANDLES_OFFSET, object.loaded);
+    if (object?.loaded !== undefined) writeHandle(physical, HANDLES_OFFSET, object.loaded);
     const isSwappedOut = object !== undefined && object.loaded === undefined;
     const response = isSwappedOut ? respond(RC.success) : await this.#channel.transmit(physical);
     if (returnCode(response) === RC.success) this.#forget(handle);
@@ -342,17 +346,16 @@ async function swapOutOne<T extends { readonly usedAt: number }>(
 /** The first handle of a plain question for the objects in use. With sessions the TPM's own answer is authenticated. */
 function firstTransientAsked({ code, sessions }: CommandLayout, command: Uint8Array): number | undefined {
   if (code !== COMMAND.getCapability || sessions.length > 0 || command.length !== 22) return undefined;
-  const view = viewOf(command);
-  const property = view.getUint32(14);
-  return view.getUint32(10) === CAP_HANDLES && isObject(property) ? property : undefined;
+  const property = u32At(command, 14);
+  return u32At(command, 10) === CAP_HANDLES && isObject(property) ? property : undefined;
 }
 
 function contextSequence(context: Uint8Array): bigint {
-  return viewOf(context).getBigUint64(0);
+  return new ByteReader(context).u64();
 }
 
 function isSequence(context: Uint8Array): boolean {
-  return viewOf(context).getUint32(SAVED_HANDLE_OFFSET) === SEQUENCE_OBJECT;
+  return u32At(context, SAVED_HANDLE_OFFSET) === SEQUENCE_OBJECT;
 }
 
 function isObject(handle: number): boolean {
@@ -366,7 +369,11 @@ function isSession(handle: number): boolean {
 }
 
 function returnCode(response: Uint8Array): number {
-  return viewOf(response).getUint32(6);
+  return u32At(response, 6);
+}
+
+function writeHandle(bytes: Uint8Array, offset: number, handle: number): void {
+  bytes.set([handle >>> 24, handle >>> 16, handle >>> 8, handle], offset);
 }
 
 /** A response in the TPM's stead. */
