@@ -7,6 +7,20 @@
  * authenticated: a listener on the bus learns none of them. Against an active man in the middle the salt key has to be
  * pinned. Everything else (public keys, PCR values, quotes, sizes, which command was sent) is in the clear, and a
  * software TPM's socket still belongs in a folder of mode 0700: who may send commands needs no secrets of ours.
+ *
+ * **Channels.** `openUnixChannel`, `openTcpChannel` (software TPMs) and `openDeviceChannel` (/dev/tpmrm0, /dev/tpm0) give a
+ * `TpmChannel`, and so does any `BytePipe` through `serialChannel`; `recordChannel` and `replayChannel` are for tests. Give
+ * `Tpm.open` a function that opens a channel, and it opens another when one dies:
+ *
+ *     const tpm = await Tpm.open(() => openDeviceChannel());
+ *
+ * - **Callers** share a `Tpm`. A call is atomic; calls wait in a bounded queue, and lanes take turns:
+ *   `tpm.with({ lane, timeoutMs, signal })` is the same TPM for one caller, with a limit and a way to cancel.
+ * - **A lost TPM** fails the call that was on its way with `TPM_CHANNEL_*`. No command is sent again by itself, because it
+ *   may have been executed; calls that waited and the next ones go to the new channel. Keys and sessions of the old one
+ *   are gone, and their handles are never given again.
+ * - **Slots** are managed: objects and sessions beyond the TPM's three or so are saved and loaded as they are needed, and
+ *   what a failed or cancelled call made is flushed. A key is flushed when it is disposed of (`await using`).
  */
 export type { ActivationRequest } from './activation.ts';
 export type { Attestation, QuoteRequest } from './attestation.ts';

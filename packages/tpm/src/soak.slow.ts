@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { killMidCommand, soakQuotes } from './soak.ts';
+import { killMidCommand, soakQuotes } from './test-soak.ts';
 
 describe('one TPM for many callers', () => {
   it('signs 100,000 quotes for 32 of them, and holds no more afterwards', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { killMidCommand, soakQuotes } from './soak.ts';
+import { killMidCommand, soakQuotes } from './test-soak.ts';
 
 // The long versions are in soak.slow.ts.
 describe('one TPM for many callers', () => {
