@@ -5,6 +5,7 @@ import { addClientCommands } from './commands/client.ts';
 import { addCorimCommands } from './commands/corim.ts';
 import { addDemoCommand } from './commands/demo.ts';
 import { addDevnetCommands } from './commands/devnet.ts';
+import { addEventLogCommand } from './commands/eventlog.ts';
 import { addNodeCommands } from './commands/node.ts';
 import { addQuoteCommands } from './commands/quote.ts';
 import { addTaskCommands } from './commands/task.ts';
@@ -36,6 +37,7 @@ addCapsuleCommands(program);
 addTaskCommands(program);
 addCorimCommands(program);
 addVerifyCommand(program);
+addEventLogCommand(program);
 addQuoteCommands(program);
 
 program.parseAsync().catch(fail);

@@ -14,6 +14,7 @@ export type {
   NoActionBody,
   PlatformIdentity,
 } from './body.ts';
+export { looksConfidential } from './confidential.ts';
 export { type Decodable, type Decoded, decodeEvent } from './decode.ts';
 export {
   type BootDescription,

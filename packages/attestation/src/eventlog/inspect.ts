@@ -40,11 +40,11 @@ function inspectDigests(event: RawEvent, banks: readonly Bank[], find: Find): vo
   const found = Map.groupBy(present, (bank) => measuredPart(event, bank)?.part ?? null);
   for (const [got, agreeing] of found) {
     if (got === want) continue;
-    const digest = `${event.typeName}: the digest (${agreeing.join(', ')})`;
+    const where = `${event.typeName} (${agreeing.join(', ')})`;
     if (got === 'separator-error')
       find('separator-error', `PCR ${event.pcr}: the digest is that of an error`);
-    else if (got === null) find('digest-mismatch', `${digest} is not that of the ${want}`);
-    else find('digest-of-other-part', `${digest} covers ${got}, not ${want}`);
+    else if (got === null) find('digest-mismatch', `${where}: the digest is not that of the ${want}`);
+    else find('digest-of-other-part', `${where}: the digest covers ${got}, not ${want}`);
   }
 }
 

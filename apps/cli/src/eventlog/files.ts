@@ -1,0 +1,125 @@
+import { closeSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
+import type { Bank, QuotedPcr } from '@nemea/attestation/eventlog';
+import { CodedError, fromHex } from '@nemea/core';
+
+/** What cannot be read at all. */
+export class EventLogFileError extends CodedError<
+  'EVENTLOG_UNREADABLE' | 'EVENTLOG_TOO_LARGE' | 'PCRS_UNREADABLE'
+> {}
+
+const PIECE_BYTES = 1 << 16;
+const PCRS_BYTES_MAX = 1 << 16;
+const DIGEST_BYTES: Readonly<Record<Bank, number>> = {
+  sha1: 20,
+  sha256: 32,
+  sha384: 48,
+  sha512: 64,
+  sm3_256: 32,
+  sha3_256: 32,
+  sha3_384: 48,
+  sha3_512: 64,
+};
+
+/** Reads piece by piece: the kernel's log has no size before it is read, and a device would never end. */
+export function readLogFile(path: string, bytesMax: number): Uint8Array {
+  const pieces: Uint8Array[] = [];
+  let total = 0;
+  let file: number | undefined;
+  try {
+    file = openSync(path, 'r');
+    for (;;) {
+      const piece = new Uint8Array(PIECE_BYTES);
+      const length = readSync(file, piece);
+      if (length === 0) return Buffer.concat(pieces, total);
+      pieces.push(piece.subarray(0, length));
+      total += length;
+      if (total > bytesMax) {
+        throw new EventLogFileError('EVENTLOG_TOO_LARGE', `${path}: more than ${bytesMax} bytes`);
+      }
+    }
+  } catch (cause) {
+    if (cause instanceof EventLogFileError) throw cause;
+    throw new EventLogFileError('EVENTLOG_UNREADABLE', `${path}: ${reasonOf(cause)}`, { cause });
+  } finally {
+    if (file !== undefined) closeSync(file);
+  }
+}
+
+/**
+ * PCR values to compare with: JSON as `nemea eventlog --json` or `nemea quote` print it, {"sha256": {"0": HEX}}, or the
+ * text that tpm2_pcrread prints.
+ */
+export function readPcrsFile(path: string): QuotedPcr[] {
+  const text = readText(path);
+  const values = text.trimStart().startsWith('{') ? fromJson(path, text) : fromPcrRead(text);
+  if (values.length === 0) throw new EventLogFileError('PCRS_UNREADABLE', `${path}: no PCR value`);
+  return values.map(([bank, pcr, hex]) => toQuoted(path, bank, pcr, hex));
+}
+
+type Entry = readonly [bank: string, pcr: string, hex: string];
+
+function fromJson(path: string, text: string): Entry[] {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new EventLogFileError('PCRS_UNREADABLE', `${path}: no JSON`, { cause });
+  }
+  const banks = isRecord(value) && isRecord(value.pcrs) ? value.pcrs : value;
+  if (!isRecord(banks)) return [];
+  return Object.entries(banks).flatMap(([bank, pcrs]) =>
+    isRecord(pcrs) ? Object.entries(pcrs).map(([pcr, hex]): Entry => [bank, pcr, String(hex)]) : [],
+  );
+}
+
+/** `  sha256:` and then `    0 : 0x3D45...` for each PCR. */
+function fromPcrRead(text: string): Entry[] {
+  const entries: Entry[] = [];
+  let bank = '';
+  for (const line of text.split('\n')) {
+    bank = /^\s*(\w+):\s*$/.exec(line)?.[1] ?? bank;
+    const value = /^\s*(\d+)\s*:\s*(0x[0-9a-fA-F]+)\s*$/.exec(line);
+    if (value !== null) entries.push([bank, value[1] as string, value[2] as string]);
+  }
+  return entries;
+}
+
+function toQuoted(path: string, bank: string, pcr: string, hex: string): QuotedPcr {
+  if (!isBank(bank) || !/^\d{1,2}$/.test(pcr) || !/^(?:0x)?(?:[0-9a-fA-F]{2})+$/.test(hex)) {
+    throw new EventLogFileError(
+      'PCRS_UNREADABLE',
+      `${path}: bank ${bank}, PCR ${pcr}: no known bank, or no value`,
+    );
+  }
+  const value = fromHex(hex);
+  if (value.length !== DIGEST_BYTES[bank]) {
+    throw new EventLogFileError(
+      'PCRS_UNREADABLE',
+      `${path}: bank ${bank}, PCR ${pcr}: got ${value.length} bytes`,
+    );
+  }
+  return { bank, pcr: Number(pcr), value };
+}
+
+function isBank(name: string): name is Bank {
+  return Object.hasOwn(DIGEST_BYTES, name);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function readText(path: string): string {
+  try {
+    const { size } = statSync(path);
+    if (size > PCRS_BYTES_MAX) throw new EventLogFileError('PCRS_UNREADABLE', `${path}: ${size} bytes`);
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    if (cause instanceof EventLogFileError) throw cause;
+    throw new EventLogFileError('PCRS_UNREADABLE', `${path}: ${reasonOf(cause)}`, { cause });
+  }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : String(error);
+}
