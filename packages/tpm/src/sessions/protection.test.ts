@@ -1,4 +1,4 @@
-import { errorCode, fromUtf8, sha256, toHex } from '@nemea/core';
+import { concatBytes, errorCode, fromHex, fromUtf8, sha256, toHex } from '@nemea/core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { TpmChannel } from '../channel/channel.ts';
 import { type Exchange, recordChannel } from '../channel/recording.ts';
@@ -22,11 +22,13 @@ import {
 import type { TpmOpenOptions } from '../connection.ts';
 import { makeCredential } from '../credential.ts';
 import { ALG, CURVE, NV_ATTRIBUTE } from '../structures/algorithms.ts';
-import { parsePublicArea } from '../structures/public-area.ts';
+import { type EccPublicArea, encodePublicArea, parsePublicArea } from '../structures/public-area.ts';
 import { toSpki } from '../structures/public-key.ts';
 import { TEMPLATES } from '../structures/templates.ts';
 import { startTestTpm, type TestTpm } from '../testing.ts';
 import { Tpm } from '../tpm.ts';
+import { kdfe } from './kdf.ts';
+import { ecdhOf } from './secret-sharing.ts';
 
 const SECRET = fromUtf8('known to us and to the TPM alone');
 const PASSWORD = fromUtf8('a password of the owner');
@@ -297,6 +299,9 @@ describe('what is no secret', () => {
 const UNSEAL = 0x15e;
 const GET_RANDOM = 0x17b;
 const CREATE = 0x153;
+const CREATE_PRIMARY = 0x131;
+const START_AUTH_SESSION = 0x176;
+const POLICY_PCR = 0x17f;
 
 describe('a man in the middle', () => {
   it('cannot change a bit of an unsealed secret unseen, wherever he changes it', async () => {
@@ -378,6 +383,81 @@ describe('a man in the middle', () => {
 });
 
 describe('the salt key', () => {
+  /** Somebody on the bus who answers with a key of his own, and passes the salt on to the TPM's. */
+  function impostor(channel: TpmChannel): { channel: TpmChannel; salts: Uint8Array[] } {
+    const own = ecdhOf(CURVE.p256);
+    const point = own.generateKeys();
+    const salts: Uint8Array[] = [];
+    let real: EccPublicArea | undefined;
+    const transmit = async (command: Uint8Array, pass: () => Promise<Uint8Array>): Promise<Uint8Array> => {
+      if (codeOf(command) === CREATE_PRIMARY) {
+        const response = await pass();
+        const size = new DataView(response.buffer, response.byteOffset).getUint16(18);
+        const area = parsePublicArea(response.slice(20, 20 + size));
+        if (area.type !== 'ecc') return response;
+        real = area;
+        const forged = encodePublicArea({ ...area, x: point.slice(1, 33), y: point.slice(33) });
+        return concatBytes(response.subarray(0, 20), forged, response.subarray(20 + size));
+      }
+      if (codeOf(command) === START_AUTH_SESSION && real !== undefined) {
+        // Header, two handles, a nonce of 32 bytes, then the encrypted salt: a point of twice 32.
+        const [x, y] = [command.slice(56, 88), command.slice(90, 122)];
+        const z = own.computeSecret(concatBytes(Uint8Array.of(4), x, y));
+        const salt = kdfe(ALG.sha256, z, {
+          label: 'SECRET',
+          contextU: x,
+          contextV: point.slice(1, 33),
+          bits: 256,
+        });
+        salts.push(salt);
+      }
+      return await pass();
+    };
+    return { channel: intercepted(channel, transmit), salts };
+  }
+
+  it('of an impostor is taken for the TPM’s, unless the caller pinned it', async () => {
+    const honest = await open();
+    const srk = await honest.createPrimary({ hierarchy: 'endorsement', template: TEMPLATES.srk });
+    await honest.close();
+    const pinned: Uint8Array[][] = [];
+    const withPin = await open({ encryption: { saltKeyName: srk.name } }, (channel) => {
+      const middle = impostor(channel);
+      pinned.push(middle.salts);
+      return middle.channel;
+    });
+    await expect(withPin.getRandom(16)).rejects.toMatchObject({ code: 'TPM_KEY_UNEXPECTED' });
+    expect(pinned.flat()).toEqual([]);
+    await withPin.close();
+    const trusting: Uint8Array[][] = [];
+    const withoutPin = await open({}, (channel) => {
+      const middle = impostor(channel);
+      trusting.push(middle.salts);
+      return middle.channel;
+    });
+    // The TPM cannot read the salt, so this clumsy impostor is found out, twice; but he has read it.
+    await expect(withoutPin.getRandom(16)).rejects.toMatchObject({ code: 'TPM_RETURN_CODE' });
+    expect(trusting.flat()).toHaveLength(2);
+    expect(trusting.flat()[0]).toHaveLength(32);
+  });
+
+  it('is the same one as long as the client is open', async () => {
+    let isImpostor = false;
+    const tpm = await open({}, (channel) => {
+      const middle = impostor(channel);
+      return intercepted(channel, (command, real) =>
+        isImpostor ? middle.channel.transmit(command) : real(),
+      );
+    });
+    await tpm.getRandom(16);
+    const [session] = await tpm.listHandles('loadedSession');
+    await tpm.flush(session as number);
+    isImpostor = true;
+    await expect(tpm.getRandom(16)).rejects.toMatchObject({ code: 'TPM_KEY_UNEXPECTED' });
+    isImpostor = false;
+    expect(await tpm.getRandom(16)).toHaveLength(16);
+  });
+
   it('is refused when it has another name or public key than the caller pinned', async () => {
     const tpm = await open();
     const srk = await tpm.createPrimary({ hierarchy: 'endorsement', template: TEMPLATES.srk });
@@ -500,5 +580,41 @@ describe('the session that hides secrets', () => {
       tpm.run(HierarchyChangeAuth, { handles: OWNER, parameters: { newAuth: PASSWORD }, auth: wrong }),
     ).rejects.toMatchObject({ code: 'TPM_RETURN_CODE', data: { handle: HANDLE.owner } });
     expect(unseals).toBe(1);
+  });
+});
+
+describe('an unseal by PCR policy', () => {
+  // TPM2_PCR_Extend of PCR 10 by an empty password, as the kernel sends it for IMA past any client.
+  const EXTEND_10 = fromHex(
+    `8002000000410000018 20000000a00000009400000090000000000 00000001000b${'11'.repeat(32)}`.replaceAll(
+      ' ',
+      '',
+    ),
+  );
+
+  it('succeeds while something else extends PCR 10 all the time, and gives up when it never rests', async () => {
+    let extensionsLeft = 0;
+    let extensions = 0;
+    const tpm = await open({}, (channel) =>
+      intercepted(channel, async (command, real) => {
+        const response = await real();
+        if (codeOf(command) === POLICY_PCR && extensionsLeft-- > 0) {
+          // Not awaited: it is on its way when the next command is sent.
+          void channel.transmit(EXTEND_10).then(() => extensions++);
+        }
+        return response;
+      }),
+    );
+    const blob = await tpm.seal(SECRET, { pcrs: [7] });
+    for (let i = 0; i < 40; i++) {
+      extensionsLeft = i % 8;
+      expect(toHex(await tpm.unseal(blob))).toBe(toHex(SECRET));
+    }
+    expect(extensions).toBe(5 * (1 + 2 + 3 + 4 + 5 + 6 + 7));
+    extensionsLeft = Number.POSITIVE_INFINITY;
+    await expect(tpm.unseal(blob)).rejects.toMatchObject({ code: 'TPM_RETRIES_EXHAUSTED' });
+    extensionsLeft = 0;
+    expect(toHex(await tpm.unseal(blob))).toBe(toHex(SECRET));
+    expect(await sessionCount(tpm)).toBe(1);
   });
 });

@@ -315,8 +315,13 @@ export async function withSession<T>(
   use: (session: Session) => Promise<T>,
 ): Promise<T> {
   const session = await startSession(io, request);
-  return await released(
-    () => use(session),
-    () => session.close(),
-  );
+  try {
+    return await released(
+      () => use(session),
+      () => session.close(),
+    );
+  } finally {
+    // A dead channel leaves nothing to close, but a key to forget.
+    session.end();
+  }
 }
