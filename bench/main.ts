@@ -13,6 +13,7 @@ type Bench = () => Promise<Row[]>;
 const QUICK: Readonly<Record<string, () => Promise<Bench>>> = {
   quote: async () => (await import('./quote.bench.ts')).benchQuote,
   tpm: async () => (await import('./tpm.bench.ts')).benchTpm,
+  eventlog: async () => (await import('./eventlog.bench.ts')).benchEventLog,
   vrf: async () => (await import('./vrf.bench.ts')).benchVrf,
   sessions: async () => (await import('./sessions.bench.ts')).benchSessions,
   capsule: async () => (await import('./capsule.bench.ts')).benchCapsule,

@@ -428,7 +428,7 @@ describe('devices', () => {
   });
 });
 
-describe('findings [LOG-20]', () => {
+describe('findings [LOG-16]', () => {
   const quirksOf = (...events: WrittenEvent[]): string[] => {
     const closed = [0, 1, 2, 3, 4, 5, 6, 7].map((pcr) => separator(pcr));
     return inspectEventLog(parseEventLog(writeAgileLog(['sha1', 'sha256'], [...closed, ...events]))).map(

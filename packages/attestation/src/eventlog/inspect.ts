@@ -6,7 +6,7 @@ import type { EventLog, Finding, RawEvent } from './model.ts';
 import type { QuirkId } from './quirks.ts';
 import { isExtended } from './replay.ts';
 
-/** Every oddity of a log: those of its frame, of the bodies, and digests that are not those of the data. [LOG-20] */
+/** Every oddity of a log: those of its frame, of the bodies, and digests that are not those of the data. [LOG-16] */
 export function inspectEventLog(log: EventLog): Finding[] {
   const findings = [...log.findings];
   for (const event of log.events) {

@@ -1,6 +1,6 @@
 /**
  * What real firmware does although the profile says otherwise, by id. An oddity is told, never hidden, and never
- * refuses a log. [LOG-20]
+ * refuses a log. [LOG-16]
  */
 export const QUIRKS = {
   'algorithm-unknown': 'the header announces a hash that is unknown here; its digests are skipped',
