@@ -139,6 +139,25 @@ describe('reader and writer', () => {
     expect(bytes[0]).toBe(1);
   });
 
+  test('hands out a view only where it says so', () => {
+    const bytes = Uint8Array.of(1, 2, 3);
+    const reader = new ByteReader(bytes);
+    const view = reader.view(2);
+    bytes[0] = 7;
+    expect([...view]).toEqual([7, 2]);
+    expect(codeOf(() => reader.view(2))).toBe('BYTES_OUT_OF_BOUNDS');
+  });
+
+  test('what a writer gave away stays as it is, whatever is written later and whatever it expected', () => {
+    for (const expected of [0, 1, 3, 4, 5, 64]) {
+      const writer = new ByteWriter(expected).u32(0x01020304);
+      const bytes = writer.toBytes();
+      writer.u64(0xffff_ffff_ffff_ffffn).u8(9);
+      expect([...bytes]).toEqual([1, 2, 3, 4]);
+      expect([...writer.toBytes()]).toEqual([1, 2, 3, 4, ...new Array(8).fill(255), 9]);
+    }
+  });
+
   test.each([
     ['u8', (reader: ByteReader) => reader.u8()],
     ['u16', (reader: ByteReader) => reader.u16()],

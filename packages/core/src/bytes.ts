@@ -129,6 +129,12 @@ export class ByteReader {
     return new Uint8Array(this.#bytes.subarray(at, at + length)); // slice() of a Node Buffer is a view
   }
 
+  /** The next `length` bytes where they are: they change when the array that is read does. */
+  view(length: number): Uint8Array {
+    const at = this.#advance(length);
+    return this.#bytes.subarray(at, at + length);
+  }
+
   /** Refuses trailing bytes. Throws `BYTES_TRAILING`. */
   end(): void {
     if (this.remaining !== 0) {
@@ -143,10 +149,14 @@ export class ByteReader {
 // V8 keeps arrays up to this size in its own heap, where they cost next to nothing.
 const WRITER_BYTES = 64;
 
-/** Collects big-endian fields. */
+/** Collects big-endian fields. One that is told how many bytes will come needs no other memory. */
 export class ByteWriter {
-  #bytes = new Uint8Array(WRITER_BYTES);
+  #bytes: Uint8Array;
   #length = 0;
+
+  constructor(bytesExpected = WRITER_BYTES) {
+    this.#bytes = new Uint8Array(bytesExpected);
+  }
 
   /** Makes room for `length` more bytes, and returns where they go. */
   #extend(length: number): number {
@@ -190,6 +200,7 @@ export class ByteWriter {
   }
 
   toBytes(): Uint8Array {
-    return this.#bytes.slice(0, this.#length);
+    // Full: whatever is written later goes to another array.
+    return this.#length === this.#bytes.length ? this.#bytes : this.#bytes.slice(0, this.#length);
   }
 }

@@ -107,6 +107,7 @@ export interface ResponseFrame {
 
 const TAG_NO_SESSIONS = 0x8001;
 const TAG_SESSIONS = 0x8002;
+const HEADER_BYTES = 10;
 const FIELD_BYTES_MAX = 64;
 
 export function commandCodeOf(command: Command): number {
@@ -123,19 +124,17 @@ export function encodeCommand(
   parameters: Uint8Array = command.parameters ?? new Uint8Array(0),
   areas: readonly AuthorizationArea[] = [],
 ): Uint8Array {
-  const body = new ByteWriter();
-  for (const reference of command.handles ?? []) body.u32(handleOf(reference));
-  if (areas.length > 0) {
-    const encoded = encodeAreas(areas);
-    body.u32(encoded.length).bytes(encoded);
-  }
-  const bytes = body.bytes(parameters).toBytes();
-  return new ByteWriter()
-    .u16(areas.length > 0 ? TAG_SESSIONS : TAG_NO_SESSIONS)
-    .u32(10 + bytes.length)
-    .u32(commandCodeOf(command))
-    .bytes(bytes)
-    .toBytes();
+  const { handles = [] } = command;
+  const authorizations = areas.length > 0 ? encodeAreas(areas) : undefined;
+  const areaBytes = authorizations === undefined ? 0 : 4 + authorizations.length;
+  const size = HEADER_BYTES + 4 * handles.length + areaBytes + parameters.length;
+  const writer = new ByteWriter(size)
+    .u16(authorizations === undefined ? TAG_NO_SESSIONS : TAG_SESSIONS)
+    .u32(size)
+    .u32(commandCodeOf(command));
+  for (const reference of handles) writer.u32(handleOf(reference));
+  if (authorizations !== undefined) writer.u32(authorizations.length).bytes(authorizations);
+  return writer.bytes(parameters).toBytes();
 }
 
 function encodeAreas(areas: readonly AuthorizationArea[]): Uint8Array {
@@ -163,8 +162,8 @@ function readResponse(command: Command, reader: ByteReader, areaCount: number): 
   // A response that drops its sessions would go unchecked.
   if (tag !== expected) throw invalid(`${command.name} response tag: got ${tag}, want ${expected}`);
   const handle = command.returnsHandle === true ? reader.u32() : 0;
-  if (areaCount === 0) return { handle, parameters: reader.bytes(reader.remaining), areas: [] };
-  const parameters = reader.bytes(reader.u32());
+  if (areaCount === 0) return { handle, parameters: reader.view(reader.remaining), areas: [] };
+  const parameters = reader.view(reader.u32());
   const areas = Array.from({ length: areaCount }, () => ({
     nonce: readSized(reader, 'session nonce', FIELD_BYTES_MAX),
     attributes: reader.u8(),

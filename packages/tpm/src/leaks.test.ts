@@ -53,34 +53,37 @@ describe('no object and no session is left over', () => {
     const call = CALLS[name] as (typeof CALLS)[string];
     const channel = faultyChannel(await openUnixChannel(software.socketPath));
     const tpm = await Tpm.open(channel);
-    const setting = await hold(tpm);
-    const held = await tpm.listHandles('transient');
+    try {
+      const setting = await hold(tpm);
+      const held = await tpm.listHandles('transient');
 
-    channel.watch();
-    await call(tpm, setting);
-    const commands = channel.count();
-    expect(commands).toBeGreaterThan(0);
+      channel.watch();
+      await call(tpm, setting);
+      const commands = channel.count();
+      expect(commands).toBeGreaterThan(0);
 
-    let failures = 0;
-    for (const fault of FAULTS) {
-      for (let at = 0; at < commands; at++) {
-        const controller = new AbortController();
-        channel.watch(at, fault, controller);
-        const outcome = await outcomeOf(call(tpm.with({ signal: controller.signal }), setting));
-        channel.watch();
-        if (outcome !== undefined) failures++;
-        if (outcome !== undefined) expect(outcome, `${fault} at ${at}`).toBeInstanceOf(CodedError);
-        // The next call first flushes what could not be flushed then.
-        await tpm.getRandom(1);
-        expect(await tpm.listHandles('transient'), `${fault} at ${at}`).toEqual(held);
-        expect(await sessionsOf(channel), `${fault} at ${at}`).toBeLessThanOrEqual(1);
+      let failures = 0;
+      for (const fault of FAULTS) {
+        for (let at = 0; at < commands; at++) {
+          const controller = new AbortController();
+          channel.watch(at, fault, controller);
+          const outcome = await outcomeOf(call(tpm.with({ signal: controller.signal }), setting));
+          channel.watch();
+          if (outcome !== undefined) failures++;
+          if (outcome !== undefined) expect(outcome, `${fault} at ${at}`).toBeInstanceOf(CodedError);
+          // The next call first flushes what could not be flushed then.
+          await tpm.getRandom(1);
+          expect(await tpm.listHandles('transient'), `${fault} at ${at}`).toEqual(held);
+          expect(await sessionsOf(channel), `${fault} at ${at}`).toBeLessThanOrEqual(1);
+        }
       }
-    }
-    expect(failures).toBeGreaterThan(0);
+      expect(failures).toBeGreaterThan(0);
 
-    for (const key of [setting.ak, setting.ek, setting.vrf]) await key[Symbol.asyncDispose]();
-    expect(await listHandles(openExecutor(channel), 'transient')).toEqual([]);
-    await tpm.close();
+      for (const key of [setting.ak, setting.ek, setting.vrf]) await key[Symbol.asyncDispose]();
+      expect(await listHandles(openExecutor(channel), 'transient')).toEqual([]);
+    } finally {
+      await tpm.close();
+    }
   });
 });
 

@@ -198,12 +198,14 @@ export class ResourceManager implements TpmChannel {
     }
   }
 
+  /** The command with the TPM's own handles; a copy if they are others, because the command may be sent again. */
   #translate(command: Uint8Array, { handles }: CommandLayout): Uint8Array {
-    if (!handles.some(isObject)) return command;
-    const physical = command.slice();
+    let physical = command;
     for (const [index, handle] of handles.entries()) {
       const loaded = this.#objects.get(handle)?.loaded;
-      if (loaded !== undefined) writeHandle(physical, HANDLES_OFFSET + 4 * index, loaded);
+      if (loaded === undefined || loaded === handle) continue;
+      if (physical === command) physical = command.slice();
+      writeHandle(physical, HANDLES_OFFSET + 4 * index, loaded);
     }
     return physical;
   }
