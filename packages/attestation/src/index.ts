@@ -77,6 +77,7 @@ export {
   COMPONENT_KINDS,
   type ComponentKind,
   parseReferenceValues,
+  parseReferenceValuesDocument,
   type ReferenceComponent,
   type ReferenceValues,
   type ReferenceValuesDocument,

@@ -55,13 +55,16 @@ export interface ReferenceValues {
 /** Digests such as `sha256:<hex>` with what they are of, by kind. */
 export type ComponentDigests = ReadonlyMap<ComponentKind, ReadonlyMap<string, readonly ReferenceComponent[]>>;
 
+/** Takes plain data, unknown fields refused. Throws `REFERENCE_VALUES_INVALID`. */
+export function parseReferenceValuesDocument(value: unknown): ReferenceValuesDocument {
+  const parsed = referenceValuesSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new AttestationError('REFERENCE_VALUES_INVALID', z.prettifyError(parsed.error));
+}
+
 /** Takes plain data (JSON, or what the registry's events give). Throws `REFERENCE_VALUES_INVALID`. */
 export function parseReferenceValues(value: unknown): ReferenceValues {
-  const parsed = referenceValuesSchema.safeParse(value);
-  if (!parsed.success) {
-    throw new AttestationError('REFERENCE_VALUES_INVALID', z.prettifyError(parsed.error));
-  }
-  const { releases, images, components = [] } = parsed.data;
+  const { releases, images, components = [] } = parseReferenceValuesDocument(value);
   return { releases: new Set(releases), images: new Set(images), components: indexComponents(components) };
 }
 

@@ -1,145 +1,90 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { CodedError } from '@nemea/core';
+import { existsSync } from 'node:fs';
+import { errorCode } from '@nemea/core';
 import type { Command } from 'commander';
-import { print } from '../output.ts';
+import type { FileOptions } from '../attest/file.ts';
+import type { NodeOptions } from '../attest/node.ts';
+import { note, print } from '../output.ts';
 
-export class AttestError extends CodedError<'NODE_UNKNOWN' | 'MEMBER_NEEDED'> {}
+/** What scripts may rely on. */
+const EXIT = { trusted: 0, notTrusted: 1, notJudged: 2 } as const;
 
-/** One answer to "why should I trust this node?". */
-interface Claim {
-  readonly claim: string;
-  readonly verdict: 'affirming' | 'warning' | 'contraindicated' | 'none';
-  readonly why: string;
+interface Options extends NodeOptions, FileOptions {
+  readonly json?: boolean;
 }
 
-/** What a member's own judge found the last time it looked. */
-interface Judged {
-  readonly account: string;
-  readonly atMs: number;
-  readonly verdict: Claim['verdict'];
-  readonly claims: readonly { name: string; verdict: Claim['verdict']; reason: string; detail: string }[];
-}
+const EXAMPLES = `
+Examples:
+  nemea attest node-3 --dir .nemea/demo
+  nemea attest evidence.cbor --policy golden/policy.json --ak ak.pub --nonce 0badcafe
+
+Exits with 0 when it is trusted, warnings included; 1 when it is not; 2 when it could not be judged.`;
 
 export function addAttestCommand(program: Command): void {
   program
-    .command('attest <NODE>')
-    .description(
-      'why should I trust this node? Every claim with its reason. Exit 0 trusted, 1 not trusted, 2 could not judge',
-    )
-    .option('--dir <DIR>', 'folder of a devnet, whose nodes may be named', '.nemea/devnet')
-    .option('--network <FILE>', "network.json; by default the devnet's")
+    .command('attest <NODE|FILE>')
+    .description('why should I trust this node, or the machine of this evidence? Every claim with its reason')
+    .option('--dir <DIR>', 'NODE: folder of a devnet, whose nodes may be named', '.nemea/devnet')
+    .option('--network <FILE>', "NODE: network.json; by default the devnet's")
     .option(
       '--via <DIR>',
-      'data folder of a running member whose own judgement is shown; by default another node of the devnet',
+      'NODE: data folder of a running member whose own judgement is shown; by default another node of the devnet',
     )
+    .option('--policy <FILE>', 'FILE: what to demand; see nemea policy')
+    .option(
+      '--references <FILE>',
+      'FILE: reference values; by default reference-values.json beside the policy',
+    )
+    .option('--ak <FILE>', 'FILE: the attestation key as TPMT_PUBLIC or TPM2B_PUBLIC')
+    .option(
+      '--level <LEVEL>',
+      'FILE: what the key is vouched for: development, vouched, hardware',
+      'development',
+    )
+    .option('--nonce <HEX>', 'FILE: what the quote was asked to contain')
+    .option('--epoch <HEX...>', 'FILE: epoch handles in place of a nonce, the newest first')
+    .option('--any-time', 'FILE: judge evidence of unknown age, if the policy accepts it')
+    .option('--clocks <FILE>', 'FILE: registry of the highest clocks seen; made and kept up to date')
+    .option('--ima-keys <FILE>', 'FILE: keys whose signatures on files count, PEM or DER')
     .option('--json', 'print one JSON line')
-    .addHelpText('after', '\nExample:\n  nemea attest node-3 --dir .nemea/demo')
-    .action(
-      async (node: string, options: { dir: string; network?: string; via?: string; json?: boolean }) => {
-        try {
-          const { account, claims } = await judge(node, options);
-          const trusted = claims.every(({ verdict }) => verdict === 'affirming' || verdict === 'warning');
-          const lines = claims.map(
-            ({ claim, verdict, why }) => `${MARKS[verdict]} ${claim.padEnd(18)} ${why}`,
-          );
-          print(
-            options,
-            { account, trusted, claims },
-            [`node ${account}`, ...lines, trusted ? 'trusted' : 'NOT trusted'].join('\n'),
-          );
-          process.exit(trusted ? 0 : 1);
-        } catch (error) {
-          if (!(error instanceof CodedError)) throw error;
-          process.stderr.write(`nemea: ${error.code}: ${error.message}\n`);
-          process.exit(2);
-        }
-      },
-    );
+    .addHelpText('after', EXAMPLES)
+    .exitOverride((error) => process.exit(error.exitCode === 0 ? EXIT.trusted : EXIT.notJudged))
+    .action(async (target: string, options: Options) => {
+      try {
+        const trusted = existsSync(target)
+          ? await attestFile(target, options)
+          : await attestNode(target, options);
+        process.exit(trusted ? EXIT.trusted : EXIT.notTrusted);
+      } catch (error) {
+        // Whatever it was, nothing was judged.
+        const code = errorCode(error);
+        const message = error instanceof Error ? error.message : String(error);
+        if (options.json === true) print(options, { ok: false, error: { code, message } }, '');
+        else note(`nemea: ${code}: ${message}`);
+        process.exit(EXIT.notJudged);
+      }
+    });
 }
 
-const MARKS = { affirming: '  ok ', warning: 'warn ', contraindicated: ' NO  ', none: '  -  ' } as const;
-
-async function judge(
-  node: string,
-  options: { dir: string; network?: string; via?: string },
-): Promise<{ account: string; claims: Claim[] }> {
-  const { devnetPaths } = await import('../devnet/paths.ts');
-  const { readDeviceFacts } = await import('@nemea/node/device');
-  const { openLedger, parseNetwork } = await import('@nemea/sdk');
-  const paths = devnetPaths(options.dir);
-  const account = node.startsWith('0x')
-    ? node.toLowerCase()
-    : readDeviceFacts(paths.node(indexOf(node))).account;
-  const ledger = await openLedger(parseNetwork(readFileSync(options.network ?? paths.network, 'utf8')));
-  while ((await ledger.sync()) > 0);
-  const record = await ledger.read<{
-    status: number;
-    level: number;
-    credit: number;
-    weight: number;
-    deposit: bigint;
-    admittedEpoch: bigint;
-  }>('nodeRegistry', 'node', [account]);
-  if (record.status === 0) throw new AttestError('NODE_UNKNOWN', `${account} was never admitted`);
-  const minimum = await ledger.read<bigint>('nodeRegistry', 'depositMin');
-  const claims: Claim[] = [
-    claim('status', record.status === 1, STATUSES[record.status] ?? String(record.status)),
-    claim(
-      'deposit',
-      record.deposit >= minimum,
-      `${record.deposit / 10n ** 18n} tokens at stake, least ${minimum / 10n ** 18n}`,
-    ),
-    claim('credit', record.credit > 0, `${record.credit}, voting weight ${record.weight}`),
-    {
-      claim: 'level',
-      verdict: record.level === 1 ? 'warning' : 'affirming',
-      why: LEVELS[record.level] ?? String(record.level),
-    },
-    claim('admitted', true, `in epoch ${record.admittedEpoch}, on a quorum certificate`),
-  ];
-  return { account, claims: [...claims, ...(await judgedBy(account, options, paths.node))] };
+async function attestNode(node: string, options: Options): Promise<boolean> {
+  const { judgeNode } = await import('../attest/node.ts');
+  const { MARKS } = await import('../attest/claims.ts');
+  const { account, claims } = await judgeNode(node, options);
+  const trusted = claims.every(({ verdict }) => verdict === 'affirming' || verdict === 'warning');
+  const lines = claims.map(({ claim, verdict, why }) => `${MARKS[verdict]} ${claim.padEnd(18)} ${why}`);
+  const text = [`node ${account}`, ...lines, trusted ? 'trusted' : 'NOT trusted'].join('\n');
+  print(options, { account, trusted, claims }, text);
+  return trusted;
 }
 
-/** The newest result that a member's own judge reached; the caller trusts that member, and may run it. */
-async function judgedBy(
-  account: string,
-  options: { via?: string },
-  nodeDir: (index: number) => string,
-): Promise<Claim[]> {
-  const { callControl } = await import('@nemea/node/control');
-  const { readDeviceFacts, socketPath } = await import('@nemea/node/device');
-  const candidates =
-    options.via === undefined ? Array.from({ length: 17 }, (_, i) => nodeDir(i + 1)) : [options.via];
-  for (const dir of candidates) {
-    if (!existsSync(socketPath(dir, 'control.sock')) || readDeviceFacts(dir).account === account) continue;
-    const all = await callControl<Judged[]>(socketPath(dir, 'control.sock'), 'GET /attestations');
-    const judged = all.find((candidate) => candidate.account === account);
-    if (judged === undefined) continue;
-    const ageS = Math.round((Date.now() - judged.atMs) / 1000);
-    return judged.claims.map(({ name, verdict, reason, detail }) => ({
-      claim: name,
-      verdict,
-      why: `${detail}${reason === 'OK' ? '' : ` [${reason}]`} (${ageS} s ago)`,
-    }));
-  }
-  throw new AttestError('MEMBER_NEEDED', 'no running member has judged this node yet: name one with --via');
-}
-
-const STATUSES = ['never admitted', 'active member', 'evicted', 'exiting', 'left'] as const;
-const LEVELS = [
-  'none',
-  'software TPM: good for development only',
-  'vouched for by its root of trust',
-  'hardware TPM',
-] as const;
-
-function claim(name: string, holds: boolean, why: string): Claim {
-  return { claim: name, verdict: holds ? 'affirming' : 'contraindicated', why };
-}
-
-function indexOf(name: string): number {
-  const index = Number(/^node-(\d+)$/.exec(name)?.[1]);
-  if (!Number.isInteger(index))
-    throw new AttestError('NODE_UNKNOWN', `node: got ${name}, want an account or a name such as node-3`);
-  return index;
+async function attestFile(file: string, options: Options): Promise<boolean> {
+  const { judgeFile } = await import('../attest/file.ts');
+  const { showResult, toPlain } = await import('../attest/claims.ts');
+  const result = await judgeFile(file, options);
+  const trusted = result.verdict !== 'contraindicated';
+  print(
+    options,
+    { ok: trusted, trusted, ...toPlain(result) },
+    [`evidence ${file}`, showResult(result)].join('\n'),
+  );
+  return trusted;
 }

@@ -2,11 +2,12 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describeSelection, parseSelection, parseSigningKey, verifyQuote } from '@nemea/attestation/quote';
 import { CodedError, fromHex, toHex } from '@nemea/core';
-import { openDeviceChannel, openTcpChannel, openUnixChannel, TEMPLATES, Tpm, type TpmKey } from '@nemea/tpm';
+import { TEMPLATES, type Tpm, type TpmKey } from '@nemea/tpm';
 import { ALG, type PcrSelection } from '@nemea/tpm/structures';
+import { openTpmAt } from '../tpm-address.ts';
 
 export class MakeError extends CodedError<
-  'TPM_ADDRESS_INVALID' | 'AK_HANDLE_INVALID' | 'BANK_UNSUPPORTED' | 'QUOTE_UNSTABLE' | 'QUOTE_REFUSED'
+  'AK_HANDLE_INVALID' | 'BANK_UNSUPPORTED' | 'QUOTE_UNSTABLE' | 'QUOTE_REFUSED'
 > {}
 
 export interface MakeOptions {
@@ -24,7 +25,7 @@ const TRIES_MAX = 8;
 /** Makes a quote and writes it, its key and the PCR values where `nemea quote verify` and tpm2-tools can read them. */
 export async function makeQuote(options: MakeOptions): Promise<Readonly<Record<string, string>>> {
   const nonce = fromHex(options.nonce);
-  const tpm = await openTpm(options.tpm);
+  const tpm = await openTpmAt(options.tpm);
   try {
     const ak = await attestationKey(tpm, options.ak);
     const files = await quoteOf(tpm, ak, nonce, parseSelection(options.pcrs));
@@ -38,24 +39,6 @@ export async function makeQuote(options: MakeOptions): Promise<Readonly<Record<s
   } finally {
     await tpm.close();
   }
-}
-
-function openTpm(address: string): Promise<Tpm> {
-  const [kind, ...rest] = address.split(':');
-  const where = rest.join(':');
-  const tcp = /^(.+):(\d{1,5})$/.exec(where);
-  if (kind === 'unix' && where !== '') return Tpm.open(() => openUnixChannel(where));
-  if (kind === 'tcp' && tcp !== null) {
-    return Tpm.open(() => openTcpChannel({ host: tcp[1] as string, port: Number(tcp[2]) }));
-  }
-  // The kernel's resource manager frees what an earlier program left; what others use must stay.
-  if (kind === 'device' && where !== '') {
-    return Tpm.open(() => openDeviceChannel(where), { flushLeftovers: false });
-  }
-  throw new MakeError(
-    'TPM_ADDRESS_INVALID',
-    `TPM: got ${address}, want unix:PATH, tcp:HOST:PORT or device:PATH`,
-  );
 }
 
 /** A persistent key, or the endorsement hierarchy's own: the same one each time on the same TPM. */

@@ -1,0 +1,31 @@
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { explainPolicy, parsePolicy, parseReferenceValuesDocument, type Sentence } from '@nemea/attestation';
+import { fold } from '../attest/claims.ts';
+import { readJson } from '../attest/file.ts';
+
+export function explain(file: string, references: string | undefined): Sentence[] {
+  const beside = join(dirname(file), 'reference-values.json');
+  const values = references ?? (existsSync(beside) ? beside : undefined);
+  return explainPolicy(
+    parsePolicy(readJson(file)),
+    values === undefined ? undefined : parseReferenceValuesDocument(readJson(values)),
+  );
+}
+
+const COLUMNS = 80;
+
+/** The field, what it demands, and behind a wider margin why. */
+export function showSentences(sentences: readonly Sentence[]): string {
+  const indented = (text: string, margin: string): string[] =>
+    fold(text, COLUMNS - margin.length).map((line) => margin + line);
+  return sentences
+    .flatMap(({ field, demand, why }) => [
+      field,
+      ...indented(demand, '  '),
+      ...indented(`Why: ${why}`, '    '),
+      '',
+    ])
+    .join('\n')
+    .trimEnd();
+}
