@@ -7,6 +7,7 @@ import { addDemoCommand } from './commands/demo.ts';
 import { addDevnetCommands } from './commands/devnet.ts';
 import { addEventLogCommand } from './commands/eventlog.ts';
 import { addEvidenceCommands } from './commands/evidence.ts';
+import { addImaCommand } from './commands/ima.ts';
 import { addNodeCommands } from './commands/node.ts';
 import { addPolicyCommands } from './commands/policy.ts';
 import { addQuoteCommands } from './commands/quote.ts';
@@ -42,6 +43,7 @@ addTaskCommands(program);
 addCorimCommands(program);
 addVerifyCommand(program);
 addEventLogCommand(program);
+addImaCommand(program);
 addQuoteCommands(program);
 
 program.parseAsync().catch(fail);

@@ -58,14 +58,25 @@ export function appraiseIma(list: ImaList, options: AppraiseImaOptions): ImaAppr
   const badEntries = verification?.badEntries ?? findBadEntries(list);
   const defects = new Map(badEntries.map(({ number, reason }) => [number, reason]));
   const verdicts: ImaVerdict[] = [];
-  const counts: Partial<Record<ImaVerdictReason, number>> = {};
-  for (let i = from; i < to; i++) {
-    const verdict = judge(list.entries[i] as ImaEntry, defects, options);
-    verdicts.push(verdict);
-    counts[verdict.reason] = (counts[verdict.reason] ?? 0) + 1;
+  for (let i = from; i < to; i++) verdicts.push(judge(list.entries[i] as ImaEntry, defects, options));
+  return summarise(verdicts, verification === undefined || verification.state !== null);
+}
+
+/** Checks the signatures that there are; says nothing of entries without one, nor of anything else. */
+export function checkImaSignatures(list: ImaList, keys: ImaKeyRing): ImaAppraisal {
+  const verdicts: ImaVerdict[] = [];
+  for (const entry of list.entries) {
+    if (entry.fields.kind !== 'file') continue;
+    const { valid, reason } = verifyFileSignature(entry.fields, keys);
+    if (reason !== 'SIGNATURE_MISSING') verdicts.push(verdict(entry, valid, reason));
   }
+  return summarise(verdicts, true);
+}
+
+function summarise(verdicts: readonly ImaVerdict[], vouched: boolean): ImaAppraisal {
+  const counts: Partial<Record<ImaVerdictReason, number>> = {};
+  for (const { reason } of verdicts) counts[reason] = (counts[reason] ?? 0) + 1;
   const refused = verdicts.filter(({ accepted }) => !accepted);
-  const vouched = verification === undefined || verification.state !== null;
   return { ok: vouched && refused.length === 0, verdicts, refused, counts };
 }
 

@@ -6,6 +6,7 @@
 export {
   type AppraiseImaOptions,
   appraiseIma,
+  checkImaSignatures,
   type ImaAppraisal,
   type ImaVerdict,
   type ImaVerdictReason,
