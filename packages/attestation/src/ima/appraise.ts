@@ -88,12 +88,14 @@ function judge(
   const defect = defects.get(entry.number);
   if (defect !== undefined) return verdict(entry, false, defect);
   const { fields } = entry;
-  if (fields.kind === 'file' && isExcluded(options.policy, fields.path))
-    return verdict(entry, true, 'EXCLUDED');
   if (entry.violation) {
+    // No hash covers what a violation says, its path included, so no exclusion can be for it.
     const accepted = options.policy.violations === 'accept';
     return verdict(entry, accepted, accepted ? 'VIOLATION_ACCEPTED' : 'VIOLATION');
   }
+  if (!options.policy.templates.has(entry.template)) return verdict(entry, false, 'TEMPLATE_UNKNOWN');
+  if (fields.kind === 'file' && isExcluded(options.policy, fields.path))
+    return verdict(entry, true, 'EXCLUDED');
   switch (fields.kind) {
     case 'unknown':
       return verdict(entry, false, 'TEMPLATE_UNKNOWN');

@@ -4,7 +4,9 @@ import { sameBytes } from './check.ts';
 import { ImaError } from './errors.ts';
 import { GLOB_LENGTH_MAX, type Glob, matchesGlob, parseGlob } from './glob.ts';
 import { canonicalHashName } from './hash.ts';
+import { IMA_TEMPLATE_NAME_BYTES_MAX } from './limits.ts';
 import type { ImaDigest } from './list.ts';
+import { BUILT_IN_TEMPLATES } from './template.ts';
 
 const PATHS_MAX = 2 ** 21;
 const DIGESTS_OF_PATH_MAX = 4096;
@@ -26,6 +28,8 @@ export interface ImaPolicy {
   /** A listed digest does not do without a valid signature. */
   readonly requireSignature: boolean;
   readonly violations: 'refuse' | 'accept';
+  /** Templates that the machine's kernel is set to use. No hash covers a template's name, so a liar can choose it. */
+  readonly templates: ReadonlySet<string>;
   /** Names of ima-buf entries to approved digests of their content. */
   readonly buffers: readonly { readonly name: Glob; readonly digests: 'any' | readonly ApprovedDigest[] }[];
 }
@@ -38,6 +42,10 @@ const policySchema = z.strictObject({
   exclude: z.array(pattern).max(PATTERNS_MAX).default([]),
   requireSignature: z.boolean().default(false),
   violations: z.enum(['refuse', 'accept']).default('refuse'),
+  templates: z
+    .array(z.string().max(IMA_TEMPLATE_NAME_BYTES_MAX))
+    .max(64)
+    .default([...BUILT_IN_TEMPLATES]),
   buffers: z.record(pattern, z.union([z.literal('any'), digestList])).default({}),
 });
 
@@ -66,6 +74,7 @@ export function parseImaPolicy(value: unknown): ImaPolicy {
     exclude: document.exclude.map(parseGlob),
     requireSignature: document.requireSignature,
     violations: document.violations,
+    templates: new Set(document.templates),
     buffers: Object.entries(document.buffers).map(([name, list]) => ({
       name: parseGlob(name),
       digests: list === 'any' ? list : list.map(parseApproved),

@@ -57,6 +57,8 @@ const TEMPLATES: ReadonlyMap<string, readonly FieldId[]> = new Map(
   ].map(([name, fields]) => [name as string, (fields as string).split('|').filter(isFieldId)]),
 );
 
+export const BUILT_IN_TEMPLATES: readonly string[] = [...TEMPLATES.keys()];
+
 /** The legacy template: its data has no lengths, and its name is padded with zeros. */
 export const LEGACY_TEMPLATE = 'ima';
 export const LEGACY_NAME_BYTES = 256;
