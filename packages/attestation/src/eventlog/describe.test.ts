@@ -141,6 +141,25 @@ describe('Secure Boot [LOG-15]', () => {
     });
   });
 
+  test('is believed when its name is spelt with a NUL, as long as the digest covers it', () => {
+    const spelt: WrittenEvent = {
+      pcr: 7,
+      type: 'EV_EFI_VARIABLE_DRIVER_CONFIG',
+      data: variableData('SecureBoot\0', Uint8Array.of(1)),
+    };
+    expect(stateOf(spelt, separator(7)).enabled).toBe(true);
+    expect(stateOf(spelt, OFF, separator(7)).enabled).toBe(false);
+    expect(stateOf({ ...spelt, measured: u32(1) }, separator(7)).enabled).toBeNull();
+  });
+
+  test('is unknown when the digest covers the value alone: it could be that of another variable', () => {
+    const valueOnly = { ...ON, measured: Uint8Array.of(1) };
+    expect(stateOf(valueOnly, separator(7))).toMatchObject({
+      enabled: null,
+      problems: ['SecureBoot: the digest is not that of the data', 'SecureBoot was not measured'],
+    });
+  });
+
   test('is closed by an error separator as well, and says what the firmware said', () => {
     expect(stateOf(ON, separator(7, 1)).enabled).toBe(true);
     const debug = stateOf(ON, action(7, 'UEFI Debug Mode'), separator(7));

@@ -76,15 +76,13 @@ export function describeSecureBoot(registers: Registers, decoded: readonly Decod
       });
     }
     if (event.type !== EVENT_TYPE.EV_EFI_VARIABLE_DRIVER_CONFIG || !isSecureBootVariable(variable)) continue;
-    if (!event.dataVerified) problems.push(`${variable.name}: the digest is not that of the data`);
+    if (!coversAll(event)) problems.push(`${variable.name}: the digest is not that of the data`);
     else if (problem !== null && content.kind === 'opaque') problems.push(problem);
     else if (!isBeforeSeparator) problems.push(`${variable.name} was measured again behind the separator`);
     else if (content.kind === 'boolean') variables.set(variable.name, content.value);
     else if (content.kind === 'signature-lists') variables.set(variable.name, [...content.lists]);
   }
-  const enabled = provenState(
-    events.slice(0, separator < 0 ? undefined : separator).map(({ event }) => event),
-  );
+  const enabled = provenState(events.slice(0, separator < 0 ? undefined : separator));
   if (enabled === 'contradictory') problems.push('SecureBoot was measured with both values');
   if (enabled === null) problems.push('SecureBoot was not measured');
   return {
@@ -120,15 +118,30 @@ function isSecureBootVariable({ guid }: { guid: string }): boolean {
   return guid === EFI_GLOBAL_VARIABLE || guid === EFI_IMAGE_SECURITY_DATABASE;
 }
 
+/** A digest of the value alone would let one variable pass for another. */
+function coversAll({ measured, data }: ReplayedEvent): boolean {
+  return measured?.length === data.length;
+}
+
 /**
  * What the digests before the separator say of the variable. They are known for both values, so that neither the type
- * nor the data of an event, which no digest of a relabelled event would betray, is believed. [LOG-15]
+ * nor the data of an event is believed: no digest would betray a relabelled one. Only where none of the two is there, a
+ * variable that is spelt another way counts, when its digest covers all of it. [LOG-15]
  */
-function provenState(events: readonly ReplayedEvent[]): boolean | 'contradictory' | null {
-  const isOff = events.some((event) => isDigestOf(event, SECURE_BOOT_OFF));
-  const isOn = events.some((event) => isDigestOf(event, SECURE_BOOT_ON));
-  if (isOn && isOff) return 'contradictory';
-  return isOn ? true : isOff ? false : null;
+function provenState(events: readonly DecodedEvent[]): boolean | 'contradictory' | null {
+  const isOff = events.some(({ event }) => isDigestOf(event, SECURE_BOOT_OFF));
+  const isOn = events.some(({ event }) => isDigestOf(event, SECURE_BOOT_ON));
+  const values =
+    isOn || isOff ? [...(isOn ? [true] : []), ...(isOff ? [false] : [])] : events.flatMap(spelledOut);
+  if (values.includes(true) && values.includes(false)) return 'contradictory';
+  return values[0] ?? null;
+}
+
+function spelledOut({ event, body }: DecodedEvent): boolean[] {
+  if (event.type !== EVENT_TYPE.EV_EFI_VARIABLE_DRIVER_CONFIG || !coversAll(event)) return [];
+  if (body.kind !== 'variable' || body.content.kind !== 'boolean') return [];
+  const { name, guid } = body.variable;
+  return name === 'SecureBoot' && guid === EFI_GLOBAL_VARIABLE ? [body.content.value] : [];
 }
 
 function isSeparator(event: ReplayedEvent): boolean {

@@ -231,10 +231,12 @@ describe('a log that ends before ExitBootServices [LOG-11]', () => {
     expect(boot.findings.map(({ quirk }) => quirk)).toEqual(['exit-boot-services-missing']);
   });
 
-  test('explains no other register, and no other value', () => {
+  test('explains no other register, no other value, and no second exit', () => {
     const short = logOf(whole.filter((event) => !isExit(event)));
     const quoted = quoteOf(logOf([...whole, action(5, 'x')]));
     expect(verifyEventLog(short, quoted)).toMatchObject({ ok: false, mismatches: [{ pcr: 5 }] });
+    const again = quoteOf(logOf([...whole, ...whole.filter(isExit)]));
+    expect(verifyEventLog(logOf(whole), again)).toMatchObject({ ok: false, mismatches: [{ pcr: 5 }] });
     const elsewhere = quoteOf(
       logOf([...whole, ...whole.filter(isExit).map((event) => ({ ...event, pcr: 4 }))]),
     );
