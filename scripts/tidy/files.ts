@@ -54,9 +54,10 @@ export function isTypeScript(path: string): boolean {
   return path.endsWith('.ts') && !path.endsWith('.d.ts');
 }
 
-/** Tests, slow tests, benchmarks, and the helpers that only they import. */
+/** Tests, slow tests, benchmarks, fuzzing, and the helpers that only they import. */
 export function isTestFile(path: string): boolean {
   if (/\.(?:test|slow|bench)\.ts$/.test(path)) return true;
+  if (path.startsWith('fuzz/')) return true;
   return /^(?:packages|apps)\/(?:.*\/)?(?:tests?\/|testing\/|(?:testing|compliance|test-[a-z-]+)\.ts$)/.test(
     path,
   );

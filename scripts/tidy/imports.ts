@@ -18,7 +18,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Rooms that start, record or measure everything else; nothing imports them. */
-const FREE_ROOMS = ['scripts', 'bench', 'images', 'examples', 'vectors'];
+const FREE_ROOMS = ['scripts', 'bench', 'fuzz', 'images', 'examples', 'vectors'];
 const SCOPE = '@nemea/';
 
 export function allowedImports(room: string): ReadonlySet<string> {

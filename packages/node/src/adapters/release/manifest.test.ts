@@ -73,6 +73,7 @@ describe('a manifest made elsewhere', () => {
   test.each([
     '',
     'text',
+    'null',
     '[]',
     '{}',
     '{"name":"nemea","version":1,"files":[]}',

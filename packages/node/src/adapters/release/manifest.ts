@@ -42,8 +42,9 @@ export function parseRelease(manifest: Uint8Array): Release {
       name?: unknown;
       version?: unknown;
       files?: unknown;
-    };
+    } | null;
     if (
+      parsed === null ||
       typeof parsed.name !== 'string' ||
       typeof parsed.version !== 'string' ||
       !Array.isArray(parsed.files)

@@ -1,0 +1,368 @@
+import { generateKeyPairSync, sign } from 'node:crypto';
+import {
+  AttestationError,
+  appraise,
+  checkAkProfile,
+  compileRule,
+  type Evidence,
+  encodeClockRegistry,
+  encodeEvidence,
+  encodeResult,
+  evaluateRule,
+  type Facts,
+  parseClockRegistry,
+  parseEvidence,
+  parsePolicy,
+  parseReferenceValues,
+  parseResult,
+  qualifyingData,
+  replayLog,
+  unwrapCmw,
+  verifyEkCertificate,
+  verifyQuote,
+  wrapCmw,
+} from '@nemea/attestation';
+import { CORIM_CONTENT_TYPE, encodeCorim, parseCorim, parseSignedCorim } from '@nemea/attestation/corim';
+import { EAR_CONTENT_TYPE, signEar, verifyEar } from '@nemea/attestation/ear';
+import { EventLogError, parseEventLog, replayEventLog } from '@nemea/attestation/eventlog';
+import { ImaError, parseImaList, replayIma } from '@nemea/attestation/ima';
+import { concatBytes, fromHex, fromUtf8 } from '@nemea/core';
+import { encode, pcrDigest, tpmlPcrSelection } from '@nemea/tpm/structures';
+import { parseCertificate } from '../../packages/attestation/src/certificate.ts';
+import { CorimError } from '../../packages/attestation/src/corim/errors.ts';
+import {
+  type Cbor,
+  decodeTaggedCbor,
+  encodeTaggedCbor,
+  Tagged,
+} from '../../packages/attestation/src/cose/cbor.ts';
+import { CoseError } from '../../packages/attestation/src/cose/errors.ts';
+import { parseSigningKey } from '../../packages/attestation/src/quote/signing-key.ts';
+import { appraisalOf, EXPECTED, encodeQuote, softwareAk } from '../../packages/attestation/src/testing.ts';
+import { createAuthority, reissued } from '../certificates.ts';
+import { afterParsing, type Target } from '../target.ts';
+import { codec, json, jsonText, readJson, readVector, text } from './support.ts';
+
+interface EvidenceVectors {
+  readonly policy: unknown;
+  readonly releases: readonly string[];
+  readonly images: readonly string[];
+  readonly cases: readonly { readonly evidence: string }[];
+}
+
+const vectors = readJson<EvidenceVectors>('attestation/evidence.json');
+const identity =
+  readJson<Record<'ekCertificate' | 'caRoot' | 'caIntermediate' | 'akPublic', string>>('tpm/identity.json');
+const evidences = vectors.cases.map(({ evidence }) => fromHex(evidence)).filter(isEvidence);
+const ak = softwareAk('fuzz');
+const refusals = [AttestationError];
+const digest = new Uint8Array(32).fill(7);
+const nowMs = Date.UTC(2030, 0, 1);
+
+function isEvidence(bytes: Uint8Array): boolean {
+  try {
+    parseEvidence(bytes);
+    return true;
+  } catch (error) {
+    if (error instanceof AttestationError) return false;
+    throw error;
+  }
+}
+
+const measuredEvidence = encodeEvidence({
+  ...parseEvidence(evidences[0] ?? new Uint8Array(0)),
+  eventLog: readVector('eventlog/ovmf-secure-boot.bin'),
+  imaList: readVector('eventlog/ovmf-secure-boot.ima.bin'),
+});
+const permissive = parsePolicy({
+  version: 1,
+  levelMin: 1,
+  freshness: { accept: ['challenge', 'none'] },
+  firmware: {
+    unmeasured: 'allow',
+    secureBoot: 'any',
+    keys: 'any',
+    authorities: 'any',
+    loaders: 'any',
+    commandLine: { required: ['panic=*'], allowed: ['*'], forbidden: ['init=*'] },
+  },
+  ima: { files: 'any', violations: 'allow' },
+  rules: [
+    { id: 'loaders', expression: 'size(boot.loaders) < 1000', why: 'fuzz' },
+    { id: 'pcrs', expression: "pcrs['sha256:0'] != ''", why: 'fuzz' },
+  ],
+});
+
+/** The quote that an honest TPM would have given for these logs: judging goes on behind signature and replay. */
+function judge(evidence: Evidence): void {
+  const values = new Map<number, Uint8Array>([[14, replayLog(evidence.log)]]);
+  const zero = new Uint8Array(32);
+  for (const [pcr, value] of logValues(evidence)) values.set(pcr, value);
+  const numbers = permissive.pcrs.sha256;
+  const pcrs = numbers.map((pcr) => ({ pcr, value: values.get(pcr) ?? zero }));
+  const attest = encodeQuote({
+    magic: 0xff544347,
+    type: 0x8018,
+    extraData: qualifyingData(EXPECTED),
+    clock: 1000n,
+    resetCount: 5,
+    restartCount: 1,
+    safe: 1,
+    selection: encode(tpmlPcrSelection, [{ hashAlg: 0x000b, pcrs: numbers }]),
+    pcrDigest: pcrDigest(pcrs.map(({ value }) => value)),
+    trailing: new Uint8Array(0),
+  });
+  const { pcrsSha384: _, ...rest } = evidence;
+  const honest: Evidence = { ...rest, attest, signature: ak.sign(attest), pcrs, binding: EXPECTED.binding };
+  for (const judged of [honest, evidence]) {
+    const result = appraise({
+      ...appraisalOf({ appraisal: { policy: permissive } }),
+      evidence: judged,
+      endorsements: { akPublic: ak.akPublic, level: 1 },
+    });
+    codec(parseResult, encodeResult)(encodeResult(result));
+  }
+}
+
+function logValues(evidence: Evidence): [number, Uint8Array][] {
+  const values: [number, Uint8Array][] = [];
+  try {
+    if (evidence.eventLog !== undefined) {
+      values.push(...(replayEventLog(parseEventLog(evidence.eventLog)).get('sha256') ?? []));
+    }
+    if (evidence.imaList !== undefined) {
+      values.push(...(replayIma(parseImaList(evidence.imaList), ['sha256']).get('sha256') ?? []));
+    }
+  } catch (error) {
+    if (!(error instanceof EventLogError || error instanceof ImaError)) throw error;
+  }
+  return values;
+}
+
+const intermediate = fromHex(identity.caIntermediate);
+const authority = createAuthority(intermediate);
+const rsaPem = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  .publicKey.export({ type: 'spki', format: 'pem' })
+  .toString();
+const eccKey = generateKeyPairSync('ec', { namedCurve: 'P-384' }).publicKey;
+const quote = appraisalOf().evidence;
+const coseKey = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+const { x = '', y = '' } = coseKey.publicKey.export({ format: 'jwk' });
+const cosePoint = Buffer.concat([Buffer.of(4), Buffer.from(x, 'base64url'), Buffer.from(y, 'base64url')]);
+const verifier = { algorithm: 'es256', publicKey: Uint8Array.from(cosePoint) } as const;
+
+/** COSE_Sign1 around any payload, well signed: what is behind the signature is reached. */
+function coseSigned(contentType: string, payload: Uint8Array): Uint8Array {
+  const header = encodeTaggedCbor(
+    new Map<Cbor, Cbor>([
+      [1, -7],
+      [3, contentType],
+    ]),
+  );
+  const toBeSigned = encodeTaggedCbor(['Signature1', header, new Uint8Array(0), payload]);
+  const signature = sign('sha256', toBeSigned, { key: coseKey.privateKey, dsaEncoding: 'ieee-p1363' });
+  return encodeTaggedCbor(new Tagged(18, [header, new Map(), payload, Uint8Array.from(signature)]));
+}
+
+const corim = encodeCorim({
+  id: 'example',
+  registers: [{ environment: { vendor: 'a' }, pcr: 0, digests: [{ algorithm: 'sha256', digest }] }],
+  components: [{ environment: { model: 'b' }, name: 'shim', digests: [{ algorithm: 'sha256', digest }] }],
+});
+const ear = await signEar(
+  {
+    algorithm: 'es256',
+    sign: async (message) =>
+      Uint8Array.from(sign('sha256', message, { key: coseKey.privateKey, dsaEncoding: 'ieee-p1363' })),
+  },
+  {
+    verifier: { developer: 'nemea', build: '1' },
+    nonce: digest,
+    policyIds: ['policy'],
+    result: appraise(appraisalOf()),
+  },
+);
+const earPayload = readCose(ear);
+
+/** The payload of a COSE_Sign1. */
+function readCose(bytes: Uint8Array): Uint8Array {
+  const message = decodeTaggedCbor(bytes, [18]);
+  const parts = message instanceof Tagged && Array.isArray(message.value) ? message.value : [];
+  const payload = parts[2];
+  if (!(payload instanceof Uint8Array)) throw new Error('no payload');
+  return payload;
+}
+
+const facts: Facts = {
+  level: 1n,
+  clock: { safe: true, resetCount: 1n },
+  pcrs: { 'sha256:0': '00' },
+  boot: { loaders: ['a', 'b'], commandLines: ['quiet'], secureBoot: 'on' },
+  ima: { files: [{ path: '/a', digest: 'sha256:00' }] },
+  releases: ['00'],
+  images: [],
+};
+
+export const targets: readonly Target[] = [
+  {
+    name: 'attestation/evidence',
+    form: 'cbor',
+    seeds: [...evidences.slice(0, 8), measuredEvidence],
+    run: codec(parseEvidence, encodeEvidence),
+    refusals,
+    inputBytesMax: 32_768,
+  },
+  {
+    name: 'attestation/appraise',
+    form: 'cbor',
+    seeds: [measuredEvidence, ...evidences.slice(0, 3)],
+    run: afterParsing(parseEvidence, judge),
+    refusals,
+    inputBytesMax: 32_768,
+  },
+  {
+    name: 'attestation/result',
+    form: 'cbor',
+    seeds: [Uint8Array.from(encodeResult(appraise(appraisalOf())))],
+    run: codec(parseResult, encodeResult),
+    refusals,
+    inputBytesMax: 16_384,
+  },
+  {
+    name: 'attestation/policy',
+    form: 'json',
+    seeds: [json(vectors.policy), json(permissive), json({ version: 1, levelMin: 2 })],
+    run: jsonText(parsePolicy),
+    refusals,
+  },
+  {
+    name: 'attestation/rule',
+    seeds: [
+      "level >= 2 && clock.safe == true && pcrs['sha256:0'] != ''",
+      "boot.loaders.all(l, l.startsWith('/EFI')) || ima.files.exists(f, f.path.matches('^/usr'))",
+      "size(releases) == 1 ? releases[0] == 'x' : !('y' in images)",
+      '(1 + 2 * 3 - 4 / 5 % 6) < 7 && [1, 2].map(x, x * 2)[0] == 2',
+    ].map(fromUtf8),
+    run: text((rule) => {
+      compileRule(rule);
+      try {
+        evaluateRule(rule, facts);
+      } catch (cause) {
+        throw new Error('a rule that compiles throws', { cause });
+      }
+    }),
+    refusals,
+  },
+  {
+    name: 'attestation/reference-values',
+    form: 'json',
+    seeds: [
+      json({ releases: vectors.releases, images: vectors.images }),
+      json({
+        version: 1,
+        releases: [],
+        images: [],
+        components: [{ kind: 'pcr', name: 'sha256:7', digests: [`sha256:${'00'.repeat(32)}`] }],
+      }),
+    ],
+    run: jsonText(parseReferenceValues),
+    refusals,
+  },
+  {
+    name: 'attestation/clock-registry',
+    form: 'cbor',
+    seeds: [
+      encodeClockRegistry(
+        new Map([[`000b${'11'.repeat(32)}`, { clock: 5n, resetCount: 1, restartCount: 0 }]]),
+      ),
+    ],
+    run: codec(parseClockRegistry, encodeClockRegistry),
+    refusals,
+  },
+  {
+    name: 'attestation/cmw',
+    form: 'cbor',
+    seeds: [
+      wrapCmw({ type: 'application/example+cbor', value: digest, indicator: 4 }, 'cbor'),
+      wrapCmw({ type: 60, value: digest }, 'cbor'),
+      wrapCmw({ type: 60, value: digest }, 'tag'),
+      wrapCmw({ type: 'application/example', value: digest }, 'json'),
+    ],
+    run(input) {
+      const first = input[0] ?? 0;
+      const form = first === 0x5b ? 'json' : first >> 5 === 6 ? 'tag' : 'cbor';
+      codec(unwrapCmw, (cmw) => wrapCmw(cmw, form))(input);
+    },
+    refusals,
+  },
+  {
+    name: 'attestation/corim',
+    form: 'cbor',
+    seeds: [corim],
+    run: (input) => void parseCorim(input),
+    refusals: [CorimError],
+  },
+  {
+    name: 'attestation/cose',
+    form: 'cbor',
+    seeds: [coseSigned(CORIM_CONTENT_TYPE, corim)],
+    run: (input) => void parseSignedCorim(input, verifier),
+    refusals: [CorimError, CoseError],
+  },
+  {
+    name: 'attestation/ear',
+    form: 'cbor',
+    seeds: [earPayload],
+    run: (input) => void verifyEar(coseSigned(EAR_CONTENT_TYPE, input), verifier),
+    refusals: [CoseError, AttestationError],
+    inputBytesMax: 16_384,
+  },
+  {
+    name: 'attestation/certificate',
+    form: 'der',
+    seeds: [identity.ekCertificate, identity.caRoot, identity.caIntermediate].map((hex) => fromHex(hex)),
+    run: (input) => void parseCertificate(input),
+    refusals,
+  },
+  {
+    // A TBSCertificate, signed by an authority that is trusted here.
+    name: 'attestation/ek-chain',
+    form: 'der',
+    seeds: [reissued(fromHex(identity.ekCertificate), authority), reissued(intermediate, authority)],
+    run(input) {
+      const chain = [authority.issue(input)];
+      const roots = [{ certificate: authority.certificate, levelMax: 1 }] as const;
+      verifyEkCertificate({ chain, roots, nowMs });
+    },
+    refusals,
+  },
+  {
+    name: 'attestation/signing-key',
+    form: 'der',
+    seeds: [
+      fromUtf8(rsaPem),
+      Uint8Array.from(eccKey.export({ type: 'spki', format: 'der' })),
+      fromHex(identity.akPublic),
+      concatBytes(fromHex('0058'), fromHex(identity.akPublic)),
+    ],
+    run: (input) => void parseSigningKey(input),
+    refusals,
+  },
+  {
+    name: 'attestation/ak-profile',
+    seeds: [fromHex(identity.akPublic)],
+    run: (input) => void checkAkProfile(input),
+    refusals,
+  },
+  {
+    // A quote refused is an answer, not an error: nothing may throw, whoever signed.
+    name: 'attestation/quote',
+    seeds: [quote.attest, quote.signature],
+    run(input) {
+      const nonce = qualifyingData(EXPECTED);
+      verifyQuote({ attest: input, signature: ak.sign(input), key: ak.akPublic, nonce });
+      verifyQuote({ attest: quote.attest, signature: input, key: ak.akPublic, nonce });
+    },
+    refusals: [],
+  },
+];
