@@ -14,6 +14,7 @@ const QUICK: Readonly<Record<string, () => Promise<Bench>>> = {
   quote: async () => (await import('./quote.bench.ts')).benchQuote,
   tpm: async () => (await import('./tpm.bench.ts')).benchTpm,
   eventlog: async () => (await import('./eventlog.bench.ts')).benchEventLog,
+  ima: async () => (await import('./ima.bench.ts')).benchIma,
   vrf: async () => (await import('./vrf.bench.ts')).benchVrf,
   sessions: async () => (await import('./sessions.bench.ts')).benchSessions,
   capsule: async () => (await import('./capsule.bench.ts')).benchCapsule,
