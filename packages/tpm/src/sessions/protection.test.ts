@@ -1,42 +1,21 @@
-import { concatBytes, errorCode, fromHex, fromUtf8, sha256, toHex } from '@nemea/core';
+import { concatBytes, errorCode, fromHex, fromUtf8, toHex } from '@nemea/core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { TpmChannel } from '../channel/channel.ts';
-import { type Exchange, recordChannel } from '../channel/recording.ts';
-import { openUnixChannel } from '../channel/unix.ts';
 import { HANDLE } from '../command.ts';
-import {
-  Create,
-  CreatePrimary,
-  ECDH_KeyGen,
-  ECDH_ZGen,
-  GetRandom,
-  HierarchyChangeAuth,
-  LoadExternal,
-  NV_DefineSpace,
-  NV_Read,
-  NV_UndefineSpace,
-  NV_Write,
-  RSA_Decrypt,
-  RSA_Encrypt,
-} from '../commands/index.ts';
+import { HierarchyChangeAuth } from '../commands/index.ts';
 import type { TpmOpenOptions } from '../connection.ts';
-import { makeCredential } from '../credential.ts';
-import { ALG, CURVE, NV_ATTRIBUTE } from '../structures/algorithms.ts';
+import { ALG, CURVE } from '../structures/algorithms.ts';
 import { type EccPublicArea, encodePublicArea, parsePublicArea } from '../structures/public-area.ts';
 import { toSpki } from '../structures/public-key.ts';
-import { TEMPLATES } from '../structures/templates.ts';
 import { startTestTpm, type TestTpm } from '../testing.ts';
-import { Tpm } from '../tpm.ts';
+import type { Tpm } from '../tpm.ts';
 import { kdfe } from './kdf.ts';
 import { ecdhOf } from './secret-sharing.ts';
+import { startSession } from './session.ts';
+import { codeOf, EK, intercepted, openClient, SECRET, SRK, sessionCount } from './testing.ts';
 
-const SECRET = fromUtf8('known to us and to the TPM alone');
 const PASSWORD = fromUtf8('a password of the owner');
-const NONE = new Uint8Array(0);
-const SEED = new Uint8Array(32).fill(5);
 const OWNER = { authHandle: HANDLE.owner };
-const INDEX = 0x01800002;
-const ITSELF = { authHandle: INDEX, nvIndex: INDEX };
 
 let software: TestTpm;
 beforeAll(async () => {
@@ -50,251 +29,11 @@ afterEach(async () => {
   for (const tpm of opened.splice(0)) await tpm.close();
 });
 
-/** A client of the software TPM, which serves one at a time, behind what `wrap` makes of the channel. */
-async function open(
-  options: TpmOpenOptions = {},
-  wrap: (channel: TpmChannel) => TpmChannel = (channel) => channel,
-): Promise<Tpm> {
-  const tpm = await Tpm.open(wrap(await openUnixChannel(software.socketPath)), options);
+async function open(options?: TpmOpenOptions, wrap?: (channel: TpmChannel) => TpmChannel): Promise<Tpm> {
+  const tpm = await openClient(software.socketPath, options, wrap);
   opened.push(tpm);
   return tpm;
 }
-
-/** Sessions in the TPM's slots, and those that wait outside for one. */
-async function sessionCount(tpm: Tpm): Promise<number> {
-  return (await tpm.listHandles('loadedSession')).length + (await tpm.listHandles('savedSession')).length;
-}
-
-/** Answers in the TPM's stead, or lets it. */
-function intercepted(
-  channel: TpmChannel,
-  transmit: (command: Uint8Array, real: () => Promise<Uint8Array>) => Promise<Uint8Array>,
-): TpmChannel {
-  return {
-    get isOpen() {
-      return channel.isOpen;
-    },
-    transmit: (command, options) => transmit(command, () => channel.transmit(command, options)),
-    close: () => channel.close(),
-  };
-}
-
-function codeOf(command: Uint8Array): number {
-  return new DataView(command.buffer, command.byteOffset).getUint32(6);
-}
-
-const rsaKey = {
-  type: 'rsa',
-  nameAlg: ALG.sha256,
-  attributes: 0x20472,
-  authPolicy: NONE,
-  symmetric: undefined,
-  scheme: { scheme: 'oaep', hashAlg: ALG.sha256 },
-  keyBits: 2048,
-  exponent: 0,
-  modulus: NONE,
-} as const;
-const eccKey = {
-  type: 'ecc',
-  nameAlg: ALG.sha256,
-  attributes: 0x20472,
-  authPolicy: NONE,
-  symmetric: undefined,
-  scheme: undefined,
-  curve: CURVE.p256,
-  kdf: undefined,
-  x: NONE,
-  y: NONE,
-} as const;
-const hmacKey = {
-  type: 'keyed-hash',
-  nameAlg: ALG.sha256,
-  attributes: 0x40440,
-  authPolicy: NONE,
-  scheme: { scheme: 'hmac', hashAlg: ALG.sha256 },
-  // For a key from outside, the digest of its seed and its value (TPM 2.0 Part 1, 27.5.3.3).
-  unique: sha256(SEED, SECRET),
-} as const;
-
-async function withIndex(tpm: Tpm, use: () => Promise<Uint8Array>): Promise<Uint8Array> {
-  const attributes = NV_ATTRIBUTE.authRead | NV_ATTRIBUTE.authWrite | NV_ATTRIBUTE.noDa;
-  await tpm.run(NV_DefineSpace, {
-    handles: OWNER,
-    parameters: {
-      auth: PASSWORD,
-      publicInfo: {
-        nvIndex: INDEX,
-        nameAlg: ALG.sha256,
-        attributes,
-        authPolicy: NONE,
-        dataSize: SECRET.length,
-      },
-    },
-  });
-  try {
-    return await use();
-  } finally {
-    await tpm.run(NV_UndefineSpace, { handles: { ...OWNER, nvIndex: INDEX } });
-  }
-}
-
-async function withPrimary(
-  tpm: Tpm,
-  inPublic: typeof rsaKey | typeof eccKey,
-  use: (handle: number) => Promise<Uint8Array>,
-): Promise<Uint8Array> {
-  const handles = { primaryHandle: HANDLE.endorsement };
-  const { objectHandle } = await tpm.run(CreatePrimary, { handles, parameters: { inPublic } });
-  try {
-    return await use(objectHandle);
-  } finally {
-    await tpm.flush(objectHandle);
-  }
-}
-
-/** Works with a secret, which it returns; what crosses the wire before `listen` does not count. */
-type SecretWork = (tpm: Tpm, listen: () => void) => Promise<Uint8Array>;
-
-const SECRET_WORK: Record<string, SecretWork> = {
-  'a secret being sealed': async (tpm) => {
-    await tpm.seal(SECRET, { pcrs: [7] });
-    return SECRET;
-  },
-  'a secret being unsealed': async (tpm, listen) => {
-    const blob = await tpm.seal(SECRET);
-    listen();
-    return await tpm.unseal(blob);
-  },
-  'a secret being unsealed by policy': async (tpm, listen) => {
-    const blob = await tpm.seal(SECRET, { pcrs: [7] });
-    listen();
-    return await tpm.unseal(blob);
-  },
-  'an activated credential': async (tpm, listen) => {
-    const ak = await tpm.createPrimary({ hierarchy: 'endorsement', template: TEMPLATES.ak });
-    const ek = await tpm.createPrimary({ hierarchy: 'endorsement', template: TEMPLATES.ek });
-    listen();
-    const credential = makeCredential(ek.publicArea, ak.name, SECRET);
-    const secret = await tpm.activateCredential({ ak, ek, ...credential });
-    await tpm.flush(ak.handle);
-    await tpm.flush(ek.handle);
-    return secret;
-  },
-  'the password of a new key': async (tpm) => {
-    const srk = await tpm.createPrimary({ hierarchy: 'endorsement', template: TEMPLATES.srk });
-    const inSensitive = { userAuth: PASSWORD, data: NONE };
-    await tpm.run(Create, { handles: { parentHandle: srk }, parameters: { inSensitive, inPublic: eccKey } });
-    await tpm.flush(srk.handle);
-    return PASSWORD;
-  },
-  'a new password of a hierarchy': async (tpm) => {
-    await tpm.run(HierarchyChangeAuth, { handles: OWNER, parameters: { newAuth: PASSWORD } });
-    const auth = [{ password: PASSWORD }];
-    await tpm.run(HierarchyChangeAuth, { handles: OWNER, parameters: { newAuth: NONE }, auth });
-    return PASSWORD;
-  },
-  'a password in use': async (tpm, listen) => {
-    await tpm.run(HierarchyChangeAuth, { handles: OWNER, parameters: { newAuth: PASSWORD } });
-    listen();
-    const auth = [{ password: PASSWORD }];
-    await tpm.run(HierarchyChangeAuth, { handles: OWNER, parameters: { newAuth: NONE }, auth });
-    return PASSWORD;
-  },
-  'the password of a new nv index': (tpm) => withIndex(tpm, async () => PASSWORD),
-  'data being written to nv': (tpm, listen) =>
-    withIndex(tpm, async () => {
-      listen();
-      const auth = [{ password: PASSWORD }];
-      await tpm.run(NV_Write, { handles: ITSELF, parameters: { data: SECRET }, auth });
-      return SECRET;
-    }),
-  'data being read from nv': (tpm, listen) =>
-    withIndex(tpm, async () => {
-      const auth = [{ password: PASSWORD }];
-      await tpm.run(NV_Write, { handles: ITSELF, parameters: { data: SECRET }, auth });
-      listen();
-      const parameters = { size: SECRET.length };
-      return (await tpm.run(NV_Read, { handles: ITSELF, parameters, auth })).data;
-    }),
-  'random bytes': (tpm) => tpm.getRandom(32),
-  'a private key being loaded': async (tpm) => {
-    const inPrivate = { sensitiveType: ALG.keyedHash, authValue: NONE, seedValue: SEED, sensitive: SECRET };
-    const parameters = { inPrivate, inPublic: hmacKey, hierarchy: HANDLE.null };
-    const { objectHandle } = await tpm.run(LoadExternal, { parameters });
-    await tpm.flush(objectHandle);
-    return SECRET;
-  },
-  'a shared point': (tpm, listen) =>
-    withPrimary(tpm, eccKey, async (keyHandle) => {
-      const { pubPoint } = await tpm.run(ECDH_KeyGen, { handles: { keyHandle } });
-      listen();
-      const shared = await tpm.run(ECDH_ZGen, { handles: { keyHandle }, parameters: { inPoint: pubPoint } });
-      return shared.outPoint.x;
-    }),
-  'a shared point with an ephemeral key': (tpm) =>
-    withPrimary(tpm, eccKey, async (keyHandle) => {
-      return (await tpm.run(ECDH_KeyGen, { handles: { keyHandle } })).zPoint.x;
-    }),
-  'a message being encrypted': (tpm) =>
-    withPrimary(tpm, rsaKey, async (keyHandle) => {
-      await tpm.run(RSA_Encrypt, { handles: { keyHandle }, parameters: { message: SECRET } });
-      return SECRET;
-    }),
-  'a message being decrypted': (tpm, listen) =>
-    withPrimary(tpm, rsaKey, async (keyHandle) => {
-      const parameters = { message: SECRET };
-      const { outData } = await tpm.run(RSA_Encrypt, { handles: { keyHandle }, parameters });
-      listen();
-      const decrypted = await tpm.run(RSA_Decrypt, {
-        handles: { keyHandle },
-        parameters: { cipherText: outData },
-      });
-      return decrypted.message;
-    }),
-};
-
-describe.each(Object.entries(SECRET_WORK))('%s', (_title, work) => {
-  async function crosses(encryption: TpmOpenOptions['encryption']): Promise<boolean> {
-    const recording: Exchange[] = [];
-    const tpm = await open({ ...(encryption !== undefined && { encryption }) }, (channel) =>
-      recordChannel(channel, recording),
-    );
-    const secret = await work(tpm, () => recording.splice(0));
-    expect(secret.length).toBeGreaterThan(15);
-    expect(recording.length).toBeGreaterThan(0);
-    const wire = recording.map(({ command, response }) => `${toHex(command)} ${toHex(response)}`).join(' ');
-    expect(await sessionCount(tpm)).toBe(encryption === false ? 0 : 1);
-    expect(await tpm.listHandles('transient')).toEqual([]);
-    await tpm.close();
-    return wire.includes(toHex(secret));
-  }
-
-  it('does not cross the wire in the clear', async () => {
-    expect(await crosses(undefined)).toBe(false);
-    expect(await crosses({ hashAlg: ALG.sha384, cipher: 'aes-256-cfb' })).toBe(false);
-  });
-
-  it('crosses it in the clear when encryption is off', async () => {
-    expect(await crosses(false)).toBe(true);
-  });
-});
-
-describe('what is no secret', () => {
-  it('opens no session: a client that only attests stays without one', async () => {
-    const tpm = await open();
-    const ak = await tpm.createPrimary({ hierarchy: 'endorsement', template: TEMPLATES.ak });
-    await tpm.quote(ak, { qualifyingData: NONE, pcrs: [0] });
-    await tpm.pcrRead([0]);
-    expect(await sessionCount(tpm)).toBe(0);
-  });
-
-  it('crosses in the clear when the caller says so', async () => {
-    const recording: Exchange[] = [];
-    const tpm = await open({}, (channel) => recordChannel(channel, recording));
-    const { randomBytes } = await tpm.run(GetRandom, { parameters: { bytesRequested: 16 }, inClear: true });
-    expect(toHex(recording.at(-1)?.response ?? NONE)).toContain(toHex(randomBytes));
-  });
-});
 
 const UNSEAL = 0x15e;
 const GET_RANDOM = 0x17b;
@@ -418,7 +157,7 @@ describe('the salt key', () => {
 
   it('of an impostor is taken for the TPM’s, unless the caller pinned it', async () => {
     const honest = await open();
-    const srk = await honest.createPrimary({ hierarchy: 'endorsement', template: TEMPLATES.srk });
+    const srk = await honest.createPrimary(SRK);
     await honest.close();
     const pinned: Uint8Array[][] = [];
     const withPin = await open({ encryption: { saltKeyName: srk.name } }, (channel) => {
@@ -460,22 +199,21 @@ describe('the salt key', () => {
 
   it('is refused when it has another name or public key than the caller pinned', async () => {
     const tpm = await open();
-    const srk = await tpm.createPrimary({ hierarchy: 'endorsement', template: TEMPLATES.srk });
-    const ek = await tpm.createPrimary({ hierarchy: 'endorsement', template: TEMPLATES.ek });
+    const srk = await tpm.createPrimary(SRK);
+    const ek = await tpm.createPrimary(EK);
     await tpm.close();
     const spki = toSpki(parsePublicArea(srk.publicArea));
-    const saltKey = { hierarchy: 'endorsement', template: TEMPLATES.ek } as const;
     const right: TpmOpenOptions['encryption'][] = [
       { saltKeyName: srk.name },
       { saltKeySpki: spki },
-      { saltKey, saltKeyName: ek.name },
+      { saltKey: EK, saltKeyName: ek.name },
     ];
     for (const encryption of right) {
       const pinned = await open({ ...(encryption !== undefined && { encryption }) });
       expect(await pinned.getRandom(16)).toHaveLength(16);
       await pinned.close();
     }
-    for (const encryption of [{ saltKeyName: ek.name }, { saltKeySpki: spki, saltKey }]) {
+    for (const encryption of [{ saltKeyName: ek.name }, { saltKeySpki: spki, saltKey: EK }]) {
       const pinned = await open({ encryption });
       await expect(pinned.getRandom(16)).rejects.toMatchObject({ code: 'TPM_KEY_UNEXPECTED' });
       expect(await sessionCount(pinned)).toBe(0);
@@ -488,7 +226,7 @@ describe('the salt key', () => {
     const EVICT_CONTROL = 0x120;
     const persistentHandle = 0x81000001;
     const tpm = await open();
-    const srk = await tpm.createPrimary({ hierarchy: 'endorsement', template: TEMPLATES.srk });
+    const srk = await tpm.createPrimary(SRK);
     const evict = (objectHandle: number): Promise<unknown> =>
       tpm.exclusive((io) =>
         io.send({
@@ -580,6 +318,23 @@ describe('the session that hides secrets', () => {
       tpm.run(HierarchyChangeAuth, { handles: OWNER, parameters: { newAuth: PASSWORD }, auth: wrong }),
     ).rejects.toMatchObject({ code: 'TPM_RETURN_CODE', data: { handle: HANDLE.owner } });
     expect(unseals).toBe(1);
+  });
+});
+
+describe('a command with three sessions of the caller’s', () => {
+  it('is refused when none of them hides its secret', async () => {
+    const tpm = await open();
+    await tpm.exclusive(async (io) => {
+      const sessions = [await startSession(io), await startSession(io), await startSession(io)];
+      const command = { name: 'getRandom', parameters: Uint8Array.of(0, 8) } as const;
+      const audited = sessions.map((session, i) => ({ session, audit: i === 0 }));
+      await expect(io.send({ ...command, sessions: audited })).rejects.toMatchObject({
+        code: 'TPM_ARGUMENT_INVALID',
+        message: /one must encrypt/,
+      });
+      for (const session of sessions) await session.close();
+    });
+    expect(await sessionCount(tpm)).toBe(0);
   });
 });
 

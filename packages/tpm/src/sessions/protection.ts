@@ -38,6 +38,8 @@ export interface Coverage {
   readonly spare: readonly Session[];
 }
 
+// TPM 2.0 Part 1, 18.6.
+const AREAS_MAX = 3;
 const STORAGE_ROOT_KEY = { hierarchy: 'endorsement', template: TEMPLATES.srk } as const;
 
 /**
@@ -73,6 +75,12 @@ export class Protection {
     const first = roles.findIndex(isPassword);
     const isHiding = hides.decrypt || hides.encrypt;
     if (command.inClear === true || (first < 0 && !isHiding)) return { roles, spare: [] };
+    if (first < 0 && roles.length >= AREAS_MAX) {
+      throw new TpmError(
+        'TPM_ARGUMENT_INVALID',
+        `${command.name}: got ${roles.length} sessions, and one must encrypt a secret`,
+      );
+    }
     const own = await this.#open(io);
     if (first < 0) {
       return {
