@@ -5,6 +5,7 @@ import { affirm, claimOf, leaveOut, refuse } from './claim.ts';
 import {
   type EventLog,
   EventLogError,
+  type EventLogVerification,
   type Finding,
   inspectEventLog,
   type PcrMismatch,
@@ -72,31 +73,27 @@ export function appraiseFirmware(input: Appraisal, digest: AppraisedClaim): Firm
     if (!(error instanceof EventLogError)) throw error;
     return without(refuse(claim, 'FIRMWARE_LOG_MALFORMED', `${error.code}: ${error.message}`), true);
   }
-  const verification = verifyEventLog(log, quoted);
+  const verification = replay(evidence, log, quoted);
   if (!verification.ok) {
     return without(
       refuse(claim, 'FIRMWARE_LOG_REPLAY_WRONG', describeMismatch(verification.mismatches)),
       true,
     );
   }
-  const { boot } = withLoaderPcrs(evidence, log, quoted) ?? verification;
+  const { boot } = verification;
   const numbers = boot.pcrs.filter(({ bank }) => bank === 'sha256').map(({ pcr }) => pcr);
   const detail = `${boot.events.length} events replay to PCR ${numbers.join(', ')}`;
   const findings = [...boot.findings, ...inspectEventLog(log)];
   return { claim: affirm(claim, detail), boot, findings, isMessengersWork: false };
 }
 
-function withLoaderPcrs(
-  evidence: Evidence,
-  log: EventLog,
-  firmware: readonly QuotedPcr[],
-): { readonly boot: VerifiedBoot } | null {
-  const explained = LOADER_PCRS.flatMap((pcr) => {
-    const values = quotedPcrs(evidence, (number) => number === pcr);
-    return verifyEventLog(log, values).ok ? values : [];
-  });
-  const verification = verifyEventLog(log, [...firmware, ...explained]);
-  return verification.ok ? verification : null;
+/** Registers of boot loaders that the log does not explain are left out, and so are their events. */
+function replay(evidence: Evidence, log: EventLog, firmware: readonly QuotedPcr[]): EventLogVerification {
+  const loaders = quotedPcrs(evidence, (pcr) => LOADER_PCRS.includes(pcr));
+  const whole = verifyEventLog(log, [...firmware, ...loaders]);
+  if (whole.ok) return whole;
+  const unexplained = new Set(whole.mismatches.map(({ pcr }) => pcr));
+  return verifyEventLog(log, [...firmware, ...loaders.filter(({ pcr }) => !unexplained.has(pcr))]);
 }
 
 function quotedPcrs(evidence: Evidence, isWanted: (pcr: number) => boolean): QuotedPcr[] {

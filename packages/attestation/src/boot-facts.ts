@@ -73,7 +73,7 @@ export function bootFacts(boot: VerifiedBoot | null, findings: readonly Finding[
       .filter((event) => IMAGE_PCRS.includes(event.pcr) && !isHarmless(event))
       .map((event) => ({
         ...measurementOf(event),
-        name: paths.get(event.number) ?? measurementOf(event).name,
+        name: paths.get(event.number) || measurementOf(event).name,
       })),
     commandLines: lines.map(({ event, text }) => ({ event, text })),
     texts: [...lines, ...description.grubCommands.filter(({ verified }) => verified)],

@@ -22,7 +22,12 @@ import {
 } from './ima/index.ts';
 import type { AssuranceLevel } from './level.ts';
 import { type AppraisalPolicy, parsePolicy } from './policy.ts';
-import type { ComponentKind, ReferenceComponent, ReferenceValuesDocument } from './reference-values.ts';
+import {
+  type ComponentKind,
+  parseReferenceValuesDocument,
+  type ReferenceComponent,
+  type ReferenceValuesDocument,
+} from './reference-values.ts';
 
 export interface GoldenMachine {
   readonly level: AssuranceLevel;
@@ -79,7 +84,7 @@ export function learnPolicy(machine: GoldenMachine): Lesson {
   });
   return {
     policy,
-    referenceValues: {
+    referenceValues: parseReferenceValuesDocument({
       version: 1,
       releases: digestsOf(log, 'release'),
       images: digestsOf(log, 'image'),
@@ -90,7 +95,7 @@ export function learnPolicy(machine: GoldenMachine): Lesson {
         ...boot.loaders.map((it) => fromMeasurement('boot-loader', it)),
         ...(ima ?? []).flatMap(fromEntry),
       ]),
-    },
+    }),
   };
 }
 
