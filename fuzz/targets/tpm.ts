@@ -85,7 +85,7 @@ function runResponse(input: Uint8Array): void {
     .u32(6 + body.length)
     .bytes(body)
     .toBytes();
-  decodeResponse({ name: 'getRandom', returnsHandle }, bytes, areaCount);
+  decodeResponse({ name: 'GetRandom', code: 0x17b, returnsHandle }, bytes, areaCount);
 }
 
 const area = new ByteWriter().u16(32).bytes(digest).u8(1).u16(32).bytes(digest).toBytes();

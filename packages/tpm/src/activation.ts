@@ -1,13 +1,11 @@
-import { ByteWriter } from '@nemea/core';
 import { type Authorization, returnCodeOf } from './command.ts';
+import { ActivateCredential } from './commands/credential.ts';
+import { run } from './commands/run.ts';
 import type { Credential } from './credential.ts';
 import { TpmError } from './errors.ts';
 import type { TpmIo } from './executor.ts';
 import type { TpmKey } from './object.ts';
 import { policySecretEndorsement, withPolicySession } from './sessions/policy.ts';
-import { parseWhole, readSized, writeSized } from './structures/buffer.ts';
-
-const SECRET_BYTES_MAX = 64;
 
 export interface ActivationRequest extends Credential {
   readonly ak: TpmKey;
@@ -27,21 +25,16 @@ export async function activateCredential(io: TpmIo, request: ActivationRequest):
 
 async function activate(
   io: TpmIo,
-  request: ActivationRequest,
+  { ak, ek, credentialBlob, encryptedSecret }: ActivationRequest,
   ekAuthorization: Authorization,
 ): Promise<Uint8Array> {
-  const parameters = writeSized(new ByteWriter(), request.credentialBlob);
-  writeSized(parameters, request.encryptedSecret);
   try {
-    const response = await io.send({
-      name: 'activateCredential',
-      handles: [request.ak, request.ek],
-      authorizations: ['password', ekAuthorization],
-      parameters: parameters.toBytes(),
+    const { certInfo } = await run(io, ActivateCredential, {
+      handles: { activateHandle: ak, keyHandle: ek },
+      parameters: { credentialBlob, secret: encryptedSecret },
+      auth: ['password', ekAuthorization],
     });
-    return parseWhole('credential secret', response.parameters, (reader) =>
-      readSized(reader, 'credential secret', SECRET_BYTES_MAX),
-    );
+    return certInfo;
   } catch (cause) {
     if (returnCodeOf(cause) === undefined) throw cause;
     throw new TpmError('TPM_CREDENTIAL_REFUSED', 'the credential is not for this tpm and attestation key', {

@@ -1,11 +1,10 @@
-import { ByteWriter } from '@nemea/core';
-import { type Command, HANDLE } from './command.ts';
-import { TpmError } from './errors.ts';
+import { HANDLE } from './command.ts';
+import { Certify, GetTime, Quote } from './commands/attestation.ts';
+import { run } from './commands/run.ts';
 import type { TpmIo } from './executor.ts';
 import type { TpmKey } from './object.ts';
 import { ALG } from './structures/algorithms.ts';
-import { parseWhole, readSized, STRUCTURE_BYTES_MAX, writeSized } from './structures/buffer.ts';
-import { encodePcrSelection } from './structures/pcr-selection.ts';
+import { encodeSignature, type Signature } from './structures/signature.ts';
 
 /** TPMS_ATTEST and TPMT_SIGNATURE exactly as the TPM returned them: the signature covers these very bytes. */
 export interface Attestation {
@@ -14,31 +13,31 @@ export interface Attestation {
 }
 
 export interface QuoteRequest {
+  /** At most 66 bytes: a hash algorithm and the longest digest. */
   readonly qualifyingData: Uint8Array;
   readonly pcrs: readonly number[];
 }
 
-// TPM2B_DATA holds a name-sized value: algorithm and SHA-512 digest.
-const QUALIFYING_BYTES_MAX = 66;
-
 /** TPM2_Quote over SHA-256 PCRs. */
-export async function quote(io: TpmIo, ak: TpmKey, request: QuoteRequest): Promise<Attestation> {
-  return await attest(io, {
-    name: 'quote',
-    handles: [ak.handle],
-    authorizations: ['password'],
-    parameters: qualified(request.qualifyingData).bytes(encodePcrSelection(request.pcrs)).toBytes(),
+export async function quote(
+  io: TpmIo,
+  ak: TpmKey,
+  { qualifyingData, pcrs }: QuoteRequest,
+): Promise<Attestation> {
+  const { quoted, signature } = await run(io, Quote, {
+    handles: { signHandle: ak },
+    parameters: { qualifyingData, PCRselect: [{ hashAlg: ALG.sha256, pcrs }] },
   });
+  return attestation(quoted, signature);
 }
 
 /** TPM2_GetTime, by the endorsement hierarchy with an empty password. */
 export async function getTime(io: TpmIo, ak: TpmKey, qualifyingData: Uint8Array): Promise<Attestation> {
-  return await attest(io, {
-    name: 'getTime',
-    handles: [HANDLE.endorsement, ak.handle],
-    authorizations: ['password', 'password'],
-    parameters: qualified(qualifyingData).toBytes(),
+  const { timeInfo, signature } = await run(io, GetTime, {
+    handles: { privacyAdminHandle: HANDLE.endorsement, signHandle: ak },
+    parameters: { qualifyingData },
   });
+  return attestation(timeInfo, signature);
 }
 
 /** TPM2_Certify: `ak` states that `object` is in the same TPM. */
@@ -48,29 +47,14 @@ export async function certify(
   ak: TpmKey,
   qualifyingData: Uint8Array,
 ): Promise<Attestation> {
-  return await attest(io, {
-    name: 'certify',
-    handles: [object.handle, ak.handle],
-    authorizations: ['password', 'password'],
-    parameters: qualified(qualifyingData).toBytes(),
+  const { certifyInfo, signature } = await run(io, Certify, {
+    handles: { objectHandle: object, signHandle: ak },
+    parameters: { qualifyingData },
   });
+  return attestation(certifyInfo, signature);
 }
 
-/** Qualifying data, then TPM_ALG_NULL: the key's own scheme. */
-function qualified(qualifyingData: Uint8Array): ByteWriter {
-  if (qualifyingData.length > QUALIFYING_BYTES_MAX) {
-    throw new TpmError(
-      'TPM_ARGUMENT_INVALID',
-      `qualifying data: got ${qualifyingData.length} bytes, want at most ${QUALIFYING_BYTES_MAX}`,
-    );
-  }
-  return writeSized(new ByteWriter(), qualifyingData).u16(ALG.null);
-}
-
-async function attest(io: TpmIo, command: Command): Promise<Attestation> {
-  const { parameters } = await io.send(command);
-  return parseWhole(command.name, parameters, (reader) => ({
-    attest: readSized(reader, 'attestation', STRUCTURE_BYTES_MAX),
-    signature: reader.bytes(reader.remaining),
-  }));
+/** A signature has one encoding, so these are the bytes that came. */
+export function attestation(attest: Uint8Array, signature: Signature): Attestation {
+  return { attest, signature: encodeSignature(signature) };
 }

@@ -2,41 +2,7 @@ import { type ByteReader, ByteWriter } from '@nemea/core';
 import { TpmError } from './errors.ts';
 import type { Session, SessionUse } from './sessions/session.ts';
 import { invalid, parseWhole, readSized, writeSized } from './structures/buffer.ts';
-import { decodeReturnCode, RC, returnCodeName } from './structures/return-code.ts';
-
-/** TPM_CC values in use (TPM 2.0 Part 2, 6.5.2). */
-export const COMMAND = {
-  hierarchyControl: 0x121,
-  createPrimary: 0x131,
-  startup: 0x144,
-  shutdown: 0x145,
-  activateCredential: 0x147,
-  certify: 0x148,
-  getTime: 0x14c,
-  nvRead: 0x14e,
-  policySecret: 0x151,
-  create: 0x153,
-  load: 0x157,
-  quote: 0x158,
-  sign: 0x15d,
-  unseal: 0x15e,
-  contextLoad: 0x161,
-  contextSave: 0x162,
-  flushContext: 0x165,
-  loadExternal: 0x167,
-  nvReadPublic: 0x169,
-  readPublic: 0x173,
-  startAuthSession: 0x176,
-  getCapability: 0x17a,
-  getRandom: 0x17b,
-  pcrRead: 0x17e,
-  policyPcr: 0x17f,
-  policyRestart: 0x180,
-  pcrExtend: 0x182,
-  commit: 0x18b,
-} as const;
-
-export type CommandName = keyof typeof COMMAND;
+import { baseReturnCode, decodeReturnCode, RC, returnCodeName } from './structures/return-code.ts';
 
 /** TPM_RH values: hierarchies and the password session. */
 export const HANDLE = {
@@ -57,7 +23,12 @@ export type HandleRef = number | { readonly handle: number; readonly name?: Uint
  */
 export type Authorization = 'password' | { readonly password: Uint8Array } | Session | SessionUse;
 
-interface CommandBody {
+/** One TPM command. The table in `commands/` writes them; `run` is the typed way to send one. */
+export interface Command {
+  /** As TPM 2.0 Part 3 has it, without the prefix TPM2_. */
+  readonly name: string;
+  /** TPM_CC. */
+  readonly code: number;
   /** In the order of TPM 2.0 Part 3, those that need authorization first. */
   readonly handles?: readonly HandleRef[];
   /** One for each handle that needs it, in handle order. */
@@ -70,13 +41,6 @@ interface CommandBody {
   /** Send in the clear what would be encrypted by default (`secrecyOf`). */
   readonly inClear?: boolean;
 }
-
-/** One TPM command: a name of `COMMAND`, or any name with the TPM_CC value. */
-export type Command = CommandBody &
-  (
-    | { readonly name: CommandName; readonly code?: undefined }
-    | { readonly name: string; readonly code: number }
-  );
 
 export interface Response {
   /** 0 if the command returns none. */
@@ -110,10 +74,6 @@ const TAG_SESSIONS = 0x8002;
 const HEADER_BYTES = 10;
 const FIELD_BYTES_MAX = 64;
 
-export function commandCodeOf(command: Command): number {
-  return command.code ?? COMMAND[command.name];
-}
-
 export function handleOf(reference: HandleRef): number {
   return typeof reference === 'number' ? reference : reference.handle;
 }
@@ -131,7 +91,7 @@ export function encodeCommand(
   const writer = new ByteWriter(size)
     .u16(authorizations === undefined ? TAG_NO_SESSIONS : TAG_SESSIONS)
     .u32(size)
-    .u32(commandCodeOf(command));
+    .u32(command.code);
   for (const reference of handles) writer.u32(handleOf(reference));
   if (authorizations !== undefined) writer.u32(authorizations.length).bytes(authorizations);
   return writer.bytes(parameters).toBytes();
@@ -196,4 +156,10 @@ export function returnCodeOf(error: unknown): number | undefined {
   if (!(error instanceof TpmError) || error.code !== 'TPM_RETURN_CODE') return undefined;
   const { returnCode } = error.data;
   return typeof returnCode === 'number' ? returnCode : undefined;
+}
+
+/** Whether the TPM refused with this code of `RC`, whatever handle, session or parameter it accuses. */
+export function isRefusal(error: unknown, code: number): boolean {
+  const returnCode = returnCodeOf(error);
+  return returnCode !== undefined && baseReturnCode(returnCode) === code;
 }

@@ -84,20 +84,20 @@ describe('a call on terms', () => {
     const sent: string[] = [];
     const call = tpm.with({ signal: controller.signal }).exclusive(async (io) => {
       const key = await createPrimary(io, AK);
-      sent.push('createPrimary');
+      sent.push('CreatePrimary');
       controller.abort();
       try {
-        await io.send({ name: 'readPublic', handles: [key.handle] });
-        sent.push('readPublic');
+        await io.send({ name: 'ReadPublic', code: 0x173, handles: [key.handle] });
+        sent.push('ReadPublic');
       } finally {
         const handle = Uint8Array.of(key.handle >>> 24, key.handle >> 16, key.handle >> 8, key.handle);
-        await io.send({ name: 'flushContext', parameters: handle });
-        sent.push('flushContext');
+        await io.send({ name: 'FlushContext', code: 0x165, parameters: handle });
+        sent.push('FlushContext');
       }
     });
     await expect(call).rejects.toMatchObject({ code: 'TPM_CANCELLED' });
     expect(await tpm.listHandles('transient')).toEqual([]);
-    expect(sent).toEqual(['createPrimary', 'flushContext']);
+    expect(sent).toEqual(['CreatePrimary', 'FlushContext']);
   });
 
   it('runs out of time, and the TPM goes on answering others', async () => {
@@ -188,8 +188,10 @@ describe('a lost TPM', () => {
       await createPrimary(io, AK);
       await software.kill();
       await software.restart();
-      await io.send({ name: 'getRandom', parameters: Uint8Array.of(0, 4) }).catch(() => undefined);
-      return await io.send({ name: 'getRandom', parameters: Uint8Array.of(0, 4) });
+      await io
+        .send({ name: 'GetRandom', code: 0x17b, parameters: Uint8Array.of(0, 4) })
+        .catch(() => undefined);
+      return await io.send({ name: 'GetRandom', code: 0x17b, parameters: Uint8Array.of(0, 4) });
     });
     await expect(call).rejects.toMatchObject({ code: 'TPM_CHANNEL_CLOSED' });
     expect(await tpm.getRandom(4)).toHaveLength(4);

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TpmChannel } from './channel/channel.ts';
+import { FlushContext } from './commands/context.ts';
 import { TpmError } from './errors.ts';
 import { openExecutor, type TpmIo } from './executor.ts';
 import { flushLeftovers, startup } from './lifecycle.ts';
@@ -167,7 +168,7 @@ function isUnreachable(error: unknown): boolean {
 function whileWanted(io: TpmIo, caller: Caller): TpmIo {
   return {
     async send(command, options) {
-      if (caller.gone !== undefined && command.name !== 'flushContext') throw caller.gone;
+      if (caller.gone !== undefined && command.code !== FlushContext.code) throw caller.gone;
       return await io.send(command, options);
     },
   };

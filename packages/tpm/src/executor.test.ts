@@ -30,26 +30,26 @@ describe('the executor', () => {
       respond(0x920),
       respond(0),
     );
-    await openExecutor(channel).send({ name: 'shutdown' });
+    await openExecutor(channel).send({ name: 'Shutdown', code: 0x145 });
     expect(sent).toHaveLength(5);
     expect(new Set(sent).size).toBe(1);
   });
 
   it('gives up on a TPM that is always busy', async () => {
     const { channel, sent } = scripted(respond(0x922));
-    await expect(openExecutor(channel).send({ name: 'shutdown' })).rejects.toMatchObject({
+    await expect(openExecutor(channel).send({ name: 'Shutdown', code: 0x145 })).rejects.toMatchObject({
       code: 'TPM_RETRIES_EXHAUSTED',
-      data: { command: 'shutdown' },
+      data: { command: 'Shutdown' },
     });
     expect(sent).toHaveLength(12);
   });
 
   it('names the command and the code of a refusal, and does not repeat it', async () => {
     const { channel, sent } = scripted(respond(0x99d));
-    await expect(openExecutor(channel).send({ name: 'unseal' })).rejects.toMatchObject({
+    await expect(openExecutor(channel).send({ name: 'Unseal', code: 0x15e })).rejects.toMatchObject({
       code: 'TPM_RETURN_CODE',
-      message: 'unseal: the tpm answered 0x99d POLICY_FAIL (session 1)',
-      data: { command: 'unseal', returnCode: 0x99d },
+      message: 'Unseal: the tpm answered 0x99d POLICY_FAIL (session 1)',
+      data: { command: 'Unseal', returnCode: 0x99d },
     });
     expect(sent).toHaveLength(1);
   });
@@ -60,20 +60,29 @@ describe('the executor', () => {
     ['a missing authorisation', '80020000000e0000000000000000'],
   ])('refuses a response with %s', async (_fault, hex) => {
     const { channel } = scripted(fromHex(hex.replace(' ', '')));
-    const send = openExecutor(channel).send({ name: 'unseal', handles: [1], authorizations: ['password'] });
+    const send = openExecutor(channel).send({
+      name: 'Unseal',
+      code: 0x15e,
+      handles: [1],
+      authorizations: ['password'],
+    });
     await expect(send).rejects.toMatchObject({ code: 'TPM_STRUCTURE_INVALID' });
   });
 });
 
 describe('command bytes', () => {
   it('lays out a command without sessions', () => {
-    expect(toHex(encodeCommand({ name: 'shutdown', parameters: Uint8Array.of(0, 0) }))).toBe(
+    expect(toHex(encodeCommand({ name: 'Shutdown', code: 0x145, parameters: Uint8Array.of(0, 0) }))).toBe(
       '80010000000c000001450000',
     );
   });
 
   it('lays out handles, authorization areas, then parameters', () => {
-    const command = { name: 'activateCredential', handles: [HANDLE.owner, { handle: 0x80000001 }] } as const;
+    const command = {
+      name: 'ActivateCredential',
+      code: 0x147,
+      handles: [HANDLE.owner, { handle: 0x80000001 }],
+    } as const;
     const none = new Uint8Array(0);
     const areas = [
       { session: HANDLE.password, nonce: none, attributes: 0, hmac: none },

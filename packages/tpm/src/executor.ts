@@ -2,7 +2,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { TpmChannel, TransmitOptions } from './channel/channel.ts';
 import {
   type Command,
-  commandCodeOf,
   decodeResponse,
   encodeCommand,
   type HandleRef,
@@ -61,7 +60,7 @@ export function openExecutor(channel: TpmChannel, protection?: Protection): TpmI
     // Only an HMAC needs names.
     const names = sessions.length === 0 ? [] : await namesOf(command.handles ?? []);
     const call: Call = {
-      commandCode: commandCodeOf(command),
+      commandCode: command.code,
       names,
       parameters: command.parameters ?? EMPTY,
       roles,
@@ -159,6 +158,6 @@ const POLICY_AUTH: ReadonlyMap<number, Session['policyAuth']> = new Map([
 /** A policy session must know whether its next HMAC is keyed with a password. */
 function observePolicy(command: Command): void {
   const session = command.handles?.[0];
-  const policyAuth = POLICY_AUTH.get(commandCodeOf(command));
+  const policyAuth = POLICY_AUTH.get(command.code);
   if (session instanceof Session && policyAuth !== undefined) session.policyAuth = policyAuth;
 }

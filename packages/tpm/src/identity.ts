@@ -3,7 +3,7 @@ import { bytesEqual } from '@nemea/core';
 import { activateCredential } from './activation.ts';
 import { type Attestation, certify, type QuoteRequest } from './attestation.ts';
 import { listHandles, supportsEcdaa } from './capability.ts';
-import { returnCodeOf } from './command.ts';
+import { isRefusal } from './command.ts';
 import type { Credential } from './credential.ts';
 import { TpmError } from './errors.ts';
 import type { TpmIo } from './executor.ts';
@@ -11,7 +11,7 @@ import { nvRead } from './nv.ts';
 import { readPublic, type TpmKey, withPrimary } from './object.ts';
 import { parsePublicArea } from './structures/public-area.ts';
 import { toSpki } from './structures/public-key.ts';
-import { isFormatOne } from './structures/return-code.ts';
+import { RC } from './structures/return-code.ts';
 import { matchesTemplate, TEMPLATES } from './structures/templates.ts';
 import type { Tpm } from './tpm.ts';
 import { proveVrf, type VrfProof } from './vrf-prover.ts';
@@ -42,7 +42,6 @@ const VRF = { hierarchy: 'endorsement', template: TEMPLATES.vrf } as const;
 // TCG EK Credential Profile: RSA-2048 certificate index; TCG Provisioning Guidance: persistent RSA EK.
 const EK_CERTIFICATE_INDEX = 0x01c00002;
 const EK_PERSISTENT_HANDLE = 0x81010001;
-const FORMAT_ONE_HANDLE = 0x0b;
 const ALPHA_BYTES = 32;
 
 /**
@@ -107,7 +106,7 @@ async function readEkCertificate(io: TpmIo): Promise<Uint8Array> {
   try {
     return trimDer(await nvRead(io, EK_CERTIFICATE_INDEX));
   } catch (cause) {
-    if (!isFormatOne(returnCodeOf(cause) ?? 0, FORMAT_ONE_HANDLE)) throw cause;
+    if (!isRefusal(cause, RC.handle)) throw cause;
     throw new TpmError(
       'TPM_EK_CERTIFICATE_MISSING',
       'the tpm holds no endorsement certificate at 0x01c00002',

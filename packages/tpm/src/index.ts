@@ -41,6 +41,7 @@ export {
   type Command,
   HANDLE,
   type HandleRef,
+  isRefusal,
   type Response,
   returnCodeOf,
 } from './command.ts';
@@ -50,7 +51,9 @@ export type { TpmOpenOptions, TpmSource } from './connection.ts';
 export { type Credential, makeCredential } from './credential.ts';
 export { TpmError, type TpmErrorCode } from './errors.ts';
 export type { TpmIo } from './executor.ts';
+export type { HashRequest, HashResult } from './hash.ts';
 export { type Identity, openIdentity } from './identity.ts';
+export type { NvAccess, NvCertifyRequest, NvDefinition } from './nv.ts';
 export type { Hierarchy, LoadedKey, PrimaryRequest, TpmKey } from './object.ts';
 export type { PcrValue } from './pcr.ts';
 export type { TurnTerms } from './queue.ts';

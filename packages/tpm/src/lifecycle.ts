@@ -1,21 +1,23 @@
-import { ByteWriter, concatBytes } from '@nemea/core';
+import { concatBytes } from '@nemea/core';
 import { listHandles } from './capability.ts';
-import { HANDLE, returnCodeOf } from './command.ts';
+import { HANDLE, isRefusal, returnCodeOf } from './command.ts';
+import { HierarchyControl } from './commands/hierarchy.ts';
+import { GetRandom } from './commands/random.ts';
+import { run } from './commands/run.ts';
+import { Shutdown, STARTUP, Startup } from './commands/startup.ts';
 import { TpmError } from './errors.ts';
 import type { TpmIo } from './executor.ts';
 import { flush } from './object.ts';
-import { invalid, parseWhole, readSized } from './structures/buffer.ts';
-import { isFormatOne, RC } from './structures/return-code.ts';
+import { invalid } from './structures/buffer.ts';
+import { RC } from './structures/return-code.ts';
 
-const CLEAR = new ByteWriter().u16(0).toBytes();
-const FORMAT_ONE_HIERARCHY = 0x05;
 const RANDOM_BYTES_MAX = 4096;
 const RANDOM_PIECE_BYTES = 32;
 
 /** TPM2_Startup(CLEAR). A TPM that is already running, the normal case behind firmware or a kernel, is left as it is. */
 export async function startup(io: TpmIo, timeoutMs: number): Promise<void> {
   try {
-    await io.send({ name: 'startup', parameters: CLEAR }, { timeoutMs });
+    await run(io, Startup, { parameters: { startupType: STARTUP.clear } }, { timeoutMs });
   } catch (error) {
     if (returnCodeOf(error) !== RC.initialize) throw error;
   }
@@ -23,7 +25,7 @@ export async function startup(io: TpmIo, timeoutMs: number): Promise<void> {
 
 /** TPM2_Shutdown(CLEAR): without it the clock's `safe` flag is false after the next start. */
 export async function shutdown(io: TpmIo): Promise<void> {
-  await io.send({ name: 'shutdown', parameters: CLEAR });
+  await run(io, Shutdown, { parameters: { shutdownType: STARTUP.clear } });
 }
 
 /** Flushes what an earlier client left behind: a software TPM keeps it after the client is gone, and has 3 slots. */
@@ -39,14 +41,12 @@ export async function flushLeftovers(io: TpmIo): Promise<void> {
  */
 export async function lockPlatform(io: TpmIo): Promise<void> {
   try {
-    await io.send({
-      name: 'hierarchyControl',
-      handles: [HANDLE.platform],
-      authorizations: ['password'],
-      parameters: new ByteWriter().u32(HANDLE.platform).u8(0).toBytes(),
+    await run(io, HierarchyControl, {
+      handles: { authHandle: HANDLE.platform },
+      parameters: { enable: HANDLE.platform, state: false },
     });
   } catch (error) {
-    if (!isFormatOne(returnCodeOf(error) ?? RC.success, FORMAT_ONE_HIERARCHY)) throw error;
+    if (!isRefusal(error, RC.hierarchy)) throw error;
   }
 }
 
@@ -66,11 +66,8 @@ export async function getRandom(io: TpmIo, length: number): Promise<Uint8Array> 
 }
 
 async function randomPiece(io: TpmIo, length: number): Promise<Uint8Array> {
-  const { parameters } = await io.send({
-    name: 'getRandom',
-    parameters: new ByteWriter().u16(length).toBytes(),
-  });
-  const piece = parseWhole('random bytes', parameters, (reader) => readSized(reader, 'random bytes', length));
-  if (piece.length === 0) throw invalid(`random bytes: got none, want ${length}`);
-  return piece;
+  const { randomBytes } = await run(io, GetRandom, { parameters: { bytesRequested: length } });
+  if (randomBytes.length === 0 || randomBytes.length > length)
+    throw invalid(`random bytes: got ${randomBytes.length}, want 1 to ${length}`);
+  return randomBytes;
 }

@@ -1,10 +1,11 @@
-import { ByteWriter } from '@nemea/core';
-import { HANDLE, returnCodeOf } from './command.ts';
+import { HANDLE, isRefusal } from './command.ts';
+import { FlushContext } from './commands/context.ts';
+import { CreatePrimary, Load, ReadPublic } from './commands/object.ts';
+import { run } from './commands/run.ts';
 import { TpmError } from './errors.ts';
 import type { TpmIo } from './executor.ts';
-import { parseWhole, readSized, STRUCTURE_BYTES_MAX, writeSized } from './structures/buffer.ts';
-import { nameOf } from './structures/public-area.ts';
-import { isFormatOne } from './structures/return-code.ts';
+import { encodePublicArea, nameOf, type PublicArea, parsePublicArea } from './structures/public-area.ts';
+import { RC } from './structures/return-code.ts';
 
 /** A key in the TPM: its handle, its TPMT_PUBLIC bytes, and the name computed from them. */
 export interface TpmKey {
@@ -23,47 +24,30 @@ export interface PrimaryRequest {
   readonly template: Uint8Array;
 }
 
-const FORMAT_ONE_HANDLE = 0x0b;
-
 /** TPM2_CreatePrimary with an empty password. Takes one of the TPM's few object slots until flushed. */
 export async function createPrimary(io: TpmIo, request: PrimaryRequest): Promise<TpmKey> {
-  const parameters = new ByteWriter();
-  // TPM2B_SENSITIVE_CREATE: empty password, no data.
-  parameters.u16(4).u16(0).u16(0);
-  writeSized(parameters, request.template);
-  parameters.u16(0).u32(0);
-  const response = await io.send({
-    name: 'createPrimary',
-    handles: [HANDLE[request.hierarchy]],
-    authorizations: ['password'],
-    parameters: parameters.toBytes(),
-    returnsHandle: true,
+  const { objectHandle, outPublic } = await run(io, CreatePrimary, {
+    handles: { primaryHandle: HANDLE[request.hierarchy] },
+    parameters: { inPublic: parsePublicArea(request.template) },
   });
-  return toKey(response.handle, readFirstSized(response.parameters, 'public area'));
+  return toKey(objectHandle, outPublic);
 }
 
 /** TPM2_ReadPublic: what is behind a handle. */
 export async function readPublic(io: TpmIo, handle: number): Promise<TpmKey> {
-  const response = await io.send({ name: 'readPublic', handles: [handle] });
-  return toKey(handle, readFirstSized(response.parameters, 'public area'));
+  const { outPublic } = await run(io, ReadPublic, { handles: { objectHandle: handle } });
+  return toKey(handle, outPublic);
 }
 
-function toKey(handle: number, publicArea: Uint8Array): TpmKey {
+/** The name is computed here, never taken from the TPM's answer. */
+function toKey(handle: number, area: PublicArea): TpmKey {
+  const publicArea = encodePublicArea(area);
   return { handle, publicArea, name: nameOf(publicArea) };
-}
-
-/** The leading TPM2B of a response whose rest (creation data, tickets) is not needed. */
-export function readFirstSized(parameters: Uint8Array, name: string): Uint8Array {
-  return parseWhole(name, parameters, (reader) => {
-    const value = readSized(reader, name, STRUCTURE_BYTES_MAX);
-    reader.bytes(reader.remaining);
-    return value;
-  });
 }
 
 /** TPM2_FlushContext of a transient object or a session. */
 export async function flush(io: TpmIo, handle: number): Promise<void> {
-  await io.send({ name: 'flushContext', parameters: new ByteWriter().u32(handle).toBytes() });
+  await run(io, FlushContext, { parameters: { flushHandle: handle } });
 }
 
 /** As `flush`, for a session that a successful command may already have used up. */
@@ -71,7 +55,7 @@ export async function flushIfLoaded(io: TpmIo, handle: number): Promise<void> {
   try {
     await flush(io, handle);
   } catch (error) {
-    if (!isFormatOne(returnCodeOf(error) ?? 0, FORMAT_ONE_HANDLE)) throw error;
+    if (!isRefusal(error, RC.handle)) throw error;
   }
 }
 
@@ -100,16 +84,14 @@ export async function withLoaded<T>(
   { parent, privateArea, publicArea }: LoadedBlob,
   use: (object: TpmKey) => Promise<T>,
 ): Promise<T> {
-  const { handle } = await io.send({
-    name: 'load',
-    handles: [parent],
-    authorizations: ['password'],
-    parameters: writeSized(writeSized(new ByteWriter(), privateArea), publicArea).toBytes(),
-    returnsHandle: true,
+  const inPublic = parsePublicArea(publicArea);
+  const { objectHandle } = await run(io, Load, {
+    handles: { parentHandle: parent },
+    parameters: { inPrivate: privateArea, inPublic },
   });
   return await released(
-    () => use(toKey(handle, publicArea)),
-    () => flush(io, handle),
+    () => use(toKey(objectHandle, inPublic)),
+    () => flush(io, objectHandle),
   );
 }
 

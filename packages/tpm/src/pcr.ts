@@ -1,9 +1,10 @@
-import { ByteWriter } from '@nemea/core';
+import { PCR_Extend, PCR_Read } from './commands/pcr.ts';
+import { run } from './commands/run.ts';
 import { TpmError } from './errors.ts';
 import type { TpmIo } from './executor.ts';
 import { ALG } from './structures/algorithms.ts';
-import { invalid, parseWhole, readSized } from './structures/buffer.ts';
-import { assertPcr, encodePcrSelection, tpmlPcrSelection } from './structures/pcr-selection.ts';
+import { invalid } from './structures/buffer.ts';
+import { assertPcr } from './structures/pcr-selection.ts';
 
 export interface PcrValue {
   readonly pcr: number;
@@ -12,8 +13,6 @@ export interface PcrValue {
 
 const DIGEST_BYTES = 32;
 const READS_MAX = 8;
-// TPML_DIGEST holds at most 8 (TPM 2.0 Part 2, 10.9.5).
-const DIGESTS_MAX = 8;
 
 /**
  * SHA-256 PCR values in ascending order. One TPM2_PCR_Read returns at most 8, so a long list takes several; the update
@@ -45,38 +44,27 @@ async function readPage(
   io: TpmIo,
   pcrs: readonly number[],
 ): Promise<{ counter: number; values: PcrValue[] }> {
-  const { parameters } = await io.send({ name: 'pcrRead', parameters: encodePcrSelection(pcrs) });
-  return parseWhole('pcr values', parameters, (reader) => {
-    const counter = reader.u32();
-    const read = tpmlPcrSelection.read(reader).flatMap((selection) => selection.pcrs);
-    const count = reader.u32();
-    if (count > DIGESTS_MAX || count !== read.length)
-      throw invalid(`pcr digests: got ${count}, want ${read.length}`);
-    if (count === 0) throw new TpmError('TPM_ALGORITHM_UNSUPPORTED', 'the tpm has no sha-256 pcr bank');
-    const values = read.map((pcr, i) => {
-      if (pcr !== pcrs[i]) throw invalid(`pcr: got ${pcr}, want ${pcrs[i]}`);
-      const value = readSized(reader, 'pcr digest', DIGEST_BYTES);
-      if (value.length !== DIGEST_BYTES)
-        throw invalid(`pcr digest: got ${value.length} bytes, want ${DIGEST_BYTES}`);
-      return { pcr, value };
-    });
-    return { counter, values };
+  const pcrSelectionIn = [{ hashAlg: ALG.sha256, pcrs }];
+  const { pcrUpdateCounter, pcrSelectionOut, pcrValues } = await run(io, PCR_Read, {
+    parameters: { pcrSelectionIn },
   });
+  const read = pcrSelectionOut.flatMap((selection) => selection.pcrs);
+  if (read.length === 0) throw new TpmError('TPM_ALGORITHM_UNSUPPORTED', 'the tpm has no sha-256 pcr bank');
+  if (pcrValues.length !== read.length)
+    throw invalid(`pcr digests: got ${pcrValues.length}, want ${read.length}`);
+  const values = pcrValues.map((value, i) => {
+    const pcr = pcrs[i];
+    if (pcr === undefined || pcr !== read[i]) throw invalid(`pcr: got ${read[i]}, want ${pcr}`);
+    if (value.length !== DIGEST_BYTES)
+      throw invalid(`pcr digest: got ${value.length} bytes, want ${DIGEST_BYTES}`);
+    return { pcr, value };
+  });
+  return { counter: pcrUpdateCounter, values };
 }
 
 /** TPM2_PCR_Extend of the SHA-256 bank: value = H(value || digest). */
 export async function pcrExtend(io: TpmIo, pcr: number, digest: Uint8Array): Promise<void> {
   assertPcr(pcr);
-  if (digest.length !== DIGEST_BYTES) {
-    throw new TpmError(
-      'TPM_ARGUMENT_INVALID',
-      `pcr digest: got ${digest.length} bytes, want ${DIGEST_BYTES}`,
-    );
-  }
-  await io.send({
-    name: 'pcrExtend',
-    handles: [pcr],
-    authorizations: ['password'],
-    parameters: new ByteWriter().u32(1).u16(ALG.sha256).bytes(digest).toBytes(),
-  });
+  const digests = [{ hashAlg: ALG.sha256, digest }];
+  await run(io, PCR_Extend, { handles: { pcrHandle: pcr }, parameters: { digests } });
 }

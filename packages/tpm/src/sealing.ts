@@ -1,5 +1,6 @@
-import { ByteWriter } from '@nemea/core';
 import { type Authorization, returnCodeOf } from './command.ts';
+import { Create, Unseal } from './commands/object.ts';
+import { run } from './commands/run.ts';
 import { TpmError } from './errors.ts';
 import type { TpmIo } from './executor.ts';
 import { type TpmKey, withLoaded, withPrimary } from './object.ts';
@@ -7,10 +8,9 @@ import { pcrRead } from './pcr.ts';
 import { canonicalPcrs, encodeSealedBlob, parseSealedBlob } from './sealed-blob.ts';
 import { policyPcr, underPolicy } from './sessions/policy.ts';
 import { ALG, OBJECT_ATTRIBUTE } from './structures/algorithms.ts';
-import { parseWhole, readSized, STRUCTURE_BYTES_MAX, writeSized } from './structures/buffer.ts';
 import { pcrDigest } from './structures/pcr-selection.ts';
 import { pcrPolicyDigest } from './structures/policy-digest.ts';
-import { encodePublicArea } from './structures/public-area.ts';
+import { encodePublicArea, type PublicArea } from './structures/public-area.ts';
 import { TEMPLATES } from './structures/templates.ts';
 
 /** Without `pcrs` the secret is bound to the TPM alone, not to what runs on the machine. */
@@ -22,6 +22,7 @@ export interface SealOptions {
 const SRK = { hierarchy: 'endorsement', template: TEMPLATES.srk } as const;
 // TPM2B_SENSITIVE_DATA of the smallest TPMs (MAX_SYM_DATA).
 const SECRET_BYTES_MAX = 128;
+const EMPTY = new Uint8Array(0);
 
 /** Seals `secret` under the storage root key, to the values the PCRs have now. Returns one self-describing blob. */
 export async function seal(io: TpmIo, secret: Uint8Array, options: SealOptions): Promise<Uint8Array> {
@@ -32,46 +33,31 @@ export async function seal(io: TpmIo, secret: Uint8Array, options: SealOptions):
     );
   }
   const pcrs = canonicalPcrs(options.pcrs ?? []);
-  const template = await sealedTemplate(io, pcrs);
-  // TPM2B_SENSITIVE_CREATE: empty password, the secret; then template, no outside info, no creation PCRs.
-  const sensitive = writeSized(new ByteWriter().u16(0), secret).toBytes();
-  const parameters = writeSized(writeSized(new ByteWriter(), sensitive), template).u16(0).u32(0).toBytes();
+  const inPublic = await sealedTemplate(io, pcrs);
   return await withPrimary(io, SRK, async (srk) => {
-    const response = await io.send({
-      name: 'create',
-      handles: [srk],
-      authorizations: ['password'],
-      parameters,
+    const { outPrivate, outPublic } = await run(io, Create, {
+      handles: { parentHandle: srk },
+      parameters: { inSensitive: { userAuth: EMPTY, data: secret }, inPublic },
     });
-    return parseWhole('sealed object', response.parameters, (reader) => {
-      const privateArea = readSized(reader, 'private area', STRUCTURE_BYTES_MAX);
-      const publicArea = readSized(reader, 'public area', STRUCTURE_BYTES_MAX);
-      // Creation data, hash and ticket are not needed.
-      reader.bytes(reader.remaining);
-      return encodeSealedBlob({ pcrs, privateArea, publicArea });
-    });
+    return encodeSealedBlob({ pcrs, privateArea: outPrivate, publicArea: encodePublicArea(outPublic) });
   });
 }
 
-async function sealedTemplate(io: TpmIo, pcrs: readonly number[]): Promise<Uint8Array> {
+async function sealedTemplate(io: TpmIo, pcrs: readonly number[]): Promise<PublicArea> {
   const fixed = OBJECT_ATTRIBUTE.fixedTpm | OBJECT_ATTRIBUTE.fixedParent | OBJECT_ATTRIBUTE.noDa;
   const area = {
     type: 'keyed-hash',
     nameAlg: ALG.sha256,
     scheme: undefined,
-    unique: new Uint8Array(0),
+    unique: EMPTY,
   } as const;
   if (pcrs.length === 0) {
     const attributes = fixed | OBJECT_ATTRIBUTE.userWithAuth;
-    return encodePublicArea({ ...area, attributes, authPolicy: new Uint8Array(0) });
+    return { ...area, attributes, authPolicy: EMPTY };
   }
   const values = (await pcrRead(io, pcrs)).map(({ value }) => value);
   // Without userWithAuth the policy is the only way in.
-  return encodePublicArea({
-    ...area,
-    attributes: fixed,
-    authPolicy: pcrPolicyDigest(pcrs, pcrDigest(values)),
-  });
+  return { ...area, attributes: fixed, authPolicy: pcrPolicyDigest(pcrs, pcrDigest(values)) };
 }
 
 /**
@@ -102,12 +88,6 @@ async function unsealByPolicy(io: TpmIo, object: TpmKey, pcrs: readonly number[]
 }
 
 async function unsealObject(io: TpmIo, object: TpmKey, authorization: Authorization): Promise<Uint8Array> {
-  const { parameters } = await io.send({
-    name: 'unseal',
-    handles: [object],
-    authorizations: [authorization],
-  });
-  return parseWhole('unsealed secret', parameters, (reader) =>
-    readSized(reader, 'unsealed secret', SECRET_BYTES_MAX),
-  );
+  const { outData } = await run(io, Unseal, { handles: { itemHandle: object }, auth: [authorization] });
+  return outData;
 }

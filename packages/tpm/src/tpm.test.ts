@@ -55,7 +55,7 @@ describe('keys', () => {
   it('names the refusal for a handle that holds nothing', async () => {
     await expect(tpm.readPublic(0x80ffffff)).rejects.toMatchObject({
       code: 'TPM_RETURN_CODE',
-      data: { command: 'readPublic' },
+      data: { command: 'ReadPublic' },
     });
   });
 
@@ -159,7 +159,7 @@ describe('sealing', () => {
     const unsealWithPassword = tpm.exclusive((io) =>
       withPrimary(io, { hierarchy: 'endorsement', template: TEMPLATES.srk }, (srk) =>
         withLoaded(io, { parent: srk, privateArea, publicArea }, (object) =>
-          io.send({ name: 'unseal', handles: [object], authorizations: ['password'] }),
+          io.send({ name: 'Unseal', code: 0x15e, handles: [object], authorizations: ['password'] }),
         ),
       ),
     );
@@ -207,7 +207,7 @@ describe('sealing', () => {
   async function unsealDisturbed(io: TpmIo, blob: Uint8Array, disturb: () => boolean): Promise<Uint8Array> {
     const disturbed: TpmIo = {
       async send(command, options) {
-        if (command.name === 'unseal' && disturb()) await pcrExtend(io, 10, NONCE);
+        if (command.name === 'Unseal' && disturb()) await pcrExtend(io, 10, NONCE);
         return await io.send(command, options);
       },
     };
@@ -268,7 +268,8 @@ describe('the client', () => {
     await tpm.lockPlatform();
     const clear = tpm.exclusive((io) =>
       io.send({
-        name: 'hierarchyControl',
+        name: 'HierarchyControl',
+        code: 0x121,
         handles: [0x4000000c],
         authorizations: ['password'],
         parameters: fromHex('4000000c01'),
@@ -278,7 +279,7 @@ describe('the client', () => {
   });
 
   it('names a missing nv index', async () => {
-    await expect(tpm.nvRead(0x01c0ffff)).rejects.toMatchObject({ data: { command: 'nvReadPublic' } });
+    await expect(tpm.nvRead(0x01c0ffff)).rejects.toMatchObject({ data: { command: 'NV_ReadPublic' } });
   });
 
   it('reports that a TPM runs already as no fault', async () => {
@@ -290,7 +291,8 @@ describe('the client', () => {
     for (let i = 0; i < 3; i++) await other.tpm.createPrimary(AK);
     await other.tpm.exclusive((io) =>
       io.send({
-        name: 'startAuthSession',
+        name: 'StartAuthSession',
+        code: 0x176,
         handles: [0x40000007, 0x40000007],
         parameters: fromHex(`0010${'00'.repeat(16)}0000010010000b`),
         returnsHandle: true,

@@ -1,12 +1,25 @@
 import { type ActivationRequest, activateCredential } from './activation.ts';
 import { type Attestation, certify, getTime, type QuoteRequest, quote } from './attestation.ts';
-import { type HandleRange, listAlgorithms, listHandles, supportsEcdaa } from './capability.ts';
+import { capabilities, type HandleRange, listAlgorithms, listHandles, supportsEcdaa } from './capability.ts';
 import type { CommandDefinition, HandleRoles, ResultOf } from './commands/command.ts';
 import { type RunArguments, run } from './commands/run.ts';
 import { Connection, type TpmOpenOptions, type TpmSource } from './connection.ts';
 import type { TpmIo } from './executor.ts';
+import { type HashRequest, type HashResult, hash } from './hash.ts';
 import { getRandom, lockPlatform, shutdown, startup } from './lifecycle.ts';
-import { nvRead } from './nv.ts';
+import {
+  type NvAccess,
+  type NvCertifyRequest,
+  type NvDefinition,
+  nvCertify,
+  nvDefine,
+  nvExtend,
+  nvIncrement,
+  nvRead,
+  nvReadPublic,
+  nvUndefine,
+  nvWrite,
+} from './nv.ts';
 import {
   createPrimary,
   flush,
@@ -18,7 +31,9 @@ import {
 import { type PcrValue, pcrExtend, pcrRead } from './pcr.ts';
 import type { TurnTerms } from './queue.ts';
 import { type SealOptions, seal, unseal } from './sealing.ts';
+import type { CapabilityGroup, CapabilityItem } from './structures/capability-data.ts';
 import type { Fields } from './structures/codec.ts';
+import type { NvPublic } from './structures/context.ts';
 import { proveVrf, type VrfProof } from './vrf-prover.ts';
 
 const FIRST_RESPONSE_MS = 10_000;
@@ -109,8 +124,45 @@ export class Tpm {
     return this.exclusive((io) => flush(io, handle));
   }
 
-  nvRead(index: number): Promise<Uint8Array> {
-    return this.exclusive((io) => nvRead(io, index));
+  /** Defines an NV index in the owner hierarchy. */
+  nvDefine(definition: NvDefinition, access?: NvAccess): Promise<void> {
+    return this.exclusive((io) => nvDefine(io, definition, access));
+  }
+
+  nvUndefine(index: number, access?: NvAccess): Promise<void> {
+    return this.exclusive((io) => nvUndefine(io, index, access));
+  }
+
+  nvReadPublic(index: number): Promise<NvPublic & { name: Uint8Array }> {
+    return this.exclusive((io) => nvReadPublic(io, index));
+  }
+
+  /** The whole contents, by the index's own password where it allows that, else by the owner's. */
+  nvRead(index: number, access?: NvAccess): Promise<Uint8Array> {
+    return this.exclusive((io) => nvRead(io, index, access));
+  }
+
+  /** Writes from the start of the index. */
+  nvWrite(index: number, data: Uint8Array, access?: NvAccess): Promise<void> {
+    return this.exclusive((io) => nvWrite(io, index, data, access));
+  }
+
+  /** Counts up, and returns the new value. */
+  nvIncrement(index: number, access?: NvAccess): Promise<bigint> {
+    return this.exclusive((io) => nvIncrement(io, index, access));
+  }
+
+  nvExtend(index: number, data: Uint8Array, access?: NvAccess): Promise<void> {
+    return this.exclusive((io) => nvExtend(io, index, data, access));
+  }
+
+  nvCertify(ak: TpmKey, request: NvCertifyRequest): Promise<Attestation> {
+    return this.exclusive((io) => nvCertify(io, ak, request));
+  }
+
+  /** A digest by the TPM, of data of any length. */
+  hash(request: HashRequest): Promise<HashResult> {
+    return this.exclusive((io) => hash(io, request));
   }
 
   quote(ak: TpmKey, request: QuoteRequest): Promise<Attestation> {
@@ -148,6 +200,11 @@ export class Tpm {
   /** Disables the platform hierarchy until the next start. */
   lockPlatform(): Promise<void> {
     return this.exclusive(lockPlatform);
+  }
+
+  /** All that the TPM says of itself in one group, however many pages that takes. */
+  capabilities<G extends CapabilityGroup>(group: G, first?: number): Promise<CapabilityItem<G>[]> {
+    return this.exclusive((io) => capabilities(io, group, first));
   }
 
   listHandles(range: HandleRange): Promise<number[]> {

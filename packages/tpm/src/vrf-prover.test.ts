@@ -54,7 +54,7 @@ async function withExternalKey<T>(
     .u32(HANDLE.null)
     .toBytes();
   return await software.tpm.exclusive(async (io) => {
-    const { handle } = await io.send({ name: 'loadExternal', parameters, returnsHandle: true });
+    const { handle } = await io.send({ name: 'LoadExternal', code: 0x167, parameters, returnsHandle: true });
     const result = await use(io, await readPublic(io, handle));
     await flush(io, handle);
     return result;

@@ -1,14 +1,15 @@
 import { ECDH } from 'node:crypto';
-import { type ByteReader, ByteWriter, concatBytes, fromHex, sha256 } from '@nemea/core';
-import { HANDLE } from './command.ts';
+import { concatBytes, fromHex, sha256 } from '@nemea/core';
+import { Commit } from './commands/ecc.ts';
+import { run } from './commands/run.ts';
+import { Sign } from './commands/sign.ts';
 import { TpmError } from './errors.ts';
 import type { TpmIo } from './executor.ts';
 import type { TpmKey } from './object.ts';
 import { ALG } from './structures/algorithms.ts';
-import { invalid, leftPad, parseWhole, readSized, writeSized } from './structures/buffer.ts';
+import { invalid, leftPad } from './structures/buffer.ts';
 import { parsePublicArea } from './structures/public-area.ts';
 import { compressedPoint } from './structures/public-key.ts';
-import { parseSignature } from './structures/signature.ts';
 
 /** `proof` = suite byte 02 || Gamma || U || V || k || s. Only `beta` is unique for an input: never hash the proof. */
 export interface VrfProof {
@@ -117,58 +118,36 @@ interface Commitment {
 
 /** TPM2_Commit with P1 = G and P2 = H: returns K = x*H, L = r*H and E = r*G, compressed. */
 async function commit(io: TpmIo, key: TpmKey, hashed: HashedPoint): Promise<Commitment> {
-  const base = writeSized(writeSized(new ByteWriter(), BASE_POINT.x), BASE_POINT.y).toBytes();
-  const parameters = writeSized(new ByteWriter(), base);
-  writeSized(writeSized(parameters, hashed.s2), hashed.point.y);
-  const response = await io.send({
-    name: 'commit',
-    handles: [key.handle],
-    authorizations: ['password'],
-    parameters: parameters.toBytes(),
+  const { K, L, E, counter } = await run(io, Commit, {
+    handles: { signHandle: key },
+    parameters: { P1: BASE_POINT, s2: hashed.s2, y2: hashed.point.y },
   });
-  return parseWhole('commitment', response.parameters, (reader) => {
-    const gamma = readPoint(reader, 'K');
-    const v = readPoint(reader, 'L');
-    const u = readPoint(reader, 'E');
-    return { gamma, u, v, counter: reader.u16() };
-  });
+  return { gamma: compress(padded(K)), v: compress(padded(L)), u: compress(padded(E)), counter };
 }
 
+/** The key is not restricted, and needs no ticket for the digest. */
 async function sign(
   io: TpmIo,
   key: TpmKey,
   digest: Uint8Array,
-  counter: number,
+  count: number,
 ): Promise<{ k: Uint8Array; s: Uint8Array }> {
-  const parameters = writeSized(new ByteWriter(), digest).u16(ALG.ecdaa).u16(ALG.sha256).u16(counter);
-  // An empty hash-check ticket: the key is not restricted.
-  parameters.u16(0x8024).u32(HANDLE.null).u16(0);
-  const response = await io.send({
-    name: 'sign',
-    handles: [key.handle],
-    authorizations: ['password'],
-    parameters: parameters.toBytes(),
+  const { signature } = await run(io, Sign, {
+    handles: { keyHandle: key },
+    parameters: { digest, inScheme: { scheme: 'ecdaa', hashAlg: ALG.sha256, count } },
   });
-  const signature = parseSignature(response.parameters);
   if (signature.scheme !== 'ecdaa')
     throw invalid(`vrf signature scheme: got ${signature.scheme}, want ecdaa`);
   return { k: signature.k, s: leftPad(signature.s, COORDINATE_BYTES) };
 }
 
-/** TPM2B_ECC_POINT, compressed. */
-function readPoint(reader: ByteReader, name: string): Uint8Array {
-  const bytes = readSized(reader, `point ${name}`, 2 * (2 + COORDINATE_BYTES));
-  return parseWhole(`point ${name}`, bytes, (inner) =>
-    compress({ x: readCoordinate(inner, `${name}.x`), y: readCoordinate(inner, `${name}.y`) }),
-  );
+function padded({ x, y }: Point): Point {
+  return { x: coordinate(x), y: coordinate(y) };
 }
 
-function readCoordinate(reader: ByteReader, name: string): Uint8Array {
-  const value = readSized(reader, name, COORDINATE_BYTES);
-  if (value.length === 0) throw invalid(`coordinate ${name}: empty`);
-  const padded = new Uint8Array(COORDINATE_BYTES);
-  padded.set(value, COORDINATE_BYTES - value.length);
-  return padded;
+function coordinate(value: Uint8Array): Uint8Array {
+  if (value.length > 0 && value.length <= COORDINATE_BYTES) return leftPad(value, COORDINATE_BYTES);
+  throw invalid(`coordinate: got ${value.length} bytes, want 1 to ${COORDINATE_BYTES}`);
 }
 
 function compress(point: Point): Uint8Array {

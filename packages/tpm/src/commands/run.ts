@@ -105,7 +105,7 @@ async function named<T>(command: Named, send: () => Promise<T>): Promise<T> {
     if (accused === undefined)
       throw new TpmError('TPM_RETURN_CODE', error.message, { data: { ...error.data, kind }, cause: error });
     const name = nameOfAccused(command, accused);
-    throw new TpmError('TPM_RETURN_CODE', `${error.message}: ${name ?? 'beyond its table'}`, {
+    throw new TpmError('TPM_RETURN_CODE', `${error.message}: ${name ?? 'an extra one'}`, {
       data: { ...error.data, kind, accused: { ...accused, name } },
       cause: error,
     });

@@ -48,7 +48,8 @@ function numbered(index: number): typeof AK {
 async function startSession(): Promise<number> {
   const parameters = fromHex(`0010${'00'.repeat(16)}0000010010000b`);
   const handles = [HANDLE.null, HANDLE.null];
-  return (await io.send({ name: 'startAuthSession', handles, parameters, returnsHandle: true })).handle;
+  return (await io.send({ name: 'StartAuthSession', code: 0x176, handles, parameters, returnsHandle: true }))
+    .handle;
 }
 
 /** Makes the digest of a policy session say `pcr`. */
@@ -56,7 +57,7 @@ async function policyPcr(session: number, pcr: number): Promise<void> {
   const bitmap = new Uint8Array(3);
   bitmap[pcr >> 3] = 1 << (pcr & 7);
   const parameters = new ByteWriter().u16(0).u32(1).u16(0x000b).u8(3).bytes(bitmap).toBytes();
-  await io.send({ name: 'policyPcr', handles: [session], parameters });
+  await io.send({ name: 'PolicyPCR', code: 0x17f, handles: [session], parameters });
 }
 
 async function policyDigest(session: number): Promise<string> {
@@ -87,7 +88,8 @@ describe('objects', () => {
     for (const object of keys) {
       for (const signer of keys) {
         const certified = await io.send({
-          name: 'certify',
+          name: 'Certify',
+          code: 0x148,
           handles: [object.handle, signer.handle],
           authorizations: ['password', 'password'],
           parameters: fromHex('00000010'),
@@ -102,7 +104,8 @@ describe('objects', () => {
     for (let i = 0; i < 3; i++) await createPrimary(io, numbered(i));
     const template = new ByteWriter().u16(TEMPLATES.ak.length).bytes(TEMPLATES.ak).toBytes();
     const created = await io.send({
-      name: 'create',
+      name: 'Create',
+      code: 0x153,
       handles: [srk.handle],
       authorizations: ['password'],
       parameters: new ByteWriter().bytes(fromHex('000400000000')).bytes(template).u16(0).u32(0).toBytes(),
@@ -209,9 +212,9 @@ describe('sessions', () => {
     const session = await startSession();
     await policyPcr(session, 3);
     const digest = await policyDigest(session);
-    const { parameters } = await io.send({ name: 'contextSave', handles: [session] });
+    const { parameters } = await io.send({ name: 'ContextSave', code: 0x162, handles: [session] });
     for (let i = 0; i < 4; i++) await startSession();
-    await io.send({ name: 'contextLoad', parameters, returnsHandle: true });
+    await io.send({ name: 'ContextLoad', code: 0x161, parameters, returnsHandle: true });
     expect(await policyDigest(session)).toBe(digest);
   });
 });

@@ -1,7 +1,10 @@
 import { ByteReader, ByteWriter, u32At } from '@nemea/core';
 import { listCommands } from '../capability.ts';
 import type { TpmChannel, TransmitOptions } from '../channel/channel.ts';
-import { COMMAND, returnCodeOf } from '../command.ts';
+import { returnCodeOf } from '../command.ts';
+import { GetCapability } from '../commands/capability.ts';
+import { ContextLoad, ContextSave, FlushContext } from '../commands/context.ts';
+import { Startup } from '../commands/startup.ts';
 import { TpmError } from '../errors.ts';
 import { openExecutor, type TpmIo } from '../executor.ts';
 import { flush } from '../object.ts';
@@ -36,6 +39,7 @@ const OBJECTS_MAX = 1024;
 const HANDLE_FIRST = 0x80000000;
 const HANDLES = 0x01000000;
 const CAP_HANDLES = 1;
+const CONTEXT_LOAD = { name: ContextLoad.name, code: ContextLoad.code, returnsHandle: true } as const;
 // The TPM refuses to save a session when another one was saved too many saves ago (TPM 2.0 Part 1, 30.5); the smallest
 // limit seen is 255.
 const SAVES_APART_MAX = 128n;
@@ -145,7 +149,7 @@ export class ResourceManager implements TpmChannel {
   async #exchange(command: Uint8Array): Promise<Uint8Array> {
     const layout = layoutOf(command, this.#commands);
     if (layout === undefined) return await this.#channel.transmit(command);
-    if (layout.code === COMMAND.flushContext) return await this.#flush(command);
+    if (layout.code === FlushContext.code) return await this.#flush(command);
     const first = firstTransientAsked(layout, command);
     if (first !== undefined) return this.#listObjects(first, u32At(command, 18));
     const missing = layout.handles.findIndex((handle) => isObject(handle) && !this.#objects.has(handle));
@@ -190,7 +194,7 @@ export class ResourceManager implements TpmChannel {
   async #loadContext(context: Uint8Array, needed: ReadonlySet<number>): Promise<number> {
     for (;;) {
       try {
-        const command = { name: 'contextLoad', parameters: context, returnsHandle: true } as const;
+        const command = { ...CONTEXT_LOAD, parameters: context };
         return (await this.#io.send(command)).handle;
       } catch (error) {
         if (!(await this.#makeRoom(returnCodeOf(error), needed))) throw error;
@@ -241,14 +245,18 @@ export class ResourceManager implements TpmChannel {
     for (const [handle, session] of this.#sessions) {
       if (session.context === undefined || newest - contextSequence(session.context) < SAVES_APART_MAX)
         continue;
-      await this.#io.send({ name: 'contextLoad', parameters: session.context, returnsHandle: true });
+      await this.#io.send({ ...CONTEXT_LOAD, parameters: session.context });
       session.context = undefined;
       session.context = await this.#saveContext(handle);
     }
   }
 
   async #saveContext(handle: number): Promise<Uint8Array> {
-    const { parameters } = await this.#io.send({ name: 'contextSave', handles: [handle] });
+    const { parameters } = await this.#io.send({
+      name: ContextSave.name,
+      code: ContextSave.code,
+      handles: [handle],
+    });
     return parseWhole('context', parameters, (reader) => {
       // TPMS_CONTEXT: sequence, saved handle, hierarchy, blob.
       reader.bytes(SAVED_HANDLE_OFFSET + 4 + 4);
@@ -259,12 +267,11 @@ export class ResourceManager implements TpmChannel {
 
   /** Keeps account of what a successful command made and ended, and puts our own handle into its response. */
   #note(layout: CommandLayout, response: Uint8Array): void {
-    if (layout.code === COMMAND.startup) this.#forgetAll();
+    if (layout.code === Startup.code) this.#forgetAll();
     if (layout.flushes) for (const handle of layout.handles) this.#forget(handle);
     for (const { handle, continues } of layout.sessions) if (!continues) this.#forget(handle);
     // A session whose user saves it is out of our hands until it is loaded again.
-    if (layout.code === COMMAND.contextSave)
-      for (const handle of layout.handles) this.#sessions.delete(handle);
+    if (layout.code === ContextSave.code) for (const handle of layout.handles) this.#sessions.delete(handle);
     if (layout.returnsHandle) this.#adopt(response);
   }
 
@@ -347,7 +354,7 @@ async function swapOutOne<T extends { readonly usedAt: number }>(
 
 /** The first handle of a plain question for the objects in use. With sessions the TPM's own answer is authenticated. */
 function firstTransientAsked({ code, sessions }: CommandLayout, command: Uint8Array): number | undefined {
-  if (code !== COMMAND.getCapability || sessions.length > 0 || command.length !== 22) return undefined;
+  if (code !== GetCapability.code || sessions.length > 0 || command.length !== 22) return undefined;
   const property = u32At(command, 14);
   return u32At(command, 10) === CAP_HANDLES && isObject(property) ? property : undefined;
 }

@@ -1,9 +1,13 @@
 import { ByteWriter, concatBytes } from '@nemea/core';
 import { type HandleRef, returnCodeOf } from '../command.ts';
+import { NV_ReadPublic } from '../commands/nv.ts';
+import { ReadPublic } from '../commands/object.ts';
+import { run } from '../commands/run.ts';
 import type { TpmIo } from '../executor.ts';
-import { readFirstSized } from '../object.ts';
 import { ALG, digestOf } from '../structures/algorithms.ts';
-import { parseWhole } from '../structures/buffer.ts';
+import { encode } from '../structures/codec.ts';
+import { tpmsNvPublic } from '../structures/context.ts';
+import { encodePublicArea } from '../structures/public-area.ts';
 import { RC } from '../structures/return-code.ts';
 
 const HANDLE_TYPE_NV = 0x01;
@@ -26,9 +30,8 @@ export async function nameOfHandle(io: TpmIo, reference: HandleRef): Promise<Uin
 
 async function objectName(io: TpmIo, handle: number): Promise<Uint8Array> {
   try {
-    const { parameters } = await io.send({ name: 'readPublic', handles: [handle] });
-    // TPMT_PUBLIC: type, then nameAlg.
-    return nameOfArea(readFirstSized(parameters, 'public area'), 2);
+    const { outPublic } = await run(io, ReadPublic, { handles: { objectHandle: handle } });
+    return nameOfArea(outPublic.nameAlg, encodePublicArea(outPublic));
   } catch (error) {
     // A hash sequence has no public area, and the empty name.
     if (returnCodeOf(error) !== RC.sequence) throw error;
@@ -37,18 +40,11 @@ async function objectName(io: TpmIo, handle: number): Promise<Uint8Array> {
 }
 
 async function nvName(io: TpmIo, index: number): Promise<Uint8Array> {
-  const { parameters } = await io.send({ name: 'nvReadPublic', handles: [index] });
-  // TPMS_NV_PUBLIC: index, then nameAlg.
-  return nameOfArea(readFirstSized(parameters, 'nv public area'), 4);
+  const { nvPublic } = await run(io, NV_ReadPublic, { handles: { nvIndex: index } });
+  return nameOfArea(nvPublic.nameAlg, encode(tpmsNvPublic, nvPublic));
 }
 
-function nameOfArea(area: Uint8Array, nameAlgOffset: number): Uint8Array {
-  const nameAlg = parseWhole('public area', area, (reader) => {
-    reader.bytes(nameAlgOffset);
-    const algorithm = reader.u16();
-    reader.bytes(reader.remaining);
-    return algorithm;
-  });
+function nameOfArea(nameAlg: number, area: Uint8Array): Uint8Array {
   if (nameAlg === ALG.null) return new Uint8Array(0);
   return concatBytes(new ByteWriter().u16(nameAlg).toBytes(), digestOf(nameAlg, area));
 }

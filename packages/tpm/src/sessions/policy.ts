@@ -1,8 +1,10 @@
-import { ByteWriter } from '@nemea/core';
 import { HANDLE, returnCodeOf } from '../command.ts';
+import { PolicyPCR, PolicySecret } from '../commands/policy.ts';
+import { run } from '../commands/run.ts';
+import { PolicyRestart } from '../commands/session.ts';
 import { TpmError } from '../errors.ts';
 import type { TpmIo } from '../executor.ts';
-import { encodePcrSelection } from '../structures/pcr-selection.ts';
+import { ALG } from '../structures/algorithms.ts';
 import { RC } from '../structures/return-code.ts';
 import { type Session, type SessionRequest, withSession } from './session.ts';
 
@@ -53,25 +55,18 @@ export async function underPolicy<T>(io: TpmIo, work: PolicyWork<T>): Promise<T>
 
 /** TPM2_PolicyRestart: back to the policy of a new session. */
 export async function policyRestart(io: TpmIo, session: Session): Promise<void> {
-  await io.send({ name: 'policyRestart', handles: [session] });
+  await run(io, PolicyRestart, { handles: { sessionHandle: session } });
 }
 
 /** TPM2_PolicySecret(endorsement), empty password: the policy of every TCG endorsement key. */
 export async function policySecretEndorsement(io: TpmIo, session: Session): Promise<void> {
-  await io.send({
-    name: 'policySecret',
-    handles: [HANDLE.endorsement, session],
-    authorizations: ['password'],
-    // nonceTPM, cpHashA and policyRef empty; no expiration.
-    parameters: new ByteWriter().u16(0).u16(0).u16(0).u32(0).toBytes(),
-  });
+  await run(io, PolicySecret, { handles: { authHandle: HANDLE.endorsement, policySession: session } });
 }
 
 /** TPM2_PolicyPCR over the values the PCRs have now. */
 export async function policyPcr(io: TpmIo, session: Session, pcrs: readonly number[]): Promise<void> {
-  await io.send({
-    name: 'policyPcr',
-    handles: [session],
-    parameters: new ByteWriter().u16(0).bytes(encodePcrSelection(pcrs)).toBytes(),
+  await run(io, PolicyPCR, {
+    handles: { policySession: session },
+    parameters: { pcrs: [{ hashAlg: ALG.sha256, pcrs }] },
   });
 }

@@ -273,7 +273,8 @@ describe('the session that hides secrets', () => {
     await tpm.flush(first as number);
     await tpm.exclusive(async (io) => {
       await io.send({
-        name: 'startAuthSession',
+        name: 'StartAuthSession',
+        code: 0x176,
         handles: [HANDLE.null, HANDLE.null],
         parameters: new Uint8Array([0, 16, ...new Uint8Array(16), 0, 0, 0, 0, 0x10, 0, 0x0b]),
         returnsHandle: true,
@@ -326,7 +327,7 @@ describe('a command with three sessions of the caller’s', () => {
     const tpm = await open();
     await tpm.exclusive(async (io) => {
       const sessions = [await startSession(io), await startSession(io), await startSession(io)];
-      const command = { name: 'getRandom', parameters: Uint8Array.of(0, 8) } as const;
+      const command = { name: 'GetRandom', code: 0x17b, parameters: Uint8Array.of(0, 8) } as const;
       const audited = sessions.map((session, i) => ({ session, audit: i === 0 }));
       await expect(io.send({ ...command, sessions: audited })).rejects.toMatchObject({
         code: 'TPM_ARGUMENT_INVALID',

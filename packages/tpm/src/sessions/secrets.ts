@@ -1,4 +1,4 @@
-import { type Command, commandCodeOf, handleOf } from '../command.ts';
+import { type Command, handleOf } from '../command.ts';
 
 /** Which first parameters of a command must not be read on the wire. */
 export interface Secrecy {
@@ -49,7 +49,7 @@ const NV_PUBLIC_LAST = 0x01c0ffff;
 
 /** What has to be hidden in this very command: an empty secret needs no session. */
 export function secrecyOf(command: Command): Secrecy {
-  const code = commandCodeOf(command);
+  const code = command.code;
   const secrecy = SECRET_PARAMETERS.get(code);
   if (secrecy === undefined || command.inClear === true) return NOTHING;
   if (code === NV_READ && isPublicIndex(command)) return NOTHING;

@@ -1,12 +1,15 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { ByteWriter, bytesEqual, concatBytes } from '@nemea/core';
 import { HANDLE, type HandleRef } from '../command.ts';
+import { run } from '../commands/run.ts';
+import { SESSION, StartAuthSession } from '../commands/session.ts';
 import { TpmError } from '../errors.ts';
 import type { TpmIo } from '../executor.ts';
 import { flushIfLoaded, released, type TpmKey } from '../object.ts';
 import { ALG, digestOf } from '../structures/algorithms.ts';
-import { invalid, parseWhole, readSized, writeSized } from '../structures/buffer.ts';
+import { invalid } from '../structures/buffer.ts';
 import { parsePublicArea } from '../structures/public-area.ts';
+import type { SymmetricDefinition } from '../structures/scheme.ts';
 import { authorizationHmac, type HmacInput, trimAuth } from './authorization-hmac.ts';
 import { kdfa } from './kdf.ts';
 import { nameOfHandle } from './names.ts';
@@ -76,10 +79,8 @@ interface SessionState {
   readonly bound: BoundEntity | undefined;
 }
 
-const SESSION_TYPE = { hmac: 0, policy: 1, trial: 3 } as const;
 const HANDLE_TYPE = { hmac: 0x02, policy: 0x03, trial: 0x03 } as const;
 const NONCE_BYTES = 32;
-const NONCE_BYTES_MAX = 64;
 
 /**
  * An authorization session (TPM 2.0 Part 1, 17 and 19). Its key is zeroed when it ends: by `close`, by a command that
@@ -239,19 +240,17 @@ export async function startSession(io: TpmIo, request: SessionRequest = {}): Pro
   const salt = saltKey === undefined ? undefined : shareSecret(storageKey(saltKey), 'SECRET');
   const bound = bind === undefined ? undefined : await boundEntity(io, bind);
   const nonceCaller = randomBytes(NONCE_BYTES);
-  const parameters = writeSized(new ByteWriter(), nonceCaller);
-  writeSized(parameters, salt?.encrypted ?? new Uint8Array(0)).u8(SESSION_TYPE[type]);
-  const response = await io.send({
-    name: 'startAuthSession',
-    handles: [saltKey ?? HANDLE.null, bind?.entity ?? HANDLE.null],
-    parameters: writeCipher(parameters, cipher, hashAlg).u16(hashAlg).toBytes(),
-    returnsHandle: true,
+  const { sessionHandle: handle, nonceTPM: nonceTpm } = await run(io, StartAuthSession, {
+    handles: { tpmKey: saltKey ?? HANDLE.null, bind: bind?.entity ?? HANDLE.null },
+    parameters: {
+      nonceCaller,
+      encryptedSalt: salt?.encrypted ?? new Uint8Array(0),
+      sessionType: SESSION[type],
+      symmetric: definitionOf(cipher, hashAlg),
+      authHash: hashAlg,
+    },
   });
-  const { handle } = response;
   if (handle >>> 24 !== HANDLE_TYPE[type]) throw invalid(`session handle: got 0x${handle.toString(16)}`);
-  const nonceTpm = parseWhole('session nonce', response.parameters, (reader) =>
-    readSized(reader, 'session nonce', NONCE_BYTES_MAX),
-  );
   const key = sessionKey(hashAlg, [bound?.auth, salt?.secret], nonceTpm, nonceCaller);
   salt?.secret.fill(0);
   return new Session({
@@ -281,13 +280,10 @@ async function boundEntity(
   return { name: await nameOfHandle(io, entity), auth: auth.slice() };
 }
 
-function writeCipher(writer: ByteWriter, cipher: ParameterCipher | undefined, hashAlg: number): ByteWriter {
-  if (cipher === undefined) return writer.u16(ALG.null);
-  if (cipher === 'xor') return writer.u16(ALG.xor).u16(hashAlg);
-  return writer
-    .u16(ALG.aes)
-    .u16(cipher === 'aes-128-cfb' ? 128 : 256)
-    .u16(ALG.cfb);
+function definitionOf(cipher: ParameterCipher | undefined, hashAlg: number): SymmetricDefinition | undefined {
+  if (cipher === undefined) return undefined;
+  if (cipher === 'xor') return { algorithm: 'xor', hashAlg };
+  return { algorithm: 'aes', keyBits: cipher === 'aes-128-cfb' ? 128 : 256, mode: ALG.cfb };
 }
 
 /** TPM 2.0 Part 1, 19.6.8. Empty when the session is neither bound nor salted. */

@@ -76,7 +76,11 @@ describe('authorization areas', () => {
     const commands = attributesByCode([0x15e | (1 << 25)]);
     fc.assert(
       fc.property(fc.array(area, { minLength: 1, maxLength: 3 }), bytes(256), (areas, parameters) => {
-        const command = encodeCommand({ name: 'unseal', handles: [0x80000000] }, parameters, areas);
+        const command = encodeCommand(
+          { name: 'Unseal', code: 0x15e, handles: [0x80000000] },
+          parameters,
+          areas,
+        );
         const layout = layoutOf(command, commands);
         expect(layout?.handles).toEqual([0x80000000]);
         expect(layout?.sessions).toEqual(
@@ -90,7 +94,11 @@ describe('authorization areas', () => {
   it('of a response are read as they were written', () => {
     fc.assert(
       fc.property(fc.array(area, { minLength: 1, maxLength: 3 }), bytes(256), (areas, parameters) => {
-        const frame = decodeResponse({ name: 'unseal' }, response(parameters, areas), areas.length);
+        const frame = decodeResponse(
+          { name: 'Unseal', code: 0x15e },
+          response(parameters, areas),
+          areas.length,
+        );
         expect(toHex(frame.parameters)).toBe(toHex(parameters));
         expect(frame.areas).toEqual(
           areas.map(({ nonce, attributes, hmac }) => ({ nonce, attributes, hmac })),
@@ -118,7 +126,7 @@ describe('authorization areas', () => {
             .bytes(body)
             .toBytes();
           try {
-            decodeResponse({ name: 'unseal', returnsHandle }, raw, count);
+            decodeResponse({ name: 'Unseal', code: 0x15e, returnsHandle }, raw, count);
           } catch (error) {
             expect(error).toBeInstanceOf(TpmError);
           }
@@ -185,7 +193,7 @@ describe('a response', () => {
         const at = 14 + (flip.byte % (whole.length - 14));
         const changed = whole.with(at, (whole[at] as number) ^ (1 << flip.bit));
         const forged = () =>
-          acceptResponse(other.call, other.sent, decodeResponse({ name: 'unseal' }, changed, 1));
+          acceptResponse(other.call, other.sent, decodeResponse({ name: 'Unseal', code: 0x15e }, changed, 1));
         expect(['TPM_RESPONSE_FORGED', 'TPM_STRUCTURE_INVALID']).toContain(codeThrownBy(forged));
       }),
     );

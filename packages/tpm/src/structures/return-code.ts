@@ -173,8 +173,3 @@ export function returnCodeName(code: number): string {
   const { name, accused } = decodeReturnCode(code);
   return accused === undefined ? name : `${name} (${accused.kind} ${accused.number})`;
 }
-
-/** A format-one code without its position: which handle, session or parameter is at fault often does not matter. */
-export function isFormatOne(returnCode: number, number: number): boolean {
-  return baseReturnCode(returnCode) === (FORMAT_ONE | number);
-}

@@ -15,7 +15,6 @@ import {
   parseSignature,
   pcrDigest,
   pcrPolicyDigest,
-  returnCodeName,
   TEMPLATES,
   toSpki,
 } from './index.ts';
@@ -230,18 +229,5 @@ describe('pcr selections', () => {
     const selection = fromHex('00000001000b03804000');
     const expected = sha256(new Uint8Array(32), fromHex('0000017f'), selection, digest);
     expect(toHex(pcrPolicyDigest([7, 14], digest))).toBe(toHex(expected));
-  });
-});
-
-describe('return codes', () => {
-  it.each([
-    [0x922, 'RETRY'],
-    [0x128, 'PCR_CHANGED'],
-    [0x99d, 'POLICY_FAIL (session 1)'],
-    [0x2d5, 'SIZE (parameter 2)'],
-    [0x185, 'HIERARCHY (handle 1)'],
-    [0x7f, 'UNKNOWN'],
-  ])('names 0x%s', (returnCode, name) => {
-    expect(returnCodeName(returnCode)).toBe(name);
   });
 });

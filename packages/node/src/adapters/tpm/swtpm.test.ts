@@ -139,7 +139,8 @@ describe('an identity', () => {
     const sized = (bytes: Uint8Array): number[] => [bytes.length >> 8, bytes.length & 255, ...bytes];
     const { parameters } = await one.tpm.exclusive((io) =>
       io.send({
-        name: 'activateCredential',
+        name: 'ActivateCredential',
+        code: 0x147,
         handles: [ak.handle, ek.handle],
         // This key has userWithAuth set: its empty password is enough.
         authorizations: ['password', 'password'],
