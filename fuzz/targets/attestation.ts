@@ -27,7 +27,7 @@ import { EAR_CONTENT_TYPE, signEar, verifyEar } from '@nemea/attestation/ear';
 import { EventLogError, parseEventLog, replayEventLog } from '@nemea/attestation/eventlog';
 import { ImaError, parseImaList, replayIma } from '@nemea/attestation/ima';
 import { concatBytes, fromHex, fromUtf8 } from '@nemea/core';
-import { encode, pcrDigest, tpmlPcrSelection } from '@nemea/tpm/structures';
+import { encode, parseSignature, pcrDigest, tpmlPcrSelection } from '@nemea/tpm/structures';
 import { parseCertificate } from '../../packages/attestation/src/certificate.ts';
 import { CorimError } from '../../packages/attestation/src/corim/errors.ts';
 import {
@@ -37,6 +37,8 @@ import {
   Tagged,
 } from '../../packages/attestation/src/cose/cbor.ts';
 import { CoseError } from '../../packages/attestation/src/cose/errors.ts';
+import { parsePcrFile } from '../../packages/attestation/src/quote/pcr-file.ts';
+import { fromPlainSignature } from '../../packages/attestation/src/quote/plain-signature.ts';
 import { parseSigningKey } from '../../packages/attestation/src/quote/signing-key.ts';
 import { appraisalOf, EXPECTED, encodeQuote, softwareAk } from '../../packages/attestation/src/testing.ts';
 import { createAuthority, reissued } from '../certificates.ts';
@@ -58,6 +60,20 @@ const ak = softwareAk('fuzz');
 const refusals = [AttestationError];
 const digest = new Uint8Array(32).fill(7);
 const nowMs = Date.UTC(2030, 0, 1);
+
+/** TPML_PCR_SELECTION and TPML_DIGEST as tpm2-tools dump them from memory. */
+function serializedPcrs(): Uint8Array {
+  const file = new Uint8Array(4 + 16 * 8 + 4 + 4 + 8 * 66);
+  const view = new DataView(file.buffer);
+  view.setUint32(0, 1, true);
+  view.setUint16(4, 0x000b, true);
+  file.set([3, 0x81, 0, 0], 6);
+  view.setUint32(132, 1, true);
+  view.setUint32(136, 2, true);
+  view.setUint16(140, 32, true);
+  view.setUint16(206, 32, true);
+  return file;
+}
 
 function isEvidence(bytes: Uint8Array): boolean {
   try {
@@ -346,6 +362,25 @@ export const targets: readonly Target[] = [
       concatBytes(fromHex('0058'), fromHex(identity.akPublic)),
     ],
     run: (input) => void parseSigningKey(input),
+    refusals,
+  },
+  {
+    name: 'attestation/plain-signature',
+    form: 'der',
+    seeds: [Uint8Array.from(sign('sha256', digest, coseKey.privateKey))],
+    run(input) {
+      parseSignature(fromPlainSignature(input, 'ecdsa-sha256'));
+    },
+    refusals,
+  },
+  {
+    name: 'attestation/pcr-file',
+    seeds: [
+      json({ sha256: { 0: '00'.repeat(32), 7: '11'.repeat(32) } }),
+      new Uint8Array(64).fill(9),
+      serializedPcrs(),
+    ],
+    run: (input) => void parsePcrFile(input, [{ hashAlg: 0x000b, pcrs: [0, 7] }]),
     refusals,
   },
   {

@@ -1,4 +1,6 @@
 import { ByteWriter, concatBytes, fromHex } from '@nemea/core';
+import { makeCredential } from '@nemea/tpm';
+import * as commands from '@nemea/tpm/commands';
 import {
   type Codec,
   decode,
@@ -36,6 +38,7 @@ import {
 } from '@nemea/tpm/structures';
 import { decodeResponse } from '../../packages/tpm/src/command.ts';
 import { encodeSealedBlob, parseSealedBlob } from '../../packages/tpm/src/sealed-blob.ts';
+import { type Fields, type StructOf, struct } from '../../packages/tpm/src/structures/codec.ts';
 import { afterParsing, type Target } from '../target.ts';
 import { codec, readJson } from './support.ts';
 
@@ -152,6 +155,22 @@ const STRUCTURES: readonly Structure[] = [
   },
 ];
 
+interface CommandFields {
+  readonly name: string;
+  readonly parameters: Fields;
+  readonly response: Fields;
+}
+
+/** What each command takes and answers, all of Part 3. The first byte of an input chooses. */
+const COMMANDS: readonly CommandFields[] = Object.values(commands).filter(
+  (it): it is typeof it & CommandFields => 'response' in it,
+);
+const PARAMETERS = COMMANDS.flatMap(({ name, parameters, response }) => [
+  structure<StructOf<Fields>>(`${name} parameters`, struct(parameters)),
+  structure<StructOf<Fields>>(`${name} response`, struct(response)),
+]);
+const QUOTE_RESPONSE = 2 * COMMANDS.findIndex(({ name }) => name === 'Quote') + 1;
+
 export const targets: readonly Target[] = [
   {
     name: 'tpm/attest',
@@ -182,6 +201,28 @@ export const targets: readonly Target[] = [
       seeds.map((seed) => concatBytes(Uint8Array.of(index), seed)),
     ),
     run: (input) => STRUCTURES[(input[0] ?? 0) % STRUCTURES.length]?.run(input.subarray(1)),
+    refusals,
+  },
+  {
+    name: 'tpm/command-parameters',
+    seeds: [
+      ...PARAMETERS.map((_, index) => Uint8Array.of(index)),
+      ...attestations.map(({ attest, signature }) =>
+        new ByteWriter()
+          .u8(QUOTE_RESPONSE)
+          .u16(attest.length / 2)
+          .bytes(fromHex(attest))
+          .bytes(fromHex(signature))
+          .toBytes(),
+      ),
+    ],
+    run: (input) => PARAMETERS[(input[0] ?? 0) % PARAMETERS.length]?.run(input.subarray(1)),
+    refusals,
+  },
+  {
+    name: 'tpm/make-credential',
+    seeds: [fromHex(identity.ekPublic)],
+    run: (input) => void makeCredential(input, fromHex('000b').slice(), digest),
     refusals,
   },
   {
