@@ -3,6 +3,9 @@
  * (TPM 2.0 Library Specification revision 1.64). It trusts the TPM and the channel to it. It does not judge what the TPM
  * says (`@nemea/attestation` does), and its verifier-side half is the entry `@nemea/tpm/structures`.
  *
+ * Any command of the specification is a typed call: `tpm.run(Quote, { handles, parameters })`, with the table in the entry
+ * `@nemea/tpm/commands`. The methods of `Tpm` are for what takes several commands.
+ *
  * Secrets cross the wire encrypted by a salted HMAC session (`EncryptionOptions`), and responses to them are
  * authenticated: a listener on the bus learns none of them. Against an active man in the middle the salt key has to be
  * pinned. Everything else (public keys, PCR values, quotes, sizes, which command was sent) is in the clear, and a
@@ -61,6 +64,7 @@ export { ResourceManager } from './resources/resource-manager.ts';
 export type { SealOptions } from './sealing.ts';
 export { policyPcr, policyRestart, underPolicy, withPolicySession } from './sessions/policy.ts';
 export type { EncryptionOptions } from './sessions/protection.ts';
+export { satisfyPolicy } from './sessions/satisfy.ts';
 export {
   type Session,
   type SessionRequest,

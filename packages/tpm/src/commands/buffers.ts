@@ -1,6 +1,9 @@
 import { STRUCTURE_BYTES_MAX } from '../structures/buffer.ts';
 import { bytes, optional, optionalBytes, sized } from '../structures/codec.ts';
 import { tpmsSensitiveCreate } from '../structures/object.ts';
+
+export { data, digest, name } from '../structures/object.ts';
+
 import { DIGEST_BYTES_MAX, MODULUS_BYTES_MAX, tpmsEccPoint, tpmtPublic } from '../structures/public-area.ts';
 
 /** The TPM2B types that commands share (TPM 2.0 Part 2, 10.4 and on), each with the most that any TPM takes. */
@@ -9,11 +12,8 @@ const NAME_BYTES_MAX = 66;
 const BUFFER_BYTES_MAX = 2048;
 const SECRET_BYTES_MAX = MODULUS_BYTES_MAX;
 
-export const digest = bytes('digest', DIGEST_BYTES_MAX);
 export const optionalDigest = optionalBytes('digest', DIGEST_BYTES_MAX);
-export const data = bytes('data', NAME_BYTES_MAX);
 export const optionalData = optionalBytes('data', NAME_BYTES_MAX);
-export const name = bytes('name', NAME_BYTES_MAX);
 /** TPM2B_MAX_BUFFER and TPM2B_MAX_NV_BUFFER. */
 export const buffer = bytes('buffer', BUFFER_BYTES_MAX);
 export const sensitiveData = bytes('sensitive data', 256);

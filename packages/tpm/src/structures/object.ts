@@ -1,23 +1,11 @@
 import { hex16 } from './algorithms.ts';
 import { NAME_BYTES_MAX } from './attest.ts';
 import { invalid } from './buffer.ts';
-import {
-  bytes,
-  type Codec,
-  checked,
-  list,
-  optionalBytes,
-  struct,
-  u8,
-  u16,
-  u32,
-  type ValueOf,
-} from './codec.ts';
+import { bytes, type Codec, checked, list, struct, u8, u16, u32, type ValueOf } from './codec.ts';
 import { tpmlPcrSelection } from './pcr-selection.ts';
 import { DIGEST_BYTES_MAX } from './public-area.ts';
 import { tpmtHa } from './signature.ts';
 
-export const PRIVATE_BYTES_MAX = 2048;
 const SENSITIVE_BYTES_MAX = 512;
 /** MAX_SYM_DATA is 128 or 256. */
 const SENSITIVE_DATA_BYTES_MAX = 256;
@@ -25,7 +13,6 @@ const DIGESTS_MAX = 8;
 
 /** TPM2B_DIGEST, TPM2B_AUTH, TPM2B_NONCE, TPM2B_OPERAND: a digest at most. */
 export const digest = bytes('digest', DIGEST_BYTES_MAX);
-export const optionalDigest = optionalBytes('digest', DIGEST_BYTES_MAX);
 /** TPM2B_DATA and TPM2B_NAME: a hash algorithm and a digest at most. */
 export const data = bytes('data', NAME_BYTES_MAX);
 export const name = bytes('name', NAME_BYTES_MAX);

@@ -2,6 +2,7 @@ import { ByteWriter, concatBytes, fromUtf8, sha256, toHex } from '@nemea/core';
 import { describe, expect, it } from 'vitest';
 import { HANDLE } from '../../command.ts';
 import type { TpmKey } from '../../object.ts';
+import { satisfyPolicy } from '../../sessions/satisfy.ts';
 import type { Session } from '../../sessions/session.ts';
 import { ALG, CURVE, NV_ATTRIBUTE, OBJECT_ATTRIBUTE } from '../../structures/algorithms.ts';
 import { OPERATION, type PolicyAssertion, policyDigest } from '../../structures/policy-digest.ts';
@@ -197,6 +198,24 @@ export function policies(open: () => Bench): void {
       ],
     ])('%s', async (_name, assertion, assert) => {
       await expectDigest([assertion], (handles) => assert(open(), handles));
+      const { tpm } = open();
+      await expectDigest([assertion], ({ policySession }) =>
+        tpm.exclusive((io) => satisfyPolicy(io, policySession, [assertion])),
+      );
+    });
+
+    it.each<PolicyAssertion>([
+      { type: 'signed', name: OWNER_NAME },
+      { type: 'authorize', name: OWNER_NAME },
+      { type: 'authorize-nv', name: OWNER_NAME },
+      { type: 'nv', name: OWNER_NAME, operandB: EMPTY, operation: OPERATION.eq },
+      { type: 'secret', name: REF },
+    ])('not $type, for which somebody else is needed', async (assertion) => {
+      const { tpm, withPolicy } = open();
+      const asserted = withPolicy((session) =>
+        tpm.exclusive((io) => satisfyPolicy(io, session, [assertion])),
+      );
+      await expect(asserted).rejects.toMatchObject({ code: 'TPM_ARGUMENT_INVALID' });
     });
 
     it('PolicyOR, of a branch that holds and one that does not', async () => {
@@ -204,7 +223,11 @@ export function policies(open: () => Bench): void {
       const branches = [policyDigest([{ type: 'auth-value' }]), DIGEST];
       await expectDigest([{ type: 'auth-value' }, { type: 'or', digests: branches }], async (handles) => {
         await run(PolicyAuthValue, { handles });
+        const { tpm } = open();
+        const or = { type: 'or', digests: branches } as const;
         await run(PolicyOR, { handles, parameters: { pHashList: branches } });
+        await run(PolicyRestart, { handles: { sessionHandle: handles.policySession } });
+        await tpm.exclusive((io) => satisfyPolicy(io, handles.policySession, [{ type: 'auth-value' }, or]));
         await expect(
           run(PolicyOR, { handles, parameters: { pHashList: [DIGEST, sha256(DIGEST)] } }),
         ).rejects.toMatchObject({ data: { name: 'VALUE (parameter 1)', accused: { name: 'pHashList' } } });
