@@ -349,6 +349,7 @@ export class Node {
         tpm: this.#device.tpm,
         identity: this.#device.identity,
         measured: this.#device.measured,
+        eventLog: this.#device.eventLog,
         ekChain: this.#device.ekChain,
         record: recordOf(this.#device, 1),
       };
@@ -575,7 +576,7 @@ export class Node {
   }
 
   #evidence(challenge: Uint8Array, binding: Uint8Array) {
-    const { tpm, identity, measured } = this.#device;
+    const { tpm, identity, measured, eventLog } = this.#device;
     return collectEvidence({
       tpm,
       identity,
@@ -583,6 +584,7 @@ export class Node {
       networkId: this.#ledger.networkId,
       challenge,
       binding,
+      eventLog,
     });
   }
 

@@ -32,6 +32,7 @@ export interface Candidate {
   readonly tpm: Tpm;
   readonly identity: Identity;
   readonly measured: MeasuredLog;
+  readonly eventLog?: Device['eventLog'];
   readonly ekChain: readonly Uint8Array[];
   readonly record: NodeRecord;
 }
@@ -262,6 +263,7 @@ async function oneTrial(
     networkId: candidate.ledger.networkId,
     challenge: challenge.nonce,
     binding: recordBinding(candidate.record),
+    eventLog: candidate.eventLog,
   });
   const judged = await ask(outward, door, {
     kind: 'answer',

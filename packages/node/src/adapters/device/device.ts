@@ -1,4 +1,5 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { MeasuredLog } from '@nemea/attestation';
@@ -52,6 +53,8 @@ export interface Device {
   readonly tpm: Tpm;
   readonly identity: Identity;
   readonly measured: MeasuredLog;
+  /** Reads the firmware's event log; undefined for a TPM that no firmware measured into. */
+  readonly eventLog: (() => Promise<Uint8Array>) | undefined;
   readonly keys: DeviceKeys;
   readonly account: string;
   readonly peerKey: Uint8Array;
@@ -168,6 +171,7 @@ async function openDeviceAt(dir: string, facts: DeviceFacts): Promise<Device> {
       tpm,
       identity,
       measured,
+      eventLog: eventLogOf(facts.tpm),
       keys,
       account: addressOf(keys.accountKey),
       peerKey: signer.publicKey,
@@ -181,6 +185,14 @@ async function openDeviceAt(dir: string, facts: DeviceFacts): Promise<Device> {
     await close();
     throw error;
   }
+}
+
+/** Of the first TPM, as the kernel shows it to root. */
+const EVENT_LOG = '/sys/kernel/security/tpm0/binary_bios_measurements';
+
+function eventLogOf({ kind }: TpmChoice): Device['eventLog'] {
+  if (kind !== 'device' || !existsSync(EVENT_LOG)) return undefined;
+  return async () => new Uint8Array(await readFile(EVENT_LOG));
 }
 
 function readChain(dir: string, ekCertificate: Uint8Array): Uint8Array[] {
