@@ -1,6 +1,7 @@
 import { fromUtf8, sha256, toHex } from '@nemea/core';
 import { TEMPLATES, type TpmKey } from '@nemea/tpm';
 import { parsePublicArea, toSpki } from '@nemea/tpm/structures';
+import { startTestTpm } from '@nemea/tpm/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Appraisal } from './appraisal.ts';
 import { appraise } from './appraise.ts';
@@ -10,7 +11,6 @@ import { encodeEvidence, eventDigest, parseEvidence } from './evidence.ts';
 import { LEVEL } from './level.ts';
 import { MeasuredLog } from './measured-log.ts';
 import { failedClaims } from './result.ts';
-import { startTestTpm } from './test-tpm.ts';
 import { EXPECTED, IMAGE, NODE_POLICY, RELEASE, RUN } from './testing.ts';
 
 let server: Awaited<ReturnType<typeof startTestTpm>>;

@@ -4,7 +4,7 @@ import { AttestationError } from './errors.ts';
 import { type Evidence, QUOTED_PCRS, qualifyingData } from './evidence.ts';
 import type { MeasuredLog, PcrReader } from './measured-log.ts';
 
-/** What holds the node's attestation key: signs the given PCRs of the SHA-256 bank. */
+/** What holds the attestation key: signs the given PCRs of the SHA-256 bank. */
 export interface Quoter {
   quote(request: {
     readonly pcrs: readonly number[];
@@ -33,15 +33,59 @@ export async function collectEvidence(request: EvidenceRequest): Promise<Evidenc
   const { tpm, identity, log, binding, eventLog } = request;
   const nonce = qualifyingData(request);
   return log.exclusive(async (events) => {
-    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-      const pcrs = await tpm.pcrRead(QUOTED_PCRS);
-      const { attest, signature } = await identity.quote({ pcrs: QUOTED_PCRS, qualifyingData: nonce });
-      const quote = parseAttest(attest);
-      if (quote.type !== 'quote' || !bytesEqual(quote.pcrDigest, pcrDigest(pcrs.map(({ value }) => value))))
-        continue;
-      const artefacts = eventLog === undefined ? {} : { eventLog: await eventLog() };
-      return { version: 2, attest, signature, pcrs, log: [...events], binding, ...artefacts };
-    }
-    throw new AttestationError('EVIDENCE_UNSTABLE', `PCR values changed during ${ATTEMPTS_MAX} quotes`);
+    const quoted = await quotePcrs({ tpm, identity, pcrs: QUOTED_PCRS, nonce });
+    const artefacts = eventLog === undefined ? {} : { eventLog: await eventLog() };
+    return { version: 2, ...quoted, log: [...events], binding, ...artefacts };
   });
+}
+
+export interface MachineEvidenceRequest {
+  readonly tpm: PcrReader;
+  readonly identity: Quoter;
+  /** What the verifier's policy selects of the SHA-256 bank. */
+  readonly pcrs: readonly number[];
+  /** The verifier's challenge, at most 64 bytes. */
+  readonly nonce: Uint8Array;
+  /** Reads the firmware's event log, and the kernel's IMA list: after the quote, for the list goes on growing. */
+  readonly eventLog?: (() => Promise<Uint8Array>) | undefined;
+  readonly imaList?: (() => Promise<Uint8Array>) | undefined;
+}
+
+/**
+ * Collects Evidence of any machine with a TPM, outside this network: a quote over the bare nonce and the logs that
+ * explain it. Throws `EVIDENCE_UNSTABLE`.
+ */
+export async function collectMachineEvidence(request: MachineEvidenceRequest): Promise<Evidence> {
+  const { eventLog, imaList } = request;
+  const quoted = await quotePcrs(request);
+  return {
+    version: 2,
+    ...quoted,
+    log: [],
+    binding: UNBOUND,
+    ...(eventLog === undefined ? {} : { eventLog: await eventLog() }),
+    ...(imaList === undefined ? {} : { imaList: await imaList() }),
+  };
+}
+
+/** Evidence of other machines is bound to nothing but its nonce. */
+const UNBOUND = new Uint8Array(32);
+
+async function quotePcrs({
+  tpm,
+  identity,
+  pcrs,
+  nonce,
+}: Pick<MachineEvidenceRequest, 'tpm' | 'identity' | 'pcrs' | 'nonce'>): Promise<
+  Pick<Evidence, 'attest' | 'signature' | 'pcrs'>
+> {
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+    const values = await tpm.pcrRead(pcrs);
+    const { attest, signature } = await identity.quote({ pcrs, qualifyingData: nonce });
+    const quote = parseAttest(attest);
+    const isSame =
+      quote.type === 'quote' && bytesEqual(quote.pcrDigest, pcrDigest(values.map(({ value }) => value)));
+    if (isSame) return { attest, signature, pcrs: [...values] };
+  }
+  throw new AttestationError('EVIDENCE_UNSTABLE', `PCR values changed during ${ATTEMPTS_MAX} quotes`);
 }

@@ -17,7 +17,13 @@ export type {
   ExpectedQuote,
 } from './appraisal.ts';
 export { appraise } from './appraise.ts';
-export { collectEvidence, type EvidenceRequest, type Quoter } from './attester.ts';
+export {
+  collectEvidence,
+  collectMachineEvidence,
+  type EvidenceRequest,
+  type MachineEvidenceRequest,
+  type Quoter,
+} from './attester.ts';
 export {
   CLOCK_REGISTRY_KEYS_MAX,
   type ClockRegistry,

@@ -2,6 +2,7 @@ import { fromHex, fromUtf8, sha256 } from '@nemea/core';
 import { type LoadedKey, TEMPLATES } from '@nemea/tpm';
 import { PCR_Extend, PCR_Read, Quote } from '@nemea/tpm/commands';
 import { ALG, encodeSignature, type PcrSelection } from '@nemea/tpm/structures';
+import { startTestTpm } from '@nemea/tpm/testing';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { AkProfile } from './ak-profile.ts';
 import { appraise } from './appraise.ts';
@@ -26,7 +27,6 @@ import { LEVEL } from './level.ts';
 import { parsePolicy } from './policy.ts';
 import { parseReferenceValues } from './reference-values.ts';
 import { failedClaims } from './result.ts';
-import { startTestTpm } from './test-tpm.ts';
 
 /** Attestation keys in the endorsement hierarchy, as templates of TPMT_PUBLIC. */
 const AK_TEMPLATES: Readonly<Record<AkProfile, Uint8Array>> = {

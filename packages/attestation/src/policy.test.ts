@@ -14,7 +14,7 @@ describe('a policy [ATT-22]', () => {
       attestationKeys: ['ecdsa-p256'],
       freshness: { accept: ['challenge'], epochsMax: 2 },
       clock: { unsafe: 'refuse', recordRequired: false },
-      pcrs: { sha256: [0, 1, 2, 3, 4, 5, 6, 7, 10, 14], sha384: [], others: 'refuse', exact: [] },
+      pcrs: { sha256: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 14], sha384: [], others: 'refuse', exact: [] },
       firmware: {
         unmeasured: 'refuse',
         secureBoot: 'required',

@@ -38,7 +38,7 @@ const clockSchema = z.strictObject({
 
 const pcrsSchema = z.strictObject({
   /** What the quote must select of each bank. */
-  sha256: pcrNumbers.min(1).default([0, 1, 2, 3, 4, 5, 6, 7, 10, 14]),
+  sha256: pcrNumbers.min(1).default([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 14]),
   sha384: pcrNumbers.default([]),
   /** Whether a quote may select other registers as well. */
   others: z.enum(['refuse', 'allow']).default('refuse'),

@@ -98,6 +98,11 @@ export class Tpm {
     return this.#connection.close();
   }
 
+  /** `await using` closes it. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
   getRandom(length: number): Promise<Uint8Array> {
     return this.exclusive((io) => getRandom(io, length));
   }

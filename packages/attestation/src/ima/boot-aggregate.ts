@@ -39,17 +39,18 @@ export function checkBootAggregate(digest: ImaDigest, pcrs: PcrBanks): BootAggre
   const bank = [...pcrs.keys()].find((candidate) => canonicalHashName(candidate) === name);
   const values = bank === undefined ? undefined : pcrs.get(bank);
   if (values === undefined) return refuse('PCRS_MISSING');
-  let looked = false;
+  let isWhole = true;
   for (const pcrCount of RANGES) {
     if (pcrCount > 8 && name === 'sha1') break;
     const parts = Array.from({ length: pcrCount }, (_, pcr) => values.get(pcr));
-    if (!parts.every((part) => part !== undefined)) continue;
-    const aggregate = hashByName(name, concatBytes(...parts));
-    if (aggregate === null) continue;
-    looked = true;
-    if (bytesEqual(aggregate, digest.value)) return { ok: true, reason: 'OK', pcrCount };
+    const aggregate = parts.every((part) => part !== undefined)
+      ? hashByName(name, concatBytes(...parts))
+      : null;
+    // Without PCR 8 and 9, PCR 0 to 7 alone cannot refute an aggregate that may cover all ten.
+    if (aggregate === null) isWhole = false;
+    else if (bytesEqual(aggregate, digest.value)) return { ok: true, reason: 'OK', pcrCount };
   }
-  return refuse(looked ? 'MISMATCH' : 'PCRS_MISSING');
+  return refuse(isWhole ? 'MISMATCH' : 'PCRS_MISSING');
 }
 
 function refuse(reason: BootAggregateCheck['reason']): BootAggregateCheck {
