@@ -4,11 +4,14 @@ import { compressedPoint, parsePublicArea, TEMPLATES } from '@nemea/tpm/structur
 import { proveVrf, verifyVrf, vrfPublicKey } from '@nemea/vrf';
 import { p256 } from '@noble/curves/nist.js';
 import { startTestTpm } from '../packages/tpm/src/testing.ts';
+import type { CurvePoint } from '../packages/vrf/src/curve.ts';
+import { proveLikeTpm } from '../packages/vrf/src/testing.ts';
 import { COMPUTING, race, type Work } from './measure.ts';
 import { type Row, rowOf } from './row.ts';
 
 const SECRET = sha256(fromUtf8('vrf secret'));
 const INPUTS = 4;
+const SPEED_TARGET = 4;
 /** Waiting for another process: wall time, and fewer samples. */
 const WAITING = { clock: 'wall', repeats: 5, sampleMs: 300 } as const;
 
@@ -16,46 +19,76 @@ export async function benchVrf(): Promise<Row[]> {
   const publicKey = vrfPublicKey(SECRET);
   const alphas = Array.from({ length: INPUTS }, (_, index) => sha256(Uint8Array.of(index)));
   const proofs = alphas.map((alpha) => ({ alpha, ...proveVrf(SECRET, alpha) }));
+  const tpmProofs = proofs.map(({ alpha, beta }, index) => {
+    const k = sha256(fromUtf8('k')).with(0, 1);
+    return { alpha, beta, proof: proveLikeTpm({ secret: SECRET, alpha, nonce: scalarOf(proofs, index), k }) };
+  });
   const computed = await race(
     {
-      twoMultiplications: multiplyTwice(alphas),
+      naive: multiplyTwice(alphas, (point, scalar) => point.multiply(scalar)),
+      unsafe: multiplyTwice(alphas, (point, scalar) => point.multiplyUnsafe(scalar)),
       prove: () => {
         for (const alpha of alphas) proveVrf(SECRET, alpha);
         return INPUTS;
       },
-      verify: () => {
-        for (const { alpha, beta, proof } of proofs) {
-          assert(toHex(verifyVrf(publicKey, alpha, proof)) === toHex(beta), 'an honest proof passes');
-        }
-        return INPUTS;
-      },
+      verifyRfc: verifyAll(publicKey, proofs),
+      verifyTpm: verifyAll(publicKey, tpmProofs),
     },
     COMPUTING,
   );
-  const limit = { name: 'two multiplications by noble', samples: computed.twoMultiplications };
-  return [
-    rowOf({ group: 'vrf', unit: 'perS', own: { name: 'verify', samples: computed.verify }, peer: limit }),
+  const naive = { name: 'two naive noble multiplications', samples: computed.naive };
+  const unsafe = { name: 'two by noble, in variable time', samples: computed.unsafe };
+  const row = (name: string, samples: Row['own']['samples'], peer: typeof naive, atLeast?: number): Row =>
     rowOf({
       group: 'vrf',
       unit: 'perS',
-      own: { name: 'prove in memory (RFC 9381)', samples: computed.prove },
-      peer: limit,
-    }),
+      own: { name, samples },
+      peer,
+      ...(atLeast === undefined ? {} : { target: { of: 'ratio' as const, atLeast } }),
+    });
+  return [
+    row('VRF verify, proof of RFC 9381', computed.verifyRfc, naive, SPEED_TARGET),
+    row('VRF verify, proof of a TPM', computed.verifyTpm, naive, SPEED_TARGET),
+    row('VRF verify, proof of a TPM', computed.verifyTpm, unsafe),
+    row('prove in memory (RFC 9381)', computed.prove, naive),
     ...(await benchTpm(alphas)),
   ];
 }
 
-/** What naive code would do for U and V after their cheaper halves: one multiplication of a fresh point for each. */
-function multiplyTwice(alphas: readonly Uint8Array[]): Work {
+/** What naive code does for U and for V, after their halves on the base point: a multiplication of a fresh point for each. */
+function multiplyTwice(
+  alphas: readonly Uint8Array[],
+  multiply: (point: CurvePoint, scalar: bigint) => CurvePoint,
+): Work {
   const points = alphas.map((alpha) => p256.Point.BASE.multiply(BigInt(`0x${toHex(alpha)}`)));
   const scalar = BigInt(`0x${toHex(SECRET)}`);
   return () => {
     for (const point of points) {
-      point.multiplyUnsafe(scalar);
-      point.multiplyUnsafe(scalar + 1n);
+      multiply(point, scalar);
+      multiply(point, scalar + 1n);
     }
     return points.length;
   };
+}
+
+interface Proven {
+  readonly alpha: Uint8Array;
+  readonly beta: Uint8Array;
+  readonly proof: Uint8Array;
+}
+
+function verifyAll(publicKey: Uint8Array, proofs: readonly Proven[]): Work {
+  return () => {
+    for (const { alpha, beta, proof } of proofs) {
+      assert(toHex(verifyVrf(publicKey, alpha, proof)) === toHex(beta), 'an honest proof passes');
+    }
+    return proofs.length;
+  };
+}
+
+/** Any scalar of full size. */
+function scalarOf(proofs: readonly Proven[], index: number): bigint {
+  return BigInt(`0x${toHex(proofs[index]?.beta ?? SECRET)}`) >> 1n;
 }
 
 /** A software TPM answers in milliseconds; a hardware one takes a hundred times as long. */

@@ -1,6 +1,5 @@
 import type { WeierstrassPoint } from '@noble/curves/abstract/weierstrass.js';
 import { p256 } from '@noble/curves/nist.js';
-import { VrfError, type VrfErrorCode } from './errors.ts';
 
 export type CurvePoint = WeierstrassPoint<bigint>;
 
@@ -16,19 +15,6 @@ export const HASH_TO_CURVE_FRONT = Uint8Array.of(0x01);
 export const CHALLENGE_FRONT = Uint8Array.of(0x02);
 export const PROOF_TO_HASH_FRONT = Uint8Array.of(0x03);
 export const BACK = Uint8Array.of(0x00);
-
-/** A point from its compressed form, the only one accepted: the identity and points off the curve have none. */
-export function parsePoint(bytes: Uint8Array, code: VrfErrorCode, name: string): CurvePoint {
-  const head = bytes[0];
-  if (bytes.length !== POINT_BYTES || (head !== 0x02 && head !== 0x03)) {
-    throw new VrfError(code, `${name}: got ${bytes.length} bytes, want ${POINT_BYTES} of a compressed point`);
-  }
-  try {
-    return p256.Point.fromBytes(bytes);
-  } catch (cause) {
-    throw new VrfError(code, `${name}: not a point of P-256`, { cause });
-  }
-}
 
 export function toScalar(bytes: Uint8Array): bigint {
   let value = 0n;

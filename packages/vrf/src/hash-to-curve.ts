@@ -1,7 +1,7 @@
 import { concatBytes, sha256 } from '@nemea/core';
-import { p256 } from '@noble/curves/nist.js';
 import { BACK, type CurvePoint, HASH_TO_CURVE_FRONT, SUITE } from './curve.ts';
 import { VrfError } from './errors.ts';
+import { decompress } from './point.ts';
 
 const EVEN = Uint8Array.of(0x02);
 const COUNTER_MAX = 255;
@@ -13,7 +13,8 @@ const COUNTER_MAX = 255;
 export function hashToCurvePoint(publicKey: Uint8Array, alpha: Uint8Array): CurvePoint {
   for (let counter = 0; counter <= COUNTER_MAX; counter++) {
     const digest = sha256(SUITE, HASH_TO_CURVE_FRONT, publicKey, alpha, Uint8Array.of(counter), BACK);
-    const point = pointAt(digest);
+    // Half of all digests are no abscissa: that is no error.
+    const point = decompress(concatBytes(EVEN, digest));
     if (point !== null) return point;
   }
   throw new VrfError('VRF_HASH_TO_CURVE_FAILED', `no counter up to ${COUNTER_MAX} gives a point`);
@@ -22,13 +23,4 @@ export function hashToCurvePoint(publicKey: Uint8Array, alpha: Uint8Array): Curv
 /** H in compressed form, as the TPM prover and the contract need it. */
 export function hashToCurveTai(publicKey: Uint8Array, alpha: Uint8Array): Uint8Array {
   return hashToCurvePoint(publicKey, alpha).toBytes(true);
-}
-
-/** Null when the digest is no abscissa: half of all digests are not, so it is no error. */
-function pointAt(digest: Uint8Array): CurvePoint | null {
-  try {
-    return p256.Point.fromBytes(concatBytes(EVEN, digest));
-  } catch {
-    return null;
-  }
 }

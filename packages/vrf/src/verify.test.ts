@@ -1,7 +1,9 @@
 import { concatBytes, errorCode, fromUtf8, toHex } from '@nemea/core';
 import { describe, expect, test } from 'vitest';
-import { fromScalar, ORDER } from './curve.ts';
+import { commitments, portableCommitments } from './commitments.ts';
+import { BASE, type CurvePoint, fromScalar, ORDER } from './curve.ts';
 import { proveVrf, VrfError, verifyVrf, vrfPublicKey } from './index.ts';
+import { decompress } from './point.ts';
 import { proveLikeTpm } from './testing.ts';
 
 const secret = new Uint8Array(32).fill(0x42);
@@ -137,4 +139,44 @@ describe('proveVrf', () => {
     ];
     for (const bad of secrets) expect(codeOf(() => proveVrf(bad, alpha))).toBe('VRF_SECRET_INVALID');
   });
+});
+
+describe('commitments', () => {
+  const [y, h] = [BASE.multiply(5n), BASE.multiply(7n)].map(
+    (it) => decompress(it.toBytes(true)) as CurvePoint,
+  ) as [CurvePoint, CurvePoint];
+
+  test('that are the identity are none', () => {
+    // s = 5c gives U = 0; gamma = 5H gives V = 0 as well.
+    const gamma = decompress(h.multiply(5n).toBytes(true)) as CurvePoint;
+    expect(commitments({ y, h, gamma, s: 15n, c: 3n })).toBeNull();
+    expect(commitments({ y, h, gamma: y, s: 15n, c: 3n })).toBeNull();
+  });
+
+  test('are found for the scalars that OpenSSL does not take', () => {
+    for (const [s, c] of [
+      [ORDER - 1n, 3n],
+      [3n, ORDER - 1n],
+      [3n, 0n],
+    ] as const) {
+      const points = portableCommitments({ y, h, gamma: y, s, c });
+      const want = points.map((point) => toHex(point.toBytes(true)));
+      const got = commitments({ y, h, gamma: y, s, c });
+      expect(got === null ? null : [toHex(got.u), toHex(got.v)]).toEqual(want);
+    }
+  });
+});
+
+test('a point that is not on the curve is refused by its name', () => {
+  const off = withByte(publicKey, 1, () => 0xff);
+  for (let x = 0; x < 8; x++) {
+    const key = withByte(off, 32, () => x);
+    if (decompress(key) !== null) continue;
+    expect(codeOf(() => verifyVrf(key, alpha, rfcProof))).toBe('VRF_PUBLIC_KEY_INVALID');
+    const forged = rfcProof.slice();
+    forged.set(key, 1);
+    expect(codeOf(() => verifyVrf(publicKey, alpha, forged))).toBe('VRF_POINT_INVALID');
+    return;
+  }
+  throw new Error('every abscissa was on the curve');
 });

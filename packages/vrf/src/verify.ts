@@ -1,7 +1,9 @@
-import { sha256 } from '@nemea/core';
-import { BASE, ORDER, parsePoint, toScalar } from './curve.ts';
+import { bytesEqual, sha256 } from '@nemea/core';
+import { commitments } from './commitments.ts';
+import { type CurvePoint, ORDER, toScalar } from './curve.ts';
 import { VrfError } from './errors.ts';
 import { hashToCurvePoint } from './hash-to-curve.ts';
+import { parsePoint, parsePublicKey } from './point.ts';
 import {
   CHALLENGE_BYTES,
   parseRfcProof,
@@ -27,24 +29,14 @@ export function verifyVrf(publicKey: Uint8Array, alpha: Uint8Array, proof: Uint8
   }
 }
 
-/** RFC 9381 section 5.3. Shamir's trick is fine here: every scalar is public. */
+/** RFC 9381 section 5.3: the challenge must be the one that the commitments lead to. */
 function verifyRfcProof(publicKey: Uint8Array, alpha: Uint8Array, proof: Uint8Array): Uint8Array {
   const { gamma, challenge, s } = parseRfcProof(proof);
   assertResponse(s);
-  const y = parsePoint(publicKey, 'VRF_PUBLIC_KEY_INVALID', 'public key');
-  const pointGamma = parsePoint(gamma, 'VRF_POINT_INVALID', 'gamma');
-  const h = hashToCurvePoint(publicKey, alpha);
-
-  const u = BASE.mulAddUnsafe(s, y.negate(), challenge);
-  const v = h.mulAddUnsafe(s, pointGamma.negate(), challenge);
-  if (u.is0() || v.is0()) throw new VrfError('VRF_PROOF_INVALID', 'commitment is the identity');
-
-  const digest = transcriptDigest(publicKey, {
-    h: h.toBytes(true),
-    gamma,
-    u: u.toBytes(true),
-    v: v.toBytes(true),
-  });
+  const points = parsePoints(publicKey, alpha, gamma);
+  const made = commitments({ ...points, s, c: challenge });
+  if (made === null) throw new VrfError('VRF_PROOF_INVALID', 'commitment is the identity');
+  const digest = transcriptDigest(publicKey, { h: points.h.toBytes(true), gamma, ...made });
   if (toScalar(digest.subarray(0, CHALLENGE_BYTES)) !== challenge) {
     throw new VrfError('VRF_PROOF_INVALID', 'challenge does not match the transcript');
   }
@@ -53,26 +45,32 @@ function verifyRfcProof(publicKey: Uint8Array, alpha: Uint8Array, proof: Uint8Ar
 
 /**
  * A proof made inside a TPM by TPM2_Commit and TPM2_Sign(ECDAA): s = r + T*x with T = H(k || transcript), so
- * s*G = U + T*Y and s*H = V + T*Gamma. A k with a leading zero has no canonical length and is refused; the prover
- * signs again.
+ * s*G = U + T*Y and s*H = V + T*Gamma. U and V are compared as bytes: a point has one compressed form. A k with a
+ * leading zero has no canonical length and is refused; the prover signs again.
  */
 function verifyTpmProof(publicKey: Uint8Array, alpha: Uint8Array, proof: Uint8Array): Uint8Array {
   const { gamma, u, v, k, s } = parseTpmProof(proof);
   assertResponse(s);
   if (k[0] === 0) throw new VrfError('VRF_SCALAR_OUT_OF_RANGE', 'k begins with a zero byte');
-  const y = parsePoint(publicKey, 'VRF_PUBLIC_KEY_INVALID', 'public key');
-  const pointGamma = parsePoint(gamma, 'VRF_POINT_INVALID', 'gamma');
-  const pointU = parsePoint(u, 'VRF_POINT_INVALID', 'u');
-  const pointV = parsePoint(v, 'VRF_POINT_INVALID', 'v');
-  const h = hashToCurvePoint(publicKey, alpha);
-
-  const digest = transcriptDigest(publicKey, { h: h.toBytes(true), gamma, u, v });
-  const t = toScalar(sha256(k, digest)) % ORDER;
-  const holds =
-    BASE.mulAddUnsafe(s, y.negate(), t).equals(pointU) &&
-    h.mulAddUnsafe(s, pointGamma.negate(), t).equals(pointV);
-  if (!holds) throw new VrfError('VRF_PROOF_INVALID', 'discrete logarithms differ');
+  const points = parsePoints(publicKey, alpha, gamma);
+  const digest = transcriptDigest(publicKey, { h: points.h.toBytes(true), gamma, u, v });
+  const made = commitments({ ...points, s, c: toScalar(sha256(k, digest)) % ORDER });
+  if (made === null || !bytesEqual(made.u, u) || !bytesEqual(made.v, v)) {
+    throw new VrfError('VRF_PROOF_INVALID', 'discrete logarithms differ');
+  }
   return proofToHash(gamma);
+}
+
+function parsePoints(
+  publicKey: Uint8Array,
+  alpha: Uint8Array,
+  gamma: Uint8Array,
+): { y: CurvePoint; gamma: CurvePoint; h: CurvePoint } {
+  return {
+    y: parsePublicKey(publicKey),
+    gamma: parsePoint(gamma, 'VRF_POINT_INVALID', 'gamma'),
+    h: hashToCurvePoint(publicKey, alpha),
+  };
 }
 
 function assertResponse(s: bigint): void {
