@@ -18,17 +18,16 @@ import {
   qualifyingData,
   replayLog,
   unwrapCmw,
-  verifyEkCertificate,
   verifyQuote,
   wrapCmw,
 } from '@nemea/attestation';
 import { CORIM_CONTENT_TYPE, encodeCorim, parseCorim, parseSignedCorim } from '@nemea/attestation/corim';
 import { EAR_CONTENT_TYPE, signEar, verifyEar } from '@nemea/attestation/ear';
+import { verifyEkCertificate } from '@nemea/attestation/endorsement';
 import { EventLogError, parseEventLog, replayEventLog } from '@nemea/attestation/eventlog';
 import { ImaError, parseImaList, replayIma } from '@nemea/attestation/ima';
 import { concatBytes, fromHex, fromUtf8 } from '@nemea/core';
 import { encode, parseSignature, pcrDigest, tpmlPcrSelection } from '@nemea/tpm/structures';
-import { parseCertificate } from '../../packages/attestation/src/certificate.ts';
 import { CorimError } from '../../packages/attestation/src/corim/errors.ts';
 import {
   type Cbor,
@@ -37,6 +36,8 @@ import {
   Tagged,
 } from '../../packages/attestation/src/cose/cbor.ts';
 import { CoseError } from '../../packages/attestation/src/cose/errors.ts';
+import { parseCertificate } from '../../packages/attestation/src/endorsement/certificate.ts';
+import { parseCrl } from '../../packages/attestation/src/endorsement/crl.ts';
 import { parsePcrFile } from '../../packages/attestation/src/quote/pcr-file.ts';
 import { fromPlainSignature } from '../../packages/attestation/src/quote/plain-signature.ts';
 import { parseSigningKey } from '../../packages/attestation/src/quote/signing-key.ts';
@@ -157,6 +158,13 @@ function logValues(evidence: Evidence): [number, Uint8Array][] {
 
 const intermediate = fromHex(identity.caIntermediate);
 const authority = createAuthority(intermediate);
+// `openssl ca -gencrl` (OpenSSL 3.0) of one revoked certificate, with a reason and a CRL number.
+const CRL =
+  '3081ed308194020101300a06082a8648ce3d040302300d310b300906035504030c026361170d323631313231313233303430' +
+  '5a170d3237313132313132333034305a3025302302040badcafe170d3236303130313030303030305a300c300a0603551d15' +
+  '04030a0101a02f302d301f0603551d230418301680140ceee1e924acaae25beec2ee532ae3a9dfd89a7f300a0603551d1404' +
+  '03020101300a06082a8648ce3d040302034800304502210081fd26b709762675215837d778d5bc5fe27ecb689dea348737cd' +
+  '9c29955fb86402203a14360425e249a39159aba92a8a0032283be26b399020dacec44a4f3968740d';
 const rsaPem = generateKeyPairSync('rsa', { modulusLength: 2048 })
   .publicKey.export({ type: 'spki', format: 'pem' })
   .toString();
@@ -338,6 +346,13 @@ export const targets: readonly Target[] = [
     form: 'der',
     seeds: [identity.ekCertificate, identity.caRoot, identity.caIntermediate].map((hex) => fromHex(hex)),
     run: (input) => void parseCertificate(input),
+    refusals,
+  },
+  {
+    name: 'attestation/crl',
+    form: 'der',
+    seeds: [fromHex(CRL)],
+    run: (input) => void parseCrl(input),
     refusals,
   },
   {

@@ -8,6 +8,7 @@ import {
   resultDigest,
   verifyQuote,
 } from '@nemea/attestation';
+import { verifyEkCertificate } from '@nemea/attestation/endorsement';
 import { describeBoot, parseEventLog, verifyEventLog } from '@nemea/attestation/eventlog';
 import { parseImaList, quotedPcr10, verifyIma } from '@nemea/attestation/ima';
 import { CodedError, fromHex, toHex } from '@nemea/core';
@@ -57,9 +58,16 @@ async function checkStructures(read: ReadVector, expect: Expect): Promise<void> 
       code,
     );
   }
-  const identity = await json<{ akPublic: string; ekPublic: string }>(read, 'tpm/identity.json');
+  type Identity = Record<'akPublic' | 'ekPublic' | 'ekCertificate' | 'caIntermediate' | 'caRoot', string>;
+  const identity = await json<Identity>(read, 'tpm/identity.json');
   expect('AK', parsePublicArea(fromHex(identity.akPublic)).type, 'ecc');
   expect('EK', parsePublicArea(fromHex(identity.ekPublic)).type, 'rsa');
+  const { manufacturer } = verifyEkCertificate({
+    chain: [fromHex(identity.ekCertificate), fromHex(identity.caIntermediate)],
+    roots: [{ certificate: fromHex(identity.caRoot), levelMax: LEVEL.development }],
+    nowMs: Date.UTC(2030, 0, 1),
+  });
+  expect('EK certificate', manufacturer, 'id:00001014');
 }
 
 interface EvidenceVectors {

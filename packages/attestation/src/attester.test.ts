@@ -1,12 +1,10 @@
 import { fromUtf8, sha256, toHex } from '@nemea/core';
 import { TEMPLATES, type TpmKey } from '@nemea/tpm';
-import { parsePublicArea, toSpki } from '@nemea/tpm/structures';
 import { startTestTpm } from '@nemea/tpm/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Appraisal } from './appraisal.ts';
 import { appraise } from './appraise.ts';
 import { collectEvidence, type Quoter } from './attester.ts';
-import { beginEnrolment, checkActivation } from './enrolment.ts';
 import { encodeEvidence, eventDigest, parseEvidence } from './evidence.ts';
 import { LEVEL } from './level.ts';
 import { MeasuredLog } from './measured-log.ts';
@@ -100,47 +98,3 @@ describe('evidence of a software TPM', () => {
     expect(reasons).toContain('RELEASE_NOT_APPROVED');
   });
 });
-
-describe('enrolment', () => {
-  const secret = sha256(fromUtf8('secret'));
-
-  test('is proven by the TPM that holds both keys', async () => {
-    const ek = await server.tpm.createPrimary({ hierarchy: 'endorsement', template: TEMPLATES.ek });
-    const ekCertificate = certificateOf(ek);
-    const enrolment = beginEnrolment({
-      ekPublic: ek.publicArea,
-      ekCertificate,
-      akPublic: ak.publicArea,
-      secret,
-    });
-    const recovered = await server.tpm.activateCredential({ ak, ek, ...enrolment.credential });
-    expect(checkActivation(enrolment, recovered)).toBe(true);
-    expect(checkActivation(enrolment, sha256(secret))).toBe(false);
-    expect(checkActivation({ ...enrolment, akName: ek.name }, recovered)).toBe(false);
-    await server.tpm.flush(ek.handle);
-  });
-
-  test('is refused when the EK is not the certificate’s, or the AK is no attestation key', async () => {
-    const ek = await server.tpm.createPrimary({ hierarchy: 'endorsement', template: TEMPLATES.ek });
-    await server.tpm.flush(ek.handle);
-    const request = {
-      ekPublic: ek.publicArea,
-      ekCertificate: certificateOf(ek),
-      akPublic: ak.publicArea,
-      secret,
-    };
-    expect(() => beginEnrolment({ ...request, ekCertificate: certificateOf(ak) })).toThrow(
-      expect.objectContaining({ code: 'ENROLMENT_INVALID' }),
-    );
-    expect(() => beginEnrolment({ ...request, akPublic: ek.publicArea })).toThrow(
-      expect.objectContaining({ code: 'AK_PUBLIC_INVALID' }),
-    );
-    expect(() => beginEnrolment({ ...request, secret: new Uint8Array(16) })).toThrow('assertion failed');
-  });
-});
-
-function certificateOf(key: TpmKey) {
-  const publicKeySpki = toSpki(parsePublicArea(key.publicArea));
-  const names = { manufacturer: 'id:00001014', model: 'swtpm', version: 'id:20191023' };
-  return { ...names, publicKeySpki, ekId: sha256(publicKeySpki), level: LEVEL.development };
-}

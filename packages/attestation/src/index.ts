@@ -1,9 +1,9 @@
 /**
  * Remote attestation by the roles of RFC 9334: Evidence, the attester that collects it, endorsements (EK certificate
  * and key profiles), reference values, policy, and the one judge, `appraise`, with its Attestation Result.
- * The judge is pure, needs no TPM and runs in a browser; only EK certificate chains need Node. Trusts the roots,
- * registered keys, reference values and policy it is given. A measured boot is believed as far as its event log replays to
- * quoted registers. Does not check certificate revocation, and opens no connection.
+ * The judge is pure, needs no TPM and runs in a browser. Trusts the registered keys, reference values and policy it is
+ * given. A measured boot is believed as far as its event log replays to quoted registers. Opens no connection. Whose TPM
+ * it is, by EK certificates and CRLs, is `@nemea/attestation/endorsement`.
  */
 export { AK_PROFILES, type AkProfile, type CheckedAk, checkAkProfile } from './ak-profile.ts';
 export type {
@@ -43,7 +43,6 @@ export {
   unwrapCmw,
   wrapCmw,
 } from './cmw.ts';
-export { type EkCertificate, type EkChain, type TrustedRoot, verifyEkCertificate } from './ek-certificate.ts';
 export { AttestationError, type AttestationErrorCode } from './errors.ts';
 export {
   EVENT_LOG_BYTES_MAX,
@@ -71,7 +70,6 @@ export {
   checkVrfCertification,
   checkVrfPublic,
   compressPoint,
-  ekMatchesCertificate,
   type VrfCertification,
 } from './key-profile.ts';
 export { type GoldenMachine, type Lesson, learnPolicy } from './learn.ts';

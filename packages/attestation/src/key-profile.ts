@@ -1,22 +1,17 @@
-import { bytesEqual } from '@nemea/core';
 import {
-  type Attest,
   compressedPoint,
   type EccPublicArea,
   eccPoint,
   matchesTemplate,
   nameOf,
-  parseAttest,
   parsePublicArea,
-  parseSignature,
   TEMPLATES,
   TpmError,
-  toSpki,
 } from '@nemea/tpm/structures';
 import { p256 } from '@noble/curves/nist.js';
 import { BoundedCache, cacheKey } from './bounded-cache.ts';
 import { AttestationError, type AttestationErrorCode } from './errors.ts';
-import { verifyTpmSignature } from './signature.ts';
+import { assertEndorsement, checkCertify } from './key-certification.ts';
 
 const COORDINATE_BYTES = 32;
 // The template with both coordinates in full: one key has one encoding, and so one name.
@@ -29,8 +24,7 @@ const checkedAks = new BoundedCache<EccPublicArea>(1024);
  * An attestation key must be made by the TPM and never leave it, and must be restricted: then everything it signs that
  * starts with TPM_GENERATED is a true statement of the TPM. Throws `AK_PUBLIC_INVALID`.
  *
- * The hierarchy is not in the public area. A key of the owner hierarchy passes here, but its quotes carry masked
- * resetCount and firmwareVersion, so it only makes its own owner look as if the TPM had been reset.
+ * The hierarchy is not in the public area: `assertEndorsement` reads it from what the key signed.
  */
 export function checkAkPublic(akPublic: Uint8Array): EccPublicArea {
   if (akPublic.length !== AK_PUBLIC_BYTES) {
@@ -80,25 +74,13 @@ export interface VrfCertification {
 
 /**
  * Verifies that the VRF key lives in the same TPM as the attestation key. Returns the compressed VRF public key.
- * Throws `CERTIFY_INVALID`, `AK_PUBLIC_INVALID` or `VRF_PUBLIC_INVALID`.
+ * Throws `CERTIFY_INVALID`, `AK_PUBLIC_INVALID`, `AK_HIERARCHY_WRONG` or `VRF_PUBLIC_INVALID`.
  */
 export function checkVrfCertification(certification: VrfCertification): Uint8Array {
-  const ak = checkAkPublic(certification.akPublic);
+  checkAkPublic(certification.akPublic);
   const vrf = checkVrfPublic(certification.vrfPublic);
-  const signature = parsed(() => parseSignature(certification.signature), 'CERTIFY_INVALID');
-  if (!verifyTpmSignature(ak, signature, certification.attest)) {
-    throw new AttestationError('CERTIFY_INVALID', 'the signature is not by the attestation key');
-  }
-  const attest: Attest = parsed(() => parseAttest(certification.attest), 'CERTIFY_INVALID');
-  if (attest.type !== 'certify') {
-    throw new AttestationError('CERTIFY_INVALID', `attestation type: got ${attest.type}, want certify`);
-  }
-  if (!bytesEqual(attest.extraData, certification.qualifyingData)) {
-    throw new AttestationError('CERTIFY_INVALID', 'qualifying data is not that of this enrolment');
-  }
-  if (!bytesEqual(attest.name, nameOf(certification.vrfPublic))) {
-    throw new AttestationError('CERTIFY_INVALID', 'the certified name is not that of the VRF public area');
-  }
+  checkCertify(certification, nameOf(certification.vrfPublic));
+  assertEndorsement(certification.akPublic, certification.attest);
   return compressedPoint(vrf);
 }
 
@@ -109,16 +91,6 @@ export function compressPoint(publicArea: Uint8Array): Uint8Array {
     if (area.type === 'ecc') return compressedPoint(area);
     throw new AttestationError('PUBLIC_AREA_INVALID', `object type: got ${area.type}, want ecc`);
   }, 'PUBLIC_AREA_INVALID');
-}
-
-/** Whether the endorsement key's TPMT_PUBLIC is the key that its certificate names. False when it does not parse. */
-export function ekMatchesCertificate(ekPublic: Uint8Array, publicKeySpki: Uint8Array): boolean {
-  try {
-    return bytesEqual(toSpki(parsePublicArea(ekPublic)), publicKeySpki);
-  } catch (error) {
-    if (error instanceof TpmError) return false;
-    throw error;
-  }
 }
 
 function checkTemplate(

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { manufacturerLevel } from './endorsement/makers.ts';
 import { LEVEL, levelName, toAssuranceLevel } from './level.ts';
-import { manufacturerLevel } from './manufacturers.ts';
 import { parsePolicy } from './policy.ts';
 import { countReferences, findReferences, parseReferenceValues } from './reference-values.ts';
 

@@ -5,13 +5,14 @@ import {
   childrenOf,
   DER_BYTES_MAX,
   type Der,
+  DerError,
   derError,
   expectTag,
   oidOf,
   parseDer,
   positiveOf,
   TAG,
-} from './der.ts';
+} from '../der.ts';
 import { ImaError } from './errors.ts';
 import { EC_CURVES, type EcCurve, type ImaPublicKey } from './public-key.ts';
 
@@ -45,6 +46,15 @@ export type ImaKeyRing = readonly ImaKey[];
  * `IMA_KEY_INVALID` for anything else, weak keys and private keys included. [IMA-18]
  */
 export function parseImaKeys(bytes: Uint8Array): ImaKeyRing {
+  try {
+    return parseKeys(bytes);
+  } catch (cause) {
+    if (cause instanceof DerError) throw new ImaError('IMA_KEY_INVALID', cause.message, { cause });
+    throw cause;
+  }
+}
+
+function parseKeys(bytes: Uint8Array): ImaKeyRing {
   if (bytes.length > KEY_FILE_BYTES_MAX)
     throw derError(`got ${bytes.length} bytes, want at most ${KEY_FILE_BYTES_MAX}`);
   if (bytes[0] === TAG.sequence) return [parseKey(bytes)];

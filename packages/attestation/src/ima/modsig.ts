@@ -1,6 +1,6 @@
 import { concatBytes, toHex } from '@nemea/core';
+import { childrenOf, type Der, DerError, expectTag, oidOf, parseDer, TAG } from '../der.ts';
 import { sameBytes } from './check.ts';
-import { childrenOf, type Der, expectTag, oidOf, parseDer, TAG } from './der.ts';
 import { ImaError } from './errors.ts';
 import { canonicalHashName, hashByName } from './hash.ts';
 import { type ImaKey, type ImaKeyRing, issuerAndSerial } from './key-ring.ts';
@@ -47,7 +47,7 @@ export function verifyModsig(modsig: ImaModsig, ring: ImaKeyRing): SignatureChec
     const checks = signers.map((signer) => verifySigner(signer, modsig));
     return checks.find(({ valid }) => valid) ?? checks[0] ?? refuse('SIGNATURE_MISSING');
   } catch (error) {
-    if (error instanceof ImaError) return refuse('SIGNATURE_MALFORMED');
+    if (error instanceof ImaError || error instanceof DerError) return refuse('SIGNATURE_MALFORMED');
     throw error;
   }
 }

@@ -1,5 +1,5 @@
 import { p256, p384, p521 } from '@noble/curves/nist.js';
-import { childrenOf, expectTag, parseDer, positiveOf, TAG, toBigInt } from './der.ts';
+import { childrenOf, expectTag, parseDer, positiveOf, TAG, toBigInt } from '../der.ts';
 import { ImaError } from './errors.ts';
 import { canonicalHashName } from './hash.ts';
 

@@ -8,9 +8,13 @@ import {
   parseEvidence,
   toAssuranceLevel,
   type Verdict,
-  verifyEkCertificate,
 } from '@nemea/attestation';
-import { beginEnrolment, checkActivation, type Enrolment } from '@nemea/attestation/enrolment';
+import {
+  beginEnrolment,
+  checkActivation,
+  type Enrolment,
+  verifyEkCertificate,
+} from '@nemea/attestation/enrolment';
 import { bytesEqual, CodedError, hashDomain, sha256, toHex } from '@nemea/core';
 import { judgingPolicy, type NodeRecord } from '@nemea/membership';
 import { type Ledger, recoverVoter } from '@nemea/sdk';
@@ -84,7 +88,7 @@ export async function beginTrial(
   await requireDeposit(ledger, record.account);
   const enrolment = beginEnrolment({
     ekPublic: application.ekPublic,
-    ekCertificate,
+    endorsement: ekCertificate,
     akPublic: application.akPublic,
     secret: new Uint8Array(randomBytes(32)),
   });

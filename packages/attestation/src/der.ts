@@ -1,17 +1,27 @@
-import { ImaError } from './errors.ts';
+import { CodedError, concatBytes } from '@nemea/core';
 
-/** Keys, certificates and appended signatures are a few kB; nothing here has a reason to be larger. */
+/** Keys, certificates and appended signatures are a few kB: what is larger is asked for by name. */
 export const DER_BYTES_MAX = 64 * 1024;
 const CHILDREN_MAX = 1024;
+const OID_BYTES_MAX = 64;
+
+/** Never leaves the package: whoever reads DER translates it. */
+export class DerError extends CodedError<'DER_INVALID'> {}
 
 export const TAG = {
+  boolean: 0x01,
   integer: 0x02,
   bitString: 0x03,
   octetString: 0x04,
   oid: 0x06,
+  enumerated: 0x0a,
+  utf8String: 0x0c,
   sequence: 0x30,
   set: 0x31,
+  utcTime: 0x17,
+  generalizedTime: 0x18,
   context0: 0xa0,
+  context1: 0xa1,
   context3: 0xa3,
   contextPrimitive0: 0x80,
 } as const;
@@ -24,20 +34,19 @@ export interface Der {
   readonly whole: Uint8Array;
 }
 
-/** Reads one value that fills `bytes`. Throws `IMA_KEY_INVALID`. */
-export function parseDer(bytes: Uint8Array): Der {
-  if (bytes.length > DER_BYTES_MAX)
-    throw derError(`got ${bytes.length} bytes, want at most ${DER_BYTES_MAX}`);
+/** Reads one value that fills `bytes`. Throws `DerError`, as everything here. */
+export function parseDer(bytes: Uint8Array, bytesMax = DER_BYTES_MAX): Der {
+  if (bytes.length > bytesMax) throw derError(`got ${bytes.length} bytes, want at most ${bytesMax}`);
   const value = readValue(bytes, 0);
   if (value.whole.length !== bytes.length) throw derError('bytes after the end');
   return value;
 }
 
 /** The values inside a constructed one. */
-export function childrenOf(parent: Der): readonly Der[] {
+export function childrenOf(parent: Der, childrenMax = CHILDREN_MAX): readonly Der[] {
   const children: Der[] = [];
   for (let offset = 0; offset < parent.content.length; ) {
-    if (children.length === CHILDREN_MAX) throw derError(`more than ${CHILDREN_MAX} values in one`);
+    if (children.length === childrenMax) throw derError(`more than ${childrenMax} values in one`);
     const child = readValue(parent.content, offset);
     children.push(child);
     offset += child.whole.length;
@@ -55,6 +64,8 @@ export function expectTag(value: Der | undefined, tag: number): Der {
 /** Dotted form of an object identifier of small arcs, which is all that keys and signatures use. */
 export function oidOf(value: Der | undefined): string {
   const { content } = expectTag(value, TAG.oid);
+  if (content.length === 0 || content.length > OID_BYTES_MAX || (content.at(-1) as number) >= 0x80)
+    throw derError('not an object identifier');
   const arcs: number[] = [];
   let arc = 0;
   for (const byte of content) {
@@ -110,6 +121,15 @@ function readValue(bytes: Uint8Array, start: number): Der {
   return { tag, content: bytes.subarray(contentAt, end), whole: bytes.subarray(start, end) };
 }
 
-export function derError(message: string): ImaError {
-  return new ImaError('IMA_KEY_INVALID', `DER: ${message}`);
+export function derError(message: string): DerError {
+  return new DerError('DER_INVALID', `DER: ${message}`);
+}
+
+/** The inverse of `parseDer`, for what is built anew. */
+export function encodeDer(tag: number, ...contents: readonly Uint8Array[]): Uint8Array {
+  const content = concatBytes(...contents);
+  const size = content.length;
+  if (size >= 0x10000) throw derError(`got ${size} bytes, want fewer than 65536`);
+  const length = size < 0x80 ? [size] : size < 0x100 ? [0x81, size] : [0x82, size >> 8, size & 0xff];
+  return concatBytes(Uint8Array.of(tag, ...length), content);
 }

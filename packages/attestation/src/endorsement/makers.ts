@@ -1,8 +1,8 @@
-import { type AssuranceLevel, LEVEL } from './level.ts';
+import { type AssuranceLevel, LEVEL } from '../level.ts';
 
 /**
  * Makers of hardware and firmware TPMs, by the identifier in their EK certificates (TCG TPM Vendor ID Registry).
- * Everybody else, software TPMs (`id:00001014`, `id:49424D00`, `id:4D534654`) included, ranks as development.
+ * Everybody else ranks as development.
  */
 const HARDWARE_MAKERS: ReadonlyMap<string, string> = new Map([
   ['id:414D4400', 'AMD'],
@@ -18,6 +18,18 @@ const HARDWARE_MAKERS: ReadonlyMap<string, string> = new Map([
   ['id:534D534E', 'Samsung'],
   ['id:53544D20', 'STMicroelectronics'],
 ]);
+
+/** Who makes software TPMs and TPMs of virtual machines; a host can read the keys of such a TPM. */
+const SOFTWARE_MAKERS: ReadonlyMap<string, string> = new Map([
+  ['id:00001014', 'IBM (swtpm)'],
+  ['id:49424D00', 'IBM'],
+  ['id:4D534654', 'Microsoft'],
+]);
+
+/** `null` for an identifier that we do not know. */
+export function makerName(manufacturer: string): string | null {
+  return HARDWARE_MAKERS.get(manufacturer) ?? SOFTWARE_MAKERS.get(manufacturer) ?? null;
+}
 
 export function manufacturerLevel(manufacturer: string): AssuranceLevel {
   return HARDWARE_MAKERS.has(manufacturer) ? LEVEL.hardware : LEVEL.development;
