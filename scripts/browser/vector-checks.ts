@@ -32,6 +32,7 @@ export async function checkVectors(read: ReadVector): Promise<Outcome> {
     if (JSON.stringify(got) !== JSON.stringify(want)) wrong.push(`${what}: got ${JSON.stringify(got)}`);
   }
   await checkStructures(read, expect);
+  await checkQuotes(read, expect);
   await checkEvidence(read, expect);
   await checkBoot(read, expect, 'ovmf-kernel', false);
   await checkBoot(read, expect, 'ovmf-secure-boot', true);
@@ -68,6 +69,29 @@ async function checkStructures(read: ReadVector, expect: Expect): Promise<void> 
     nowMs: Date.UTC(2030, 0, 1),
   });
   expect('EK certificate', manufacturer, 'id:00001014');
+}
+
+/** Quotes by tpm2-tools: the one place where a browser checks RSA and P-384. */
+async function checkQuotes(read: ReadVector, expect: Expect): Promise<void> {
+  type Recorded = {
+    name: string;
+    nonce: string;
+    attest: string;
+    signature: string;
+    akPublic: string;
+    pem: string;
+  };
+  for (const { name, nonce, attest, signature, akPublic, pem } of await json<Recorded[]>(
+    read,
+    'quote/quotes.json',
+  )) {
+    for (const key of [pem, fromHex(akPublic)]) {
+      const input = { attest: fromHex(attest), signature: fromHex(signature), key, nonce: fromHex(nonce) };
+      expect(`quote ${name}`, verifyQuote(input).ok, true);
+      const forged = verifyQuote({ ...input, attest: input.attest.with(50, 0x55) });
+      expect(`forged quote ${name}`, forged.ok ? 'OK' : forged.error.code, 'SIGNATURE_WRONG');
+    }
+  }
 }
 
 interface EvidenceVectors {
