@@ -71,7 +71,7 @@ test('names and attributes: tpm2_nvreadpublic and nvReadPublic say the same of e
   for (const { nvIndex, name, attributes, dataSize } of known) {
     const block = blocks.find((it) => it.startsWith(hexHandle(nvIndex))) ?? '';
     expect(/name: (\w+)/.exec(block)?.[1]).toBe(toHex(name));
-    expect(Number(/friendly: .*\n\s*value: (0x\w+)/.exec(block)?.[1])).toBe(attributes >>> 0);
+    expect(Number(/attributes:\n.*\n\s*value: (0x\w+)/.exec(block)?.[1])).toBe(attributes >>> 0);
     expect(Number(/size: (\d+)/.exec(block)?.[1])).toBe(dataSize);
   }
 });
