@@ -21,7 +21,7 @@ export function spliced(
   bytes: Uint8Array,
   at: number,
   remove: number,
-  insert = new Uint8Array(0),
+  insert: Uint8Array = new Uint8Array(0),
 ): Uint8Array {
   return concatBytes(bytes.subarray(0, at), insert, bytes.subarray(at + remove));
 }

@@ -1,6 +1,17 @@
+import { bootLogRows } from './boot-log.ts';
+import { eventLogRows } from './event-log.ts';
+import { imaRows } from './ima.ts';
 import { quoteRows } from './quote.ts';
 import type { Row } from './row.ts';
 import { signatureRows } from './signature.ts';
+import { signedQuoteRows } from './signed-quote.ts';
 
 /** The negative matrix: every way to tamper with an artefact, and the code by which it is refused. */
-export const rows: readonly Row[] = [...quoteRows, ...signatureRows];
+export const rows: readonly Row[] = [
+  ...quoteRows,
+  ...signedQuoteRows,
+  ...signatureRows,
+  ...eventLogRows,
+  ...bootLogRows,
+  ...imaRows,
+];

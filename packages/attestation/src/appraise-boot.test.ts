@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { Appraisal } from './appraisal.ts';
 import { appraise } from './appraise.ts';
 import { parseEventLog } from './eventlog/index.ts';
+import { bootEvents, separator, writeAgileLog } from './eventlog/testing.ts';
 import type { Evidence } from './evidence.ts';
 import { explainPolicy } from './explain.ts';
 import { learnPolicy } from './learn.ts';
@@ -279,6 +280,14 @@ describe('a machine is refused, with the reason', () => {
       expect(appraise(appraisalOf(secure, { evidence })).authentic).toBe(false);
     }
   });
+});
+
+test('a boot order of 0001, 0000, which measures like an error separator, is none', () => {
+  const eventLog = writeAgileLog(['sha256'], bootEvents(40));
+  expect(learnPolicy({ level: LEVEL.development, eventLog }).policy.firmware.errorSeparators).toBe('refuse');
+  const capped = writeAgileLog(['sha256'], [...bootEvents(40), separator(1, 1)]);
+  const lesson = learnPolicy({ level: LEVEL.development, eventLog: capped });
+  expect(lesson.policy.firmware.errorSeparators).toBe('allow');
 });
 
 test('rules read what the logs established', () => {

@@ -80,7 +80,7 @@ export function bootFacts(boot: VerifiedBoot | null, findings: readonly Finding[
     unprovenTexts: description.kernelCommandLines.filter(
       ({ pcr, verified }) => TEXT_PCRS.includes(pcr) && !verified,
     ),
-    errorSeparators: events.filter((event) => measuredHex(event) === ERROR_SEPARATOR),
+    errorSeparators: events.filter((event) => measuredHex(event) === ERROR_SEPARATOR && !isBootOrder(event)),
     events,
     findings,
   };
@@ -125,6 +125,15 @@ function measuredHex({ measured }: ReplayedEvent): string | null {
 function isSeparator(event: ReplayedEvent): boolean {
   const hex = measuredHex(event);
   return hex !== null && (SEPARATORS.includes(hex) || hex === ERROR_SEPARATOR);
+}
+
+/**
+ * Of the variable BootOrder firmware measures the value alone, and the order 0001, 0000 is the same four bytes. The log's
+ * word is taken for that in PCR 1, because firmware that meets an error caps every one of PCR 0 to 7.
+ */
+function isBootOrder(event: ReplayedEvent): boolean {
+  const { body } = decodeEvent(event);
+  return event.pcr === 1 && body.kind === 'variable' && body.variable.name === 'BootOrder';
 }
 
 function isHarmless(event: ReplayedEvent): boolean {

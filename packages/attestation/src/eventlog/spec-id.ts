@@ -4,11 +4,12 @@ import { BodyError, LittleEndianReader, textOrNull } from './reader.ts';
 
 const SIGNATURES = ['Spec ID Event00', 'Spec ID Event02', 'Spec ID Event03'] as const;
 const SIGNATURE_BYTES = 16;
+const PREFIX = 'Spec ID Event';
 /** The parser allows 8; reading some more lets it say how many there were. */
 const ALGORITHMS_READ_MAX = 64;
 
 export function isSpecId(data: Uint8Array): boolean {
-  return textOrNull(data.subarray(0, SIGNATURE_BYTES))?.startsWith('Spec ID Event') === true;
+  return textOrNull(data.subarray(0, PREFIX.length)) === PREFIX;
 }
 
 /**
