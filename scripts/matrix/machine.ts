@@ -3,12 +3,12 @@ import {
   appraise,
   failedClaims,
   LEVEL,
-  learnPolicy,
   type PcrValue,
   parseReferenceValues,
 } from '@nemea/attestation';
 import { parseEventLog, replayEventLog } from '@nemea/attestation/eventlog';
 import { bootEvents, type WrittenEvent, writeAgileLog } from '@nemea/attestation/eventlog/testing';
+import { learnPolicy } from '@nemea/attestation/learn';
 import { encodeQuote, type QuoteFields, softwareAk } from '@nemea/attestation/testing';
 import { fromHex, fromUtf8, sha256 } from '@nemea/core';
 import { encodePcrSelection, pcrDigest } from '@nemea/tpm/structures';

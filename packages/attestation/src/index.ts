@@ -64,7 +64,6 @@ export {
   type QualifyingDataParts,
   qualifyingData,
 } from './evidence.ts';
-export { explainPolicy, type Sentence } from './explain.ts';
 export {
   checkAkPublic,
   checkVrfCertification,
@@ -72,7 +71,6 @@ export {
   compressPoint,
   type VrfCertification,
 } from './key-profile.ts';
-export { type GoldenMachine, type Lesson, learnPolicy } from './learn.ts';
 export { ASSURANCE_LEVELS, type AssuranceLevel, LEVEL, levelName, toAssuranceLevel } from './level.ts';
 export { MeasuredLog, type MeasuredLogOptions, type PcrExtender, type PcrReader } from './measured-log.ts';
 export { type AppraisalPolicy, parsePolicy } from './policy.ts';

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { explainPolicy, parsePolicy, parseReferenceValuesDocument, type Sentence } from '@nemea/attestation';
+import { parsePolicy, parseReferenceValuesDocument } from '@nemea/attestation';
+import { explainPolicy, type Sentence } from '@nemea/attestation/explain';
 import { fold } from '../attest/claims.ts';
 import { readJson } from '../attest/file.ts';
 

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { checkAkProfile, type GoldenMachine, learnPolicy, type PcrValue } from '@nemea/attestation';
+import { checkAkProfile, type PcrValue } from '@nemea/attestation';
+import { type GoldenMachine, learnPolicy } from '@nemea/attestation/learn';
 import { CodedError, fromHex } from '@nemea/core';
 import { z } from 'zod';
 import { levelOf, read, readAk, readEvidence, readJson } from '../attest/file.ts';
