@@ -213,6 +213,7 @@ describe('text of an ASCII list', () => {
     [`-1 ${'00'.repeat(20)} ima-ng sha1:${'00'.repeat(20)} /a\n`, 'a negative PCR'],
     [`10 ${'00'.repeat(21)} ima-ng sha1:${'00'.repeat(20)} /a\n`, 'a template hash of no known length'],
     [`10 ${'00'.repeat(20)} ima-ng sha1:0g /a\n`, 'a digest that is no hex'],
+    [`10 ${'00'.repeat(20)} ima-ng sha512:${'00'.repeat(65)} /a\n`, 'a digest longer than any hash'],
     [
       `10 ${'00'.repeat(20)} ima ${'00'.repeat(20)} /${'a'.repeat(300)}\n`,
       'a name too long for its template',

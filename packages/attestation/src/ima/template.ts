@@ -65,6 +65,8 @@ export const LEGACY_NAME_BYTES = 256;
 const SHA1_BYTES = 20;
 const MD5_BYTES = 16;
 const COLON = 0x3a;
+/** HASH_MAX_DIGESTSIZE of the kernel's crypto API: SHA-512. */
+const DIGEST_BYTES_MAX = 64;
 
 /** The fields of a template, or of a custom one that is named by its fields; null when it is not known here. [IMA-6] */
 export function fieldsOfTemplate(template: string): readonly FieldId[] | null {
@@ -132,6 +134,7 @@ function parsePrefixedDigest(data: Uint8Array, start: number, end: number): ImaD
     throw invalid('a digest has no name of its hash');
   const value = data.subarray(nul + 1, end);
   if (nul - 1 === start) return bareDigest(value);
+  if (value.length > DIGEST_BYTES_MAX) throw invalid(`a digest: got ${value.length} bytes, want at most 64`);
   const prefix = prefixText(data, start, nul - 1);
   const colon = prefix.indexOf(':');
   if (colon < 0) return { type: 'ima', algorithm: prefix, value };
