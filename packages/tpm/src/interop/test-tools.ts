@@ -115,11 +115,16 @@ export async function writeObject({ write }: SharedTpm, name: string, object: Ob
   await write(`${name}.priv`, toSized(object.outPrivate));
 }
 
-/** TPM2_Load of an object's files under `PARENT`. */
-export async function loadFiles(shared: SharedTpm, tpm: Tpm, name: string): Promise<TpmKey> {
+/** TPM2_Load of an object's files. */
+export async function loadFiles(
+  shared: SharedTpm,
+  tpm: Tpm,
+  name: string,
+  parentHandle = PARENT,
+): Promise<TpmKey> {
   const inPublic = await readArea(shared, name);
   const { objectHandle } = await tpm.run(Load, {
-    handles: { parentHandle: PARENT },
+    handles: { parentHandle },
     parameters: { inPrivate: fromSized(await shared.read(`${name}.priv`)), inPublic },
   });
   const publicArea = encodePublicArea(inPublic);
