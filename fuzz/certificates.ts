@@ -1,5 +1,5 @@
 import { generateKeyPairSync, sign } from 'node:crypto';
-import { concatBytes, fromHex } from '@nemea/core';
+import { concatBytes, fromHex, toHex } from '@nemea/core';
 import { readDer, type Tree, writeDer } from './tree.ts';
 
 /**
@@ -14,6 +14,9 @@ export interface Authority {
 
 // ecdsa-with-SHA256 (RFC 5758, 3.2).
 const ALGORITHM = fromHex('300a06082a8648ce3d040302');
+// Key usage, critical (RFC 5280, 4.2.1.3): keyCertSign alone, and with cRLSign.
+const MAY_SIGN_CERTIFICATES = '0603551d0f0101ff040403020204';
+const MAY_SIGN_LISTS_TOO = '0603551d0f0101ff040403020106';
 // TBSCertificate (RFC 5280, 4.1): version, serial, signature, issuer, validity, subject, key.
 const FIELD = { signature: 2, issuer: 3, subject: 5, key: 6 } as const;
 
@@ -27,7 +30,19 @@ export function createAuthority(like: Uint8Array): Authority {
   };
   const own = toBeSignedOf(like);
   const name = field(own, FIELD.subject);
-  return { certificate: issue(changed(own, { issuer: name, key: readDer(spki) })), issue };
+  const toBeSigned = toHex(changed(own, { issuer: name, key: readDer(spki) }));
+  return {
+    certificate: issue(fromHex(toBeSigned.replace(MAY_SIGN_CERTIFICATES, MAY_SIGN_LISTS_TOO))),
+    issue,
+  };
+}
+
+/** The TBSCertList of `list`, as if `authority` had issued it (RFC 5280, 5.1: version, signature, issuer). */
+export function reissuedList(list: Uint8Array, authority: Authority): Uint8Array {
+  const toBeSigned = toBeSignedOf(list);
+  const [version, , , ...rest] = toBeSigned.children ?? [];
+  const issuer = field(toBeSignedOf(authority.certificate), FIELD.subject);
+  return writeDer({ ...toBeSigned, children: [version ?? issuer, readDer(ALGORITHM), issuer, ...rest] });
 }
 
 /** The TBSCertificate of `certificate`, as if `authority` had issued it. */

@@ -23,7 +23,7 @@ import {
 } from '@nemea/attestation';
 import { CORIM_CONTENT_TYPE, encodeCorim, parseCorim, parseSignedCorim } from '@nemea/attestation/corim';
 import { EAR_CONTENT_TYPE, signEar, verifyEar } from '@nemea/attestation/ear';
-import { verifyEkCertificate } from '@nemea/attestation/endorsement';
+import { parsePem, verifyEkCertificate } from '@nemea/attestation/endorsement';
 import { EventLogError, parseEventLog, replayEventLog } from '@nemea/attestation/eventlog';
 import { ImaError, parseImaList, replayIma } from '@nemea/attestation/ima';
 import { concatBytes, fromHex, fromUtf8 } from '@nemea/core';
@@ -42,7 +42,7 @@ import { parsePcrFile } from '../../packages/attestation/src/quote/pcr-file.ts';
 import { fromPlainSignature } from '../../packages/attestation/src/quote/plain-signature.ts';
 import { parseSigningKey } from '../../packages/attestation/src/quote/signing-key.ts';
 import { appraisalOf, EXPECTED, encodeQuote, softwareAk } from '../../packages/attestation/src/testing.ts';
-import { createAuthority, reissued } from '../certificates.ts';
+import { createAuthority, reissued, reissuedList } from '../certificates.ts';
 import { afterParsing, type Target } from '../target.ts';
 import { codec, json, jsonText, readJson, readVector, text } from './support.ts';
 
@@ -158,6 +158,12 @@ function logValues(evidence: Evidence): [number, Uint8Array][] {
 
 const intermediate = fromHex(identity.caIntermediate);
 const authority = createAuthority(intermediate);
+const reissuedEk = reissued(fromHex(identity.ekCertificate), authority);
+
+function pemOf(der: Uint8Array, label: string): string {
+  return `-----BEGIN ${label}-----\n${Buffer.from(der).toString('base64')}\n-----END ${label}-----\n`;
+}
+
 // `openssl ca -gencrl` (OpenSSL 3.0) of one revoked certificate, with a reason and a CRL number.
 const CRL =
   '3081ed308194020101300a06082a8648ce3d040302300d310b300906035504030c026361170d323631313231313233303430' +
@@ -359,11 +365,33 @@ export const targets: readonly Target[] = [
     // A TBSCertificate, signed by an authority that is trusted here.
     name: 'attestation/ek-chain',
     form: 'der',
-    seeds: [reissued(fromHex(identity.ekCertificate), authority), reissued(intermediate, authority)],
+    seeds: [reissuedEk, reissued(intermediate, authority)],
     run(input) {
       const chain = [authority.issue(input)];
       const roots = [{ certificate: authority.certificate, levelMax: 1 }] as const;
       verifyEkCertificate({ chain, roots, nowMs });
+    },
+    refusals,
+  },
+  {
+    // A TBSCertList, signed by the authority of a good certificate.
+    name: 'attestation/revocation',
+    form: 'der',
+    seeds: [reissuedList(fromHex(CRL), authority)],
+    run(input) {
+      const chain = [authority.issue(reissuedEk)];
+      const roots = [{ certificate: authority.certificate, levelMax: 1 }] as const;
+      const revocation = { crls: [authority.issue(input)], staleMs: 100 * 365 * 86_400_000 };
+      verifyEkCertificate({ chain, roots, nowMs, revocation });
+    },
+    refusals,
+  },
+  {
+    name: 'attestation/pem',
+    seeds: [fromUtf8(`${pemOf(intermediate, 'CERTIFICATE')}${pemOf(fromHex(CRL), 'X509 CRL')}`)],
+    run(input) {
+      parsePem(input, 'CERTIFICATE');
+      parsePem(input, 'X509 CRL');
     },
     refusals,
   },
