@@ -61,6 +61,8 @@ function compile(files: readonly string[], outDir: string): void {
     rewriteRelativeImportExtensions: true,
     declaration: true,
     rootDir: root,
+    // Not through the links in node_modules: what comes from there counts as a library and may get no declarations.
+    paths: sourcePaths(),
     outDir,
   };
   const project = { extends: join(root, 'tsconfig.json'), compilerOptions, files, include: [] };
@@ -70,6 +72,16 @@ function compile(files: readonly string[], outDir: string): void {
     cwd: root,
   });
   if (tsc.status !== 0) throw new Error(`tsc failed: ${tsc.stdout}${tsc.stderr}`);
+}
+
+function sourcePaths(): Record<string, string[]> {
+  const paths: Record<string, string[]> = {};
+  for (const name of ['core', 'tpm', 'attestation']) {
+    for (const [entry, source] of Object.entries(readManifest(name).exports)) {
+      paths[`@nemea/${name}${entry.slice(1)}`] = [join(root, 'packages', name, source)];
+    }
+  }
+  return paths;
 }
 
 function copyTree(from: string, to: string): void {
