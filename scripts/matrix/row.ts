@@ -30,7 +30,7 @@ export interface Subject<T extends object> {
 }
 
 /** Several results of a change (each flipped bit) must all be refused, by the same code. */
-export type Change<T> = (honest: T) => T | readonly T[];
+export type Change<T> = (honest: T) => T | readonly T[] | Promise<T | readonly T[]>;
 
 export type Tampering<T> = readonly [change: string, expected: string, rule: string, tamper: Change<T>];
 
@@ -49,7 +49,7 @@ export function rowsOf<T extends object>(subject: Subject<T>, tamperings: readon
     rule,
     async run() {
       const { made, verdict } = await honest();
-      const tampered = tamper(made);
+      const tampered = await tamper(made);
       const all = isList(tampered) ? tampered : [tampered];
       const codes = new Set<string>();
       for (const it of all) {
@@ -58,6 +58,14 @@ export function rowsOf<T extends object>(subject: Subject<T>, tamperings: readon
       return { honest: verdict, got: [...codes].join(' ') };
     },
   }));
+}
+
+/** A judge out of a check that throws for what it refuses. */
+export function accepts<T>(check: (artefact: T) => unknown): (artefact: T) => string {
+  return (artefact) => {
+    check(artefact);
+    return 'OK';
+  };
 }
 
 export function isAsSpecified({ expected }: Row, { honest, got }: Outcome): boolean {

@@ -1,6 +1,9 @@
 import { bootLogRows } from './boot-log.ts';
+import { certificateRows } from './certificate.ts';
 import { eventLogRows } from './event-log.ts';
 import { imaRows } from './ima.ts';
+import { issuedCertificateRows } from './issued-certificate.ts';
+import { keyRows } from './keys.ts';
 import { quoteRows } from './quote.ts';
 import type { Row } from './row.ts';
 import { signatureRows } from './signature.ts';
@@ -14,4 +17,7 @@ export const rows: readonly Row[] = [
   ...eventLogRows,
   ...bootLogRows,
   ...imaRows,
+  ...keyRows,
+  ...certificateRows,
+  ...issuedCertificateRows,
 ];
