@@ -1,5 +1,5 @@
 import type { EventBody, LoaderEvent } from './body.ts';
-import { textOrNull, utf16 } from './reader.ts';
+import { textOrNull, trimNuls, utf16 } from './reader.ts';
 
 /** GRUB's prefixes: upstream with a colon, Red Hat's without, and what they introduce. */
 const GRUB_PREFIXES: readonly (readonly [string, LoaderEvent])[] = [
@@ -21,7 +21,8 @@ const SECTION = /^\.[a-z][a-z0-9]{1,6}$/;
 export function decodeIpl(pcr: number, data: Uint8Array): EventBody {
   const wide = utf16Text(data);
   if (wide !== null) return { kind: 'loader', what: SECTION.test(wide) ? 'section' : 'systemd', text: wide };
-  const text = textOrNull(data)?.replace(/\0+$/, '') ?? null;
+  const padded = textOrNull(data);
+  const text = padded === null ? null : trimNuls(padded);
   if (text === null || text.includes('\0')) return { kind: 'opaque' };
   for (const [prefix, what] of GRUB_PREFIXES) {
     if (text.startsWith(prefix)) return { kind: 'loader', what, text: text.slice(prefix.length) };
@@ -43,6 +44,6 @@ export function grubPrefixLength(text: string): number {
  */
 export function utf16Text(data: Uint8Array): string | null {
   if (data.length < 2 || data[1] !== 0 || data[0] === 0) return null;
-  const text = utf16(data).replace(/\0+$/, '');
+  const text = trimNuls(utf16(data));
   return text.length > 1 && !/\p{Cc}/u.test(text.replace(/[\t\n\r]/g, '')) ? text : null;
 }

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import {
   decodeEvent,
   EVENT_TYPE,
+  EVENTLOG_LIMITS,
   type EventBody,
   type EventTypeName,
   inspectEventLog,
@@ -476,5 +477,28 @@ describe('findings [LOG-16]', () => {
       [],
     );
     expect(quirksOf(grubFile('/boot/vmlinuz', fromUtf8('kernel')))).toEqual([]);
+  });
+});
+
+describe('bodies as large as they may be are read in linear time', () => {
+  const large = new Uint8Array(EVENTLOG_LIMITS.eventDataBytes);
+
+  test('of NULs with a letter behind them', () => {
+    const wide = large.slice();
+    wide[0] = 0x61;
+    wide[wide.length - 2] = 0x61;
+    expect(decoded('EV_COMPACT_HASH', wide).body.kind).toBe('opaque');
+    const narrow = large.slice();
+    narrow[narrow.length - 1] = 0x61;
+    expect(decoded('EV_IPL', narrow, 8).body.kind).toBe('opaque');
+  });
+
+  test('of a device path with a quarter of a million nodes', () => {
+    const nodes = (EVENTLOG_LIMITS.eventDataBytes - 32) / 4;
+    const image = large.slice();
+    image.set(u64(4 * nodes), 24);
+    for (let i = 0; i < nodes; i++) image.set([1, 9, 4, 0], 32 + 4 * i);
+    const { body } = decoded('EV_EFI_BOOT_SERVICES_APPLICATION', image, 4);
+    expect(body.kind === 'image-load' && body.image.path.length).toBe(nodes);
   });
 });

@@ -4,7 +4,7 @@ import { EVENT_TYPE } from './event-types.ts';
 import { decodeBlob, decodeBlob2, decodeImageLoad, decodeTables, decodeTables2 } from './firmware.ts';
 import { parseGpt } from './gpt.ts';
 import { decodeNoAction } from './no-action.ts';
-import { BodyError, formatGuid, textOrNull } from './reader.ts';
+import { BodyError, formatGuid, textOrNull, trimNuls } from './reader.ts';
 import { parseTaggedEvents } from './sipa.ts';
 import { parseDeviceSecurity } from './spdm.ts';
 import { decodeAuthority, decodeVariableContent, parseVariable } from './variable.ts';
@@ -132,7 +132,7 @@ function decodeCrtm(data: Uint8Array): EventBody {
 function decodeText(data: Uint8Array): EventBody {
   const text = utf16Text(data) ?? textOrNull(data);
   if (text === null) throw new BodyError('neither a structure nor a text');
-  return { kind: 'text', text: text.replace(/\0+$/, '') };
+  return { kind: 'text', text: trimNuls(text) };
 }
 
 /** Printable in ASCII, UTF-8 or UTF-16, with at most some NULs at the end. */

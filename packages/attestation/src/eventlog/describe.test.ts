@@ -113,6 +113,14 @@ describe('Secure Boot [LOG-15]', () => {
     expect(stateOf(separator(7))).toMatchObject({ enabled: null, problems: ['SecureBoot was not measured'] });
   });
 
+  test('is off where the firmware knows no Secure Boot and measures the variable without a value', () => {
+    const absent = secureBootVariable('SecureBoot', new Uint8Array(0));
+    expect(stateOf(absent, separator(7))).toMatchObject({ enabled: false, problems: [] });
+    expect(stateOf(absent, ON, separator(7)).enabled).toBeNull();
+    const spelt = { ...absent, data: variableData('SecureBoot\0', new Uint8Array(0)) };
+    expect(stateOf(spelt, separator(7)).enabled).toBe(false);
+  });
+
   test('is not believed when it was measured behind the separator, where anybody can', () => {
     expect(stateOf(separator(7), ON).enabled).toBeNull();
     expect(stateOf(OFF, separator(7), ON)).toMatchObject({

@@ -32,9 +32,11 @@ export function parseDevicePath(bytes: Uint8Array): DevicePathNode[] {
 /** The text of UEFI 2.10, 10.6; a node that is unknown or malformed is `Path(type,subtype,hex)`. */
 export function formatDevicePath(nodes: readonly DevicePathNode[]): string {
   let text = '';
+  let isFirst = true;
   for (const node of nodes) {
     if (node.type === END) text += ',';
-    else text += (text === '' || text.endsWith(',') ? '' : '/') + formatNode(node);
+    else text += (isFirst ? '' : '/') + formatNode(node);
+    isFirst = node.type === END;
   }
   return text;
 }

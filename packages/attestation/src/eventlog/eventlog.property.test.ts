@@ -63,7 +63,7 @@ function naiveReplay(events: readonly WrittenEvent[], bank: Bank): Record<string
   for (const { pcr, type, data, measured } of events) {
     if (type === 3 || type === 'EV_NO_ACTION') continue;
     const digest = hash(measured ?? data);
-    const start = Buffer.alloc(digest.length, pcr >= 17 && pcr <= 22 ? 0xff : 0);
+    const start = Buffer.alloc(digest.length);
     if (pcr === 0 && locality !== undefined) start[start.length - 1] = locality.data[16] as number;
     values[pcr] = hash(values[pcr] ?? start, digest);
   }

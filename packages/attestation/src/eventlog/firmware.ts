@@ -1,6 +1,6 @@
 import type { EventBody } from './body.ts';
 import { formatDevicePath, parseDevicePath } from './device-path.ts';
-import { BodyError, LittleEndianReader, textOrNull } from './reader.ts';
+import { BodyError, LittleEndianReader, textOrNull, trimNuls } from './reader.ts';
 
 /** UEFI_PLATFORM_FIRMWARE_BLOB (TCG PFP 1.06, 10.2.1). Throws `BodyError`, as all here do. */
 export function decodeBlob(data: Uint8Array): EventBody {
@@ -45,7 +45,7 @@ function readTables(reader: LittleEndianReader, isWide: boolean) {
 
 function description(reader: LittleEndianReader): string {
   const bytes = reader.bytes(reader.u8());
-  return (textOrNull(bytes) ?? String.fromCharCode(...bytes)).replace(/\0+$/, '');
+  return trimNuls(textOrNull(bytes) ?? String.fromCharCode(...bytes));
 }
 
 /** UEFI_IMAGE_LOAD_EVENT (TCG PFP 1.06, 10.2.3), in old logs of 32-bit firmware with u32 lengths. */

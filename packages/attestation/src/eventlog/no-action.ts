@@ -1,5 +1,5 @@
 import type { EventBody } from './body.ts';
-import { BodyError, LittleEndianReader, textOrNull } from './reader.ts';
+import { BodyError, LittleEndianReader, textOrNull, trimNuls } from './reader.ts';
 import { parseDeviceSecurity } from './spdm.ts';
 import { isSpecId, parseSpecId } from './spec-id.ts';
 
@@ -92,5 +92,5 @@ function shortText(reader: LittleEndianReader): string {
 function text(bytes: Uint8Array): string {
   const value = textOrNull(bytes);
   if (value === null) throw new BodyError('a text is not UTF-8');
-  return value.replace(/\0+$/, '');
+  return trimNuls(value);
 }

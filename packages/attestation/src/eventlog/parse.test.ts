@@ -19,6 +19,7 @@ import {
 const LOG = writeAgileLog(['sha1', 'sha256'], bootEvents(40));
 const HEADER_BYTES = writeAgileLog(['sha1', 'sha256'], []).length;
 const ZERO_DIGEST = new Uint8Array(20);
+const ZERO_RECORD_BYTES = 32;
 
 function codeOf(bytes: Uint8Array, options: Parameters<typeof parseEventLog>[1] = {}): string {
   try {
@@ -119,6 +120,18 @@ describe('padding [LOG-5]', () => {
     const padded = concatBytes(LOG, new Uint8Array(length).fill(0xff));
     expect(parseEventLog(padded).events).toHaveLength(40);
     expect(quirksOf(padded)).toEqual(['padding-ones']);
+  });
+
+  test('may be the FFFFFFFF that ends a table, and zeros behind it', () => {
+    const padded = concatBytes(LOG, u32(0xffffffff), new Uint8Array(100));
+    expect(parseEventLog(padded).events).toHaveLength(40);
+    expect(quirksOf(padded)).toEqual(['padding-ones']);
+  });
+
+  test('is told from 65,536 events of nothing but zeros without looking at every byte for each of them', () => {
+    const zeros = new Uint8Array(EVENTLOG_LIMITS.events * ZERO_RECORD_BYTES + 1);
+    zeros[zeros.length - 1] = 1;
+    expect(codeOf(zeros)).toBe('EVENTLOG_TOO_LARGE');
   });
 
   test.each([1, 4, 7])('of %i zero bytes could be the start of an event and is refused', (length) => {

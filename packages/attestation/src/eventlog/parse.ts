@@ -59,6 +59,8 @@ class FrameParser {
   readonly #events: RawEvent[] = [];
   readonly #findings: Finding[] = [];
   #algorithms: readonly HeaderAlgorithm[] = [{ id: 0x0004, bank: 'sha1', digestBytes: SHA1_BYTES }];
+  /** Where the zero bytes at the end of the file begin. */
+  readonly #zerosAt: number;
   #offset = 0;
   #start = 0;
   #startupLocality: number | null = null;
@@ -68,6 +70,9 @@ class FrameParser {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#registers = registers;
+    let zerosAt = bytes.length;
+    while (zerosAt > 0 && bytes[zerosAt - 1] === 0) zerosAt--;
+    this.#zerosAt = zerosAt;
   }
 
   parse(): EventLog {
@@ -239,15 +244,15 @@ class FrameParser {
     const left = this.#bytes.length - this.#offset;
     if (left === 0) return true;
     const first = this.#bytes[this.#offset];
-    if (first === 0x00 && left >= ZERO_PADDING_BYTES_MIN && isConstant(this.#bytes, 0x00, this.#offset)) {
+    if (left >= ZERO_PADDING_BYTES_MIN && this.#offset >= this.#zerosAt) {
       this.#find('padding-zeros', `${left} zero bytes at the end`);
       return true;
     }
     if (first === 0xff && left >= ONES_PADDING_BYTES_MIN && this.#hasTerminator()) {
-      if (!isConstant(this.#bytes, 0xff, this.#offset)) {
+      if (!isConstant(this.#bytes.subarray(this.#offset, this.#zerosAt), 0xff)) {
         throw this.#error('EVENTLOG_TRAILING_DATA', `something follows the end at offset ${this.#offset}`);
       }
-      this.#find('padding-ones', `${left} FF bytes at the end`);
+      this.#find('padding-ones', `${left} bytes of padding at the end, FF first`);
       return true;
     }
     return false;
@@ -296,8 +301,8 @@ function isNvIndex(handle: number): boolean {
   return handle >>> 24 === 0x01;
 }
 
-function isConstant(bytes: Uint8Array, value: number, from = 0): boolean {
-  for (let i = from; i < bytes.length; i++) if (bytes[i] !== value) return false;
+function isConstant(bytes: Uint8Array, value: number): boolean {
+  for (let i = 0; i < bytes.length; i++) if (bytes[i] !== value) return false;
   return true;
 }
 

@@ -79,6 +79,13 @@ export function formatGuid(bytes: Uint8Array): string {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
+/** Without the NULs at the end. No regular expression: those try again from every NUL, in square time. */
+export function trimNuls(text: string): string {
+  let end = text.length;
+  while (end > 0 && text.charCodeAt(end - 1) === 0) end--;
+  return text.slice(0, end);
+}
+
 /** Strict UTF-8, or null. */
 export function textOrNull(bytes: Uint8Array): string | null {
   try {

@@ -22,7 +22,7 @@ export function replayBank(log: EventLog, bank: Bank): Map<number, Uint8Array> {
     if (!isExtended(event)) continue;
     const digest = event.digests[bank];
     if (digest === undefined) incomplete.add(event.pcr);
-    else values.set(event.pcr, hash(values.get(event.pcr) ?? initialValue(log, bank, event.pcr), digest));
+    else values.set(event.pcr, hash(values.get(event.pcr) ?? extendedValue(log, bank, event.pcr), digest));
   }
   for (const pcr of incomplete) values.delete(pcr);
   return values;
@@ -33,13 +33,27 @@ export function isExtended({ type, pcr }: RawEvent): boolean {
   return type !== EVENT_TYPE.EV_NO_ACTION && pcr <= REGISTER_MAX;
 }
 
-/** The value after TPM2_Startup(CLEAR): TCG PC Client Platform TPM Profile, 4.6. [LOG-9] */
+/**
+ * What the first event of a register extends. Nobody can extend PCR 17 to 22 before a dynamic launch, which sets them to
+ * zeros: TCG PC Client Platform TPM Profile, 4.6. [LOG-9]
+ */
+function extendedValue(log: EventLog, bank: Bank, pcr: number): Uint8Array {
+  const value = initialValue(log, bank, pcr);
+  return isDynamic(log, pcr) ? value.fill(0) : value;
+}
+
+/** The value after TPM2_Startup(CLEAR), and for as long as nothing extends it: TPM Profile, 4.6. [LOG-9] */
 export function initialValue(log: EventLog, bank: Bank, pcr: number): Uint8Array {
   const value = new Uint8Array(algorithmOf(bank).digestBytes);
   if (log.registers === 'cc') return value;
-  if (pcr >= 17 && pcr <= 22) return value.fill(0xff);
-  if (pcr === 0) value[value.length - 1] = log.startupLocality ?? (startsWithHcrtm(log) ? HCRTM_LOCALITY : 0);
+  if (isDynamic(log, pcr)) return value.fill(0xff);
+  // After an H-CRTM, TPM2_Startup leaves PCR 0 alone, whichever locality it comes from (TPM 2.0 Part 1, 34.3).
+  if (pcr === 0) value[value.length - 1] = startsWithHcrtm(log) ? HCRTM_LOCALITY : (log.startupLocality ?? 0);
   return value;
+}
+
+function isDynamic({ registers }: EventLog, pcr: number): boolean {
+  return registers === 'pcr' && pcr >= 17 && pcr <= 22;
 }
 
 function startsWithHcrtm(log: EventLog): boolean {

@@ -129,7 +129,7 @@ function coversAll({ measured, data }: ReplayedEvent): boolean {
  * variable that is spelt another way counts, when its digest covers all of it. [LOG-15]
  */
 function provenState(events: readonly DecodedEvent[]): boolean | 'contradictory' | null {
-  const isOff = events.some(({ event }) => isDigestOf(event, SECURE_BOOT_OFF));
+  const isOff = events.some(({ event }) => SECURE_BOOT_OFF.some((value) => isDigestOf(event, value)));
   const isOn = events.some(({ event }) => isDigestOf(event, SECURE_BOOT_ON));
   const values =
     isOn || isOff ? [...(isOn ? [true] : []), ...(isOff ? [false] : [])] : events.flatMap(spelledOut);
@@ -139,9 +139,10 @@ function provenState(events: readonly DecodedEvent[]): boolean | 'contradictory'
 
 function spelledOut({ event, body }: DecodedEvent): boolean[] {
   if (event.type !== EVENT_TYPE.EV_EFI_VARIABLE_DRIVER_CONFIG || !coversAll(event)) return [];
-  if (body.kind !== 'variable' || body.content.kind !== 'boolean') return [];
-  const { name, guid } = body.variable;
-  return name === 'SecureBoot' && guid === EFI_GLOBAL_VARIABLE ? [body.content.value] : [];
+  if (body.kind !== 'variable') return [];
+  const { name, guid, value } = body.variable;
+  if (name !== 'SecureBoot' || guid !== EFI_GLOBAL_VARIABLE) return [];
+  return body.content.kind === 'boolean' ? [body.content.value] : value.length === 0 ? [false] : [];
 }
 
 function isSeparator(event: ReplayedEvent): boolean {
@@ -160,13 +161,16 @@ function known(bytes: Uint8Array): KnownValue {
 /** 0 or FFFFFFFF, or 1 after an error: each ends what the firmware measures before it hands over. */
 const SEPARATORS = ['00000000', 'ffffffff', '01000000'].map((hex) => known(fromHex(hex)));
 
-/** UEFI_VARIABLE_DATA of EFI_GLOBAL_VARIABLE, `SecureBoot` in UTF-16, without the value. */
-const SECURE_BOOT = fromHex(
-  '61dfe48bca93d211aa0d00e098032b8c0a0000000000000001000000000000005300650063007500720065004200' +
-    '6f006f007400',
-);
-const SECURE_BOOT_OFF = known(concatBytes(SECURE_BOOT, Uint8Array.of(0)));
-const SECURE_BOOT_ON = known(concatBytes(SECURE_BOOT, Uint8Array.of(1)));
+/** UEFI_VARIABLE_DATA of EFI_GLOBAL_VARIABLE, `SecureBoot` in UTF-16. */
+function secureBoot(...value: readonly number[]): KnownValue {
+  const length = Uint8Array.of(value.length, 0, 0, 0, 0, 0, 0, 0);
+  const head = fromHex('61dfe48bca93d211aa0d00e098032b8c0a00000000000000');
+  const name = fromHex('53006500630075007200650042006f006f007400');
+  return known(concatBytes(head, length, name, Uint8Array.from(value)));
+}
+const SECURE_BOOT_ON = secureBoot(1);
+/** Firmware without Secure Boot measures the variable without value, for there is none (TCG PFP 1.06, 3.3.4.8). */
+const SECURE_BOOT_OFF = [secureBoot(0), secureBoot()];
 
 /** Whether every quoted bank agrees. */
 function isDigestOf(event: ReplayedEvent, value: KnownValue): boolean {

@@ -1,5 +1,5 @@
 import { type DevicePathNode, formatDevicePath, parseDevicePath } from './device-path.ts';
-import { BodyError, LittleEndianReader, textOrNull, utf16 } from './reader.ts';
+import { BodyError, LittleEndianReader, textOrNull, trimNuls, utf16 } from './reader.ts';
 import {
   looksLikeCertificate,
   parseSignature,
@@ -56,7 +56,7 @@ function readVariable(data: Uint8Array, uintnBytes: 4 | 8): Variable | null {
   const length = (): number => (uintnBytes === 8 ? reader.length64() : reader.u32());
   const [nameChars, valueBytes] = [length(), length()];
   if (nameChars * 2 + valueBytes > reader.remaining) return null;
-  const name = utf16(reader.bytes(nameChars * 2)).replace(/\0+$/, '');
+  const name = trimNuls(utf16(reader.bytes(nameChars * 2)));
   const value = reader.bytes(valueBytes);
   return { guid, name, value, trailing: reader.remaining };
 }
@@ -93,7 +93,7 @@ export function decodeVariableContent({ name, value }: Variable): VariableConten
     return { kind: 'load-option', option: parseLoadOption(value) };
   }
   const text = name.startsWith('Sbat') ? textOrNull(value) : null;
-  return text === null ? { kind: 'opaque' } : { kind: 'text', text: text.replace(/\0+$/, '') };
+  return text === null ? { kind: 'opaque' } : { kind: 'text', text: trimNuls(text) };
 }
 
 function decodeBoolean(value: Uint8Array): VariableContent {
