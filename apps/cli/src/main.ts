@@ -12,6 +12,7 @@ import { addNodeCommands } from './commands/node.ts';
 import { addPolicyCommands } from './commands/policy.ts';
 import { addQuoteCommands } from './commands/quote.ts';
 import { addTaskCommands } from './commands/task.ts';
+import { addTpmCommands } from './commands/tpm.ts';
 import { addVerifyCommand } from './commands/verify.ts';
 import { fail } from './output.ts';
 
@@ -45,5 +46,6 @@ addVerifyCommand(program);
 addEventLogCommand(program);
 addImaCommand(program);
 addQuoteCommands(program);
+addTpmCommands(program);
 
 program.parseAsync().catch(fail);

@@ -1,20 +1,20 @@
 import { CodedError } from '@nemea/core';
-import { openDeviceChannel, openTcpChannel, openUnixChannel, Tpm } from '@nemea/tpm';
+import { openDeviceChannel, openTcpChannel, openUnixChannel, Tpm, type TpmOpenOptions } from '@nemea/tpm';
 
 export class TpmAddressError extends CodedError<'TPM_ADDRESS_INVALID'> {}
 
 /** Opens the TPM at `unix:PATH`, `tcp:HOST:PORT` or `device:PATH`. Throws `TPM_ADDRESS_INVALID`, or what the channel throws. */
-export function openTpmAt(address: string): Promise<Tpm> {
+export function openTpmAt(address: string, options: TpmOpenOptions = {}): Promise<Tpm> {
   const [kind, ...rest] = address.split(':');
   const where = rest.join(':');
   const tcp = /^(.+):(\d{1,5})$/.exec(where);
-  if (kind === 'unix' && where !== '') return Tpm.open(() => openUnixChannel(where));
+  if (kind === 'unix' && where !== '') return Tpm.open(() => openUnixChannel(where), options);
   if (kind === 'tcp' && tcp !== null) {
-    return Tpm.open(() => openTcpChannel({ host: tcp[1] as string, port: Number(tcp[2]) }));
+    return Tpm.open(() => openTcpChannel({ host: tcp[1] as string, port: Number(tcp[2]) }), options);
   }
   // The kernel's resource manager frees what an earlier program left; what others use must stay.
   if (kind === 'device' && where !== '') {
-    return Tpm.open(() => openDeviceChannel(where), { flushLeftovers: false });
+    return Tpm.open(() => openDeviceChannel(where), { ...options, flushLeftovers: false });
   }
   throw new TpmAddressError(
     'TPM_ADDRESS_INVALID',

@@ -52,13 +52,41 @@ export type { CommandDefinition, Role } from './commands/command.ts';
 export { type RunRequest, run } from './commands/run.ts';
 export type { TpmOpenOptions, TpmSource } from './connection.ts';
 export { type Credential, makeCredential } from './credential.ts';
+export {
+  type EkOptions,
+  type EndorsementKey,
+  listEkCertificates,
+  readEkCertificate,
+  readEkChain,
+  readEkTemplate,
+  readEndorsementKey,
+  withEk,
+} from './endorsement-key.ts';
 export { TpmError, type TpmErrorCode } from './errors.ts';
 export type { TpmIo } from './executor.ts';
 export type { HashRequest, HashResult } from './hash.ts';
-export { type Identity, openIdentity } from './identity.ts';
+export {
+  changeHierarchyAuth,
+  type DictionaryAttackSettings,
+  disableClear,
+  type PasswordHierarchy,
+  resetLockout,
+  setDictionaryAttack,
+} from './hierarchy.ts';
+export { type Identity, type IdentityOptions, openIdentity } from './identity.ts';
+export { type DictionaryAttack, inspect, type TpmInfo } from './inspect.ts';
 export type { NvAccess, NvCertifyRequest, NvDefinition } from './nv.ts';
 export type { Hierarchy, LoadedKey, PrimaryRequest, TpmKey } from './object.ts';
 export type { PcrValue } from './pcr.ts';
+export { findPersistent, type PersistentOptions, removePersistent, storePersistent } from './persistent.ts';
+export {
+  PERSISTENT,
+  type Provisioned,
+  type ProvisionRequest,
+  type ProvisionStep,
+  type ProvisionStepName,
+  provision,
+} from './provision.ts';
 export type { TurnTerms } from './queue.ts';
 export { ResourceManager } from './resources/resource-manager.ts';
 export type { SealOptions } from './sealing.ts';

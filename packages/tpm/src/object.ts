@@ -1,4 +1,4 @@
-import { HANDLE, isRefusal } from './command.ts';
+import { type Authorization, HANDLE, isRefusal } from './command.ts';
 import { FlushContext } from './commands/context.ts';
 import { CreatePrimary, Load, ReadPublic } from './commands/object.ts';
 import { run } from './commands/run.ts';
@@ -22,13 +22,16 @@ export type Hierarchy = 'owner' | 'endorsement' | 'null';
 export interface PrimaryRequest {
   readonly hierarchy: Hierarchy;
   readonly template: Uint8Array;
+  /** Of the hierarchy; the empty password when absent. */
+  readonly auth?: Authorization | undefined;
 }
 
-/** TPM2_CreatePrimary with an empty password. Takes one of the TPM's few object slots until flushed. */
+/** TPM2_CreatePrimary of a key with an empty password. Takes one of the TPM's few object slots until flushed. */
 export async function createPrimary(io: TpmIo, request: PrimaryRequest): Promise<TpmKey> {
   const { objectHandle, outPublic } = await run(io, CreatePrimary, {
     handles: { primaryHandle: HANDLE[request.hierarchy] },
     parameters: { inPublic: parsePublicArea(request.template) },
+    auth: [request.auth ?? 'password'],
   });
   return toKey(objectHandle, outPublic);
 }

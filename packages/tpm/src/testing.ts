@@ -1,10 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect, type NetConnectOpts } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { fromHex } from '@nemea/core';
 import { openUnixChannel } from './channel/unix.ts';
 import type { TpmOpenOptions } from './connection.ts';
@@ -14,6 +15,8 @@ import { Tpm } from './tpm.ts';
 export interface TestTpm {
   readonly tpm: Tpm;
   readonly socketPath: string;
+  /** PEM of the root and intermediate that issued the endorsement certificates; none without `setup`. */
+  readonly authority: { readonly root: string; readonly intermediate: string } | undefined;
   /** SIGSTOP makes the TPM take commands and answer none, SIGCONT ends that. */
   signal(name: NodeJS.Signals): void;
   /** Ends the TPM's process at once, as a crash or a power cut does. */
@@ -25,8 +28,14 @@ export interface TestTpm {
 
 const SOCKET_POLLS_MAX = 2000;
 
-export async function startTestTpm(options: TpmOpenOptions = {}): Promise<TestTpm> {
+export interface TestTpmOptions extends TpmOpenOptions {
+  /** Have swtpm_setup make endorsement keys and certificates by an authority of its own, with these options. */
+  readonly setup?: readonly string[];
+}
+
+export async function startTestTpm(options: TestTpmOptions = {}): Promise<TestTpm> {
   const dir = await mkdtemp(join(tmpdir(), 'tpm-'));
+  const authority = options.setup === undefined ? undefined : await setUp(dir, options.setup);
   const socketPath = join(dir, 'sock');
   const serve = (): Promise<ChildProcess> =>
     startSwtpm(['--tpmstate', `dir=${dir}`, '--server', `type=unixio,path=${socketPath}`], {
@@ -37,6 +46,7 @@ export async function startTestTpm(options: TpmOpenOptions = {}): Promise<TestTp
   return {
     tpm,
     socketPath,
+    authority,
     signal: (name) => void child.kill(name),
     async kill() {
       await endProcess(child, 'SIGKILL');
@@ -51,6 +61,32 @@ export async function startTestTpm(options: TpmOpenOptions = {}): Promise<TestTp
       await rm(dir, { recursive: true });
     },
   };
+}
+
+/** `--create-ek-cert` of swtpm_setup, with a certificate authority that ends with the test. */
+async function setUp(
+  dir: string,
+  options: readonly string[],
+): Promise<{ root: string; intermediate: string }> {
+  const ca = join(dir, 'ca');
+  await mkdir(ca);
+  const lines = (name: string, ...text: readonly string[]): Promise<void> =>
+    writeFile(join(ca, name), `${text.join('\n')}\n`);
+  await lines('options', '--platform-manufacturer Test', '--platform-version 1', '--platform-model Test');
+  await lines(
+    'localca.conf',
+    ...[`statedir = ${ca}`, `signingkey = ${ca}/key.pem`, `issuercert = ${ca}/issuer.pem`],
+    `certserial = ${ca}/serial`,
+  );
+  await lines(
+    'setup.conf',
+    ...['create_certs_tool = /usr/bin/swtpm_localca', `create_certs_tool_config = ${ca}/localca.conf`],
+    ...[`create_certs_tool_options = ${ca}/options`, 'active_pcr_banks = sha256'],
+  );
+  const args = ['--tpm2', '--tpm-state', dir, '--create-ek-cert', '--config', join(ca, 'setup.conf')];
+  await promisify(execFile)('swtpm_setup', [...args, '--pcr-banks', 'sha256', ...options]);
+  const read = (name: string): Promise<string> => readFile(join(ca, name), 'utf8');
+  return { root: await read('swtpm-localca-rootca-cert.pem'), intermediate: await read('issuer.pem') };
 }
 
 /**

@@ -6,6 +6,7 @@ import { type RunArguments, run } from './commands/run.ts';
 import { Connection, type TpmOpenOptions, type TpmSource } from './connection.ts';
 import type { TpmIo } from './executor.ts';
 import { type HashRequest, type HashResult, hash } from './hash.ts';
+import { inspect, type TpmInfo } from './inspect.ts';
 import { getRandom, lockPlatform, shutdown, startup } from './lifecycle.ts';
 import {
   type NvAccess,
@@ -29,6 +30,7 @@ import {
   type TpmKey,
 } from './object.ts';
 import { type PcrValue, pcrExtend, pcrRead } from './pcr.ts';
+import { type Provisioned, type ProvisionRequest, provision } from './provision.ts';
 import type { TurnTerms } from './queue.ts';
 import { type SealOptions, seal, unseal } from './sealing.ts';
 import type { CapabilityGroup, CapabilityItem } from './structures/capability-data.ts';
@@ -210,6 +212,16 @@ export class Tpm {
   /** All that the TPM says of itself in one group, however many pages that takes. */
   capabilities<G extends CapabilityGroup>(group: G, first?: number): Promise<CapabilityItem<G>[]> {
     return this.exclusive((io) => capabilities(io, group, first));
+  }
+
+  /** What the TPM says of itself, by no password and without a change. */
+  inspect(): Promise<TpmInfo> {
+    return this.exclusive(inspect);
+  }
+
+  /** Makes the TPM ready for attestation; see the function of this name. */
+  provision(request: ProvisionRequest = {}): Promise<Provisioned> {
+    return this.exclusive((io) => provision(io, request));
   }
 
   listHandles(range: HandleRange): Promise<number[]> {

@@ -4,6 +4,7 @@ import { describeSelection, parseSelection, parseSigningKey, verifyQuote } from 
 import { CodedError, fromHex, toHex } from '@nemea/core';
 import { TEMPLATES, type Tpm, type TpmKey } from '@nemea/tpm';
 import { ALG, type PcrSelection } from '@nemea/tpm/structures';
+import { toPem } from '../pem.ts';
 import { openTpmAt } from '../tpm-address.ts';
 
 export class MakeError extends CodedError<
@@ -78,18 +79,11 @@ async function quoteOf(
         'quote.signature': signature,
         'pcrs.json': `${JSON.stringify(json, null, 2)}\n`,
         'ak.pub': ak.publicArea,
-        'ak.pem': toPem(key.spki),
+        'ak.pem': toPem('PUBLIC KEY', key.spki),
       };
     }
     if (verdict.error.code !== 'PCR_DIGEST_WRONG')
       throw new MakeError('QUOTE_REFUSED', verdict.error.message);
   }
   throw new MakeError('QUOTE_UNSTABLE', `the PCRs changed during each of ${TRIES_MAX} quotes`);
-}
-
-function toPem(spki: Uint8Array): string {
-  const base64 = Buffer.from(spki)
-    .toString('base64')
-    .replace(/.{64}(?=.)/g, '$&\n');
-  return `-----BEGIN PUBLIC KEY-----\n${base64}\n-----END PUBLIC KEY-----\n`;
 }

@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { MakeCredential } from '../commands/credential.ts';
 import { makeCredential } from '../credential.ts';
 import type { TpmKey } from '../object.ts';
-import { TEMPLATES } from '../structures/templates.ts';
+import { EK_TEMPLATES } from '../structures/ek-templates.ts';
+import { matchesTemplate, TEMPLATES } from '../structures/templates.ts';
 import {
   fromCredentialFile,
   fromSized,
@@ -34,13 +35,21 @@ beforeAll(async () => {
 afterAll(() => shared.stop());
 
 describe.each([
-  { kind: 'RSA-2048', option: 'rsa', ek: 0x81010001, isHigh: false },
-  { kind: 'ECC P-256', option: 'ecc', ek: 0x81010002, isHigh: false },
-  { kind: 'ECC P-384', option: 'ecc384', ek: 0x81010003, isHigh: true },
-  { kind: 'ECC P-521', option: 'ecc521', ek: 0x81010004, isHigh: true },
-])('credentials for a $kind endorsement key:', ({ option, ek, isHigh }) => {
+  { kind: 'RSA-2048', option: 'rsa', id: 'L-1', ek: 0x81010001, isHigh: false },
+  { kind: 'ECC P-256', option: 'ecc', id: 'L-2', ek: 0x81010002, isHigh: false },
+  { kind: 'ECC P-384', option: 'ecc384', id: 'H-3', ek: 0x81010003, isHigh: true },
+  { kind: 'ECC P-521', option: 'ecc521', id: 'H-4', ek: 0x81010004, isHigh: true },
+] as const)('credentials for a $kind endorsement key:', ({ option, id, ek, isHigh }) => {
   beforeAll(async () => {
     await shared.tool('createek', '-c', hexHandle(ek), '-G', option, '-u', `${option}.pub`);
+  });
+
+  test('the key of tpm2_createek is the one of our template', async () => {
+    const theirs = fromSized(await shared.read(`${option}.pub`));
+    const request = { hierarchy: 'endorsement', template: EK_TEMPLATES[id].template } as const;
+    const ours = await shared.client((tpm) => tpm.createPrimary(request));
+    expect(matchesTemplate(theirs, request.template)).toBe(true);
+    expect(toHex(ours.publicArea)).toBe(toHex(theirs));
   });
 
   const activate = (file: string, key = ak): Promise<Uint8Array> =>

@@ -1,4 +1,4 @@
-import { HANDLE, returnCodeOf } from '../command.ts';
+import { type Authorization, HANDLE, returnCodeOf } from '../command.ts';
 import { PolicyPCR, PolicySecret } from '../commands/policy.ts';
 import { run } from '../commands/run.ts';
 import { PolicyRestart } from '../commands/session.ts';
@@ -58,9 +58,14 @@ export async function policyRestart(io: TpmIo, session: Session): Promise<void> 
   await run(io, PolicyRestart, { handles: { sessionHandle: session } });
 }
 
-/** TPM2_PolicySecret(endorsement), empty password: the policy of every TCG endorsement key. */
-export async function policySecretEndorsement(io: TpmIo, session: Session): Promise<void> {
-  await run(io, PolicySecret, { handles: { authHandle: HANDLE.endorsement, policySession: session } });
+/** TPM2_PolicySecret(endorsement): the policy of every TCG endorsement key. */
+export async function policySecretEndorsement(
+  io: TpmIo,
+  session: Session,
+  auth: Authorization = 'password',
+): Promise<void> {
+  const handles = { authHandle: HANDLE.endorsement, policySession: session };
+  await run(io, PolicySecret, { handles, auth: [auth] });
 }
 
 /** TPM2_PolicyPCR over the values the PCRs have now. */

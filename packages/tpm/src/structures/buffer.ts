@@ -34,8 +34,8 @@ export function writeSized(writer: ByteWriter, bytes: Uint8Array): ByteWriter {
   return writer.u16(bytes.length).bytes(bytes);
 }
 
-export function invalid(message: string): TpmError {
-  return new TpmError('TPM_STRUCTURE_INVALID', message);
+export function invalid(message: string, cause?: unknown): TpmError {
+  return new TpmError('TPM_STRUCTURE_INVALID', message, { cause });
 }
 
 export function leftPad(value: Uint8Array, width: number): Uint8Array {

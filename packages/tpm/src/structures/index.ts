@@ -49,6 +49,14 @@ export {
   tpmsTimeInfo,
 } from './context.ts';
 export {
+  EK_CHAIN_INDEX,
+  EK_POLICIES,
+  EK_TEMPLATE_IDS,
+  EK_TEMPLATES,
+  type EkTemplate,
+  type EkTemplateId,
+} from './ek-templates.ts';
+export {
   type CreationData,
   NULL_HASH_CHECK,
   type Sensitive,
