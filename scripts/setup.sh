@@ -13,7 +13,8 @@ export PATH
 NODE_MAJOR_MIN=20
 # command:Debian package that brings it
 TOOLS='swtpm:swtpm swtpm_setup:swtpm-tools swtpm_localca:swtpm-tools certtool:gnutls-bin runc:runc
-  tpm2_quote:tpm2-tools mkfs.erofs:erofs-utils mmdebstrap:mmdebstrap tcpdump:tcpdump setpriv:util-linux flock:util-linux'
+  tpm2_quote:tpm2-tools mkfs.erofs:erofs-utils mmdebstrap:mmdebstrap tcpdump:tcpdump setpriv:util-linux flock:util-linux
+  openssl:openssl'
 
 say() { echo "setup: $*"; }
 

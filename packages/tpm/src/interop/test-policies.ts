@@ -123,7 +123,7 @@ export const POLICIES: readonly SharedPolicy[] = [
   },
   {
     ...simple,
-    name: 'PolicyAuthValue, PolicyPCR and PolicyCommandCode together',
+    name: 'AuthValue, PCR and CommandCode',
     wantsPassword: true,
     assertions: () => [
       { type: 'auth-value' },
@@ -185,7 +185,7 @@ export const POLICIES: readonly SharedPolicy[] = [
   },
   {
     ...simple,
-    name: 'PolicyAuthorize of an approved PolicyPCR',
+    name: 'PolicyAuthorize of a PolicyPCR',
     assertions: ({ signer }) => [{ type: 'authorize', name: nameOf(signer), policyRef: REF }],
     tools: [
       policyPcr,
@@ -220,7 +220,7 @@ export const POLICIES: readonly SharedPolicy[] = [
   },
   {
     ...simple,
-    name: 'PolicyAuthorizeNV of an approved PolicyPCR',
+    name: 'PolicyAuthorizeNV of a PolicyPCR',
     assertions: ({ policyIndex }) => [{ type: 'authorize-nv', name: policyIndex }],
     tools: [policyPcr, ['policyauthorizenv', '-C', 'o', hexHandle(POLICY_INDEX)]],
     async assert(io, policySession, premises) {
