@@ -1,8 +1,15 @@
 /** Draws: proofs made inside a TPM and in memory, and their check, beside the least that such a check must compute. */
 import { assert, fromUtf8, sha256, toHex } from '@nemea/core';
-import { compressedPoint, parsePublicArea, TEMPLATES } from '@nemea/tpm/structures';
+import type { PcrPolicy, TpmKey } from '@nemea/tpm';
+import { TEMPLATES, vrfTemplate } from '@nemea/tpm/structures';
 import { proveVrf, verifyVrf, vrfPublicKey } from '@nemea/vrf';
 import { p256 } from '@noble/curves/nist.js';
+import {
+  createSealedVrf,
+  openSealedVrf,
+  tpmVrfProver,
+  type VrfProver,
+} from '../packages/node/src/adapters/tpm/vrf-prover.ts';
 import { startTestTpm } from '../packages/tpm/src/testing.ts';
 import type { CurvePoint } from '../packages/vrf/src/curve.ts';
 import { proveLikeTpm } from '../packages/vrf/src/testing.ts';
@@ -11,6 +18,7 @@ import { type Row, rowOf } from './row.ts';
 
 const SECRET = sha256(fromUtf8('vrf secret'));
 const INPUTS = 4;
+const PCRS = [7, 14];
 const SPEED_TARGET = 4;
 /** Waiting for another process: wall time, and fewer samples. */
 const WAITING = { clock: 'wall', repeats: 5, sampleMs: 300 } as const;
@@ -91,39 +99,54 @@ function scalarOf(proofs: readonly Proven[], index: number): bigint {
   return BigInt(`0x${toHex(proofs[index]?.beta ?? SECRET)}`) >> 1n;
 }
 
-/** A software TPM answers in milliseconds; a hardware one takes a hundred times as long. */
+/** A software TPM answers in milliseconds; a hardware one takes a hundred times as long. Every prover checks its proofs. */
 async function benchTpm(alphas: readonly Uint8Array[]): Promise<Row[]> {
   const software = await startTestTpm();
   try {
     const { tpm } = software;
-    const key = await tpm.createPrimary({ hierarchy: 'endorsement', template: TEMPLATES.vrf });
-    const area = parsePublicArea(key.publicArea);
-    assert(area.type === 'ecc', 'the VRF key is on P-256');
-    const publicKey = compressedPoint(area);
-    const { prove, commands } = await race(
+    const policy = { pcrs: PCRS };
+    const free = await tpm.createPrimary({ hierarchy: 'endorsement', template: TEMPLATES.vrf });
+    const template = vrfTemplate(await tpm.pcrPolicyDigest(policy));
+    const bound = await tpm.createPrimary({ hierarchy: 'endorsement', template });
+    const sealed = await createSealedVrf(tpm, PCRS);
+    const fallback = await openSealedVrf(tpm, sealed);
+    const proveAll =
+      ({ prove }: VrfProver) =>
+      async () => {
+        for (const alpha of alphas) await prove(alpha);
+        return INPUTS;
+      };
+    const inTpm = (key: TpmKey, use?: PcrPolicy): VrfProver =>
+      tpmVrfProver({
+        vrfPublic: key.publicArea,
+        vrfProve: (alpha) => tpm.vrfProve(key, alpha, use),
+      });
+    const raced = await race(
       {
         commands: async () => {
           for (let i = 0; i < INPUTS; i++) await tpm.pcrRead([0]);
           return INPUTS;
         },
-        prove: async () => {
-          for (const alpha of alphas) {
-            const { beta, proof } = await tpm.vrfProve(key, alpha);
-            assert(toHex(verifyVrf(publicKey, alpha, proof)) === toHex(beta), "the TPM's proof passes");
-          }
-          return INPUTS;
+        free: proveAll(inTpm(free)),
+        bound: proveAll(inTpm(bound, policy)),
+        fallback: proveAll(fallback),
+        unseal: async () => {
+          (await openSealedVrf(tpm, sealed)).close();
+          return 1;
         },
       },
       WAITING,
     );
-    return [
-      rowOf({
-        group: 'vrf',
-        unit: 'perS',
-        own: { name: 'prove in swtpm, and verify (wall)', samples: prove },
-        peer: { name: 'one TPM command (PCR_Read)', samples: commands },
-      }),
-    ];
+    const peer = { name: 'one TPM command (PCR_Read)', samples: raced.commands };
+    const names = {
+      free: 'prove in swtpm, and verify (wall)',
+      bound: 'prove in swtpm under PCRs, and verify (wall)',
+      fallback: 'prove by a key unsealed before, and verify (wall)',
+      unseal: 'unseal that key from PCRs (wall)',
+    } as const;
+    return (Object.keys(names) as (keyof typeof names)[]).map((row) =>
+      rowOf({ group: 'vrf', unit: 'perS', own: { name: names[row], samples: raced[row] }, peer }),
+    );
   } finally {
     await software.stop();
   }

@@ -14,3 +14,9 @@ export {
 } from './endorsement/enrolment.ts';
 export * from './endorsement/index.ts';
 export { checkKeyCertification, type KeyCertification } from './key-certification.ts';
+export {
+  checkSealedVrf,
+  type SealedVrf,
+  type SealedVrfCertification,
+  sealedVrfBinding,
+} from './sealed-vrf.ts';

@@ -7,6 +7,7 @@ import {
   parsePublicArea,
   TEMPLATES,
   TpmError,
+  vrfTemplate,
 } from '@nemea/tpm/structures';
 import { p256 } from '@noble/curves/nist.js';
 import { BoundedCache, cacheKey } from './bounded-cache.ts';
@@ -49,13 +50,18 @@ export function checkAkPublic(akPublic: Uint8Array): EccPublicArea {
   return area;
 }
 
-/** The VRF key must be made by the TPM, unrestricted ECDAA, without policy. Throws `VRF_PUBLIC_INVALID`. */
-export function checkVrfPublic(vrfPublic: Uint8Array): EccPublicArea {
+/**
+ * The VRF key must be made by the TPM, unrestricted ECDAA; without policy, or used under just this one. Throws
+ * `VRF_PUBLIC_INVALID`.
+ */
+export function checkVrfPublic(vrfPublic: Uint8Array, authPolicy?: Uint8Array): EccPublicArea {
   const area = checkTemplate(
     vrfPublic,
-    TEMPLATES.vrf,
+    authPolicy === undefined ? TEMPLATES.vrf : vrfTemplate(authPolicy),
     'VRF_PUBLIC_INVALID',
-    'an unrestricted ECDAA P-256 key',
+    authPolicy === undefined
+      ? 'an unrestricted ECDAA P-256 key'
+      : 'an ECDAA P-256 key under the demanded policy',
   );
   if (!isOnCurve(eccPoint(area))) {
     throw new AttestationError('VRF_PUBLIC_INVALID', 'the point is not on P-256');
@@ -70,6 +76,8 @@ export interface VrfCertification {
   readonly akPublic: Uint8Array;
   readonly vrfPublic: Uint8Array;
   readonly qualifyingData: Uint8Array;
+  /** The policy that the key must be bound by: of PCR values, or of an authority. Default: it must have none. */
+  readonly authPolicy?: Uint8Array;
 }
 
 /**
@@ -78,7 +86,7 @@ export interface VrfCertification {
  */
 export function checkVrfCertification(certification: VrfCertification): Uint8Array {
   checkAkPublic(certification.akPublic);
-  const vrf = checkVrfPublic(certification.vrfPublic);
+  const vrf = checkVrfPublic(certification.vrfPublic, certification.authPolicy);
   checkCertify(certification, nameOf(certification.vrfPublic));
   assertEndorsement(certification.akPublic, certification.attest);
   return compressedPoint(vrf);

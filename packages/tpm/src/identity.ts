@@ -11,9 +11,10 @@ import {
 } from './endorsement-key.ts';
 import { TpmError } from './errors.ts';
 import type { TpmIo } from './executor.ts';
-import { withPrimary } from './object.ts';
+import { type PrimaryRequest, withPrimary } from './object.ts';
+import { type PcrPolicy, pcrPolicyDigestOf } from './pcr-policy.ts';
 import type { EkTemplateId } from './structures/ek-templates.ts';
-import { TEMPLATES } from './structures/templates.ts';
+import { TEMPLATES, vrfTemplate } from './structures/templates.ts';
 import type { Tpm } from './tpm.ts';
 import { proveVrf, type VrfProof } from './vrf-prover.ts';
 
@@ -44,10 +45,11 @@ export interface Identity {
 export interface IdentityOptions {
   /** Default: the first template that has a certificate, which is the RSA 2048 key L-1 where there is one. */
   readonly ek?: EkTemplateId;
+  /** Binds the VRF key to PCRs: another key for each policy. Default: no policy, one key for good. */
+  readonly vrfPolicy?: PcrPolicy;
 }
 
 const AK = { hierarchy: 'endorsement', template: TEMPLATES.ak } as const;
-const VRF = { hierarchy: 'endorsement', template: TEMPLATES.vrf } as const;
 const ALPHA_BYTES = 32;
 
 /**
@@ -56,7 +58,7 @@ const ALPHA_BYTES = 32;
  * `TPM_KEY_UNEXPECTED` (the certificate is not of this key) or `TPM_ALGORITHM_UNSUPPORTED` (no ECDAA).
  */
 export async function openIdentity(tpm: Tpm, options: IdentityOptions = {}): Promise<Identity> {
-  const { ek, ekChain, vrfPublic } = await tpm.exclusive((io) => readIdentity(io, options));
+  const { ek, ekChain, vrf } = await tpm.exclusive((io) => readIdentity(io, options));
   const ak = await tpm.createPrimary(AK);
   return {
     ekTemplate: ek.id,
@@ -65,35 +67,45 @@ export async function openIdentity(tpm: Tpm, options: IdentityOptions = {}): Pro
     ekChain,
     akPublic: ak.publicArea,
     akName: ak.name,
-    vrfPublic,
+    vrfPublic: vrf.publicArea,
     quote: (request) => tpm.quote(ak, request),
     getTime: (qualifyingData) => tpm.getTime(ak, qualifyingData),
     certifyVrf: (qualifyingData) =>
-      tpm.exclusive((io) => withPrimary(io, VRF, (vrf) => certify(io, vrf, ak, qualifyingData))),
+      tpm.exclusive((io) => withPrimary(io, vrf.request, (key) => certify(io, key, ak, qualifyingData))),
     activateCredential: (credential) =>
       tpm.exclusive((io) =>
         withEk(io, ek.id, (loaded) => activateCredential(io, { ak, ek: loaded, ...credential })),
       ),
     vrfProve: async (alpha) => {
       assertAlpha(alpha);
-      return await tpm.exclusive((io) => withPrimary(io, VRF, (vrf) => proveVrf(io, vrf, alpha)));
+      return await tpm.exclusive((io) =>
+        withPrimary(io, vrf.request, (key) => proveVrf(io, key, alpha, options.vrfPolicy)),
+      );
     },
     close: () => tpm.flush(ak.handle),
   };
 }
 
-async function readIdentity(
-  io: TpmIo,
-  options: IdentityOptions,
-): Promise<{ ek: EndorsementKey; ekChain: readonly Uint8Array[]; vrfPublic: Uint8Array }> {
+interface ReadIdentity {
+  readonly ek: EndorsementKey;
+  readonly ekChain: readonly Uint8Array[];
+  readonly vrf: { readonly request: PrimaryRequest; readonly publicArea: Uint8Array };
+}
+
+async function readIdentity(io: TpmIo, options: IdentityOptions): Promise<ReadIdentity> {
   if (!(await supportsEcdaa(io))) {
     throw new TpmError('TPM_ALGORITHM_UNSUPPORTED', 'the tpm has no ecdaa: it cannot hold the vrf key');
   }
   const [first = 'L-1'] = await listEkCertificates(io);
   const ek = await readEndorsementKey(io, options.ek ?? first);
   const ekChain = await readEkChain(io);
-  const vrf = await withPrimary(io, VRF, async (key) => key);
-  return { ek, ekChain, vrfPublic: vrf.publicArea };
+  const request = { hierarchy: 'endorsement', template: await vrfTemplateOf(io, options.vrfPolicy) } as const;
+  const { publicArea } = await withPrimary(io, request, async (key) => key);
+  return { ek, ekChain, vrf: { request, publicArea } };
+}
+
+async function vrfTemplateOf(io: TpmIo, policy: PcrPolicy | undefined): Promise<Uint8Array> {
+  return policy === undefined ? TEMPLATES.vrf : vrfTemplate(await pcrPolicyDigestOf(io, policy));
 }
 
 /** Protocol inputs are labelled hashes; a raw message here would be a caller's mistake. */

@@ -78,6 +78,12 @@ export { type DictionaryAttack, inspect, type TpmInfo } from './inspect.ts';
 export type { NvAccess, NvCertifyRequest, NvDefinition } from './nv.ts';
 export type { Hierarchy, LoadedKey, PrimaryRequest, TpmKey } from './object.ts';
 export type { PcrValue } from './pcr.ts';
+export {
+  authorityPolicyDigest,
+  type PcrApproval,
+  type PcrPolicy,
+  type PolicyAuthority,
+} from './pcr-policy.ts';
 export { findPersistent, type PersistentOptions, removePersistent, storePersistent } from './persistent.ts';
 export {
   PERSISTENT,
@@ -89,7 +95,7 @@ export {
 } from './provision.ts';
 export type { TurnTerms } from './queue.ts';
 export { ResourceManager } from './resources/resource-manager.ts';
-export type { SealOptions } from './sealing.ts';
+export { type SealOptions, sealedPublicArea } from './sealing.ts';
 export { policyPcr, policyRestart, underPolicy, withPolicySession } from './sessions/policy.ts';
 export type { EncryptionOptions } from './sessions/protection.ts';
 export { satisfyPolicy } from './sessions/satisfy.ts';

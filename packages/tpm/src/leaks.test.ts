@@ -6,7 +6,7 @@ import { openUnixChannel } from './channel/unix.ts';
 import { makeCredential } from './credential.ts';
 import { openExecutor } from './executor.ts';
 import type { LoadedKey } from './object.ts';
-import { TEMPLATES } from './structures/templates.ts';
+import { TEMPLATES, vrfTemplate } from './structures/templates.ts';
 import { startTestTpm, type TestTpm } from './testing.ts';
 import { Tpm } from './tpm.ts';
 
@@ -39,6 +39,12 @@ const CALLS: Readonly<Record<string, (tpm: Tpm, setting: Setting) => Promise<unk
   unseal: (tpm, { sealed }) => tpm.unseal(sealed),
   unsealByPolicy: (tpm, { sealedToPcrs }) => tpm.unseal(sealedToPcrs),
   vrfProve: (tpm, { vrf }) => tpm.vrfProve(vrf, NONCE),
+  vrfProveByPolicy: async (tpm) => {
+    const policy = { pcrs: [7] };
+    const template = vrfTemplate(await tpm.pcrPolicyDigest(policy));
+    await using key = await tpm.createPrimary({ hierarchy: 'endorsement', template });
+    await tpm.vrfProve(key, NONCE, policy);
+  },
 };
 
 let software: TestTpm;

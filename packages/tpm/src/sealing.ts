@@ -43,6 +43,11 @@ export async function seal(io: TpmIo, secret: Uint8Array, options: SealOptions):
   });
 }
 
+/** TPMT_PUBLIC of what `seal` made: its policy says to which PCR values. Throws `TPM_STRUCTURE_INVALID`. */
+export function sealedPublicArea(blob: Uint8Array): Uint8Array {
+  return parseSealedBlob(blob).publicArea;
+}
+
 async function sealedTemplate(io: TpmIo, pcrs: readonly number[]): Promise<PublicArea> {
   const fixed = OBJECT_ATTRIBUTE.fixedTpm | OBJECT_ATTRIBUTE.fixedParent | OBJECT_ATTRIBUTE.noDa;
   const area = {

@@ -30,6 +30,7 @@ import {
   type TpmKey,
 } from './object.ts';
 import { type PcrValue, pcrExtend, pcrRead } from './pcr.ts';
+import { type PcrPolicy, pcrPolicyDigestOf } from './pcr-policy.ts';
 import { type Provisioned, type ProvisionRequest, provision } from './provision.ts';
 import type { TurnTerms } from './queue.ts';
 import { type SealOptions, seal, unseal } from './sealing.ts';
@@ -199,9 +200,17 @@ export class Tpm {
     return this.exclusive((io) => unseal(io, blob));
   }
 
-  /** Proves a VRF output with an ECDAA key. `alpha` is at most 91 bytes: hash what is longer. */
-  vrfProve(key: TpmKey, alpha: Uint8Array): Promise<VrfProof> {
-    return this.exclusive((io) => proveVrf(io, key, alpha));
+  /**
+   * Proves a VRF output with an ECDAA key. `alpha` is at most 91 bytes: hash what is longer. A key under a policy wants
+   * the policy; `TPM_POLICY_REFUSED` when it does not hold.
+   */
+  vrfProve(key: TpmKey, alpha: Uint8Array, policy?: PcrPolicy): Promise<VrfProof> {
+    return this.exclusive((io) => proveVrf(io, key, alpha, policy));
+  }
+
+  /** The policy digest for the template of a key that is bound to PCRs, as they are now or as an authority approves. */
+  pcrPolicyDigest(policy: PcrPolicy): Promise<Uint8Array> {
+    return this.exclusive((io) => pcrPolicyDigestOf(io, policy));
   }
 
   /** Disables the platform hierarchy until the next start. */

@@ -1,11 +1,13 @@
 import { ECDH } from 'node:crypto';
 import { concatBytes, fromHex, sha256 } from '@nemea/core';
+import type { Authorization } from './command.ts';
 import { Commit } from './commands/ecc.ts';
 import { run } from './commands/run.ts';
 import { Sign } from './commands/sign.ts';
 import { TpmError } from './errors.ts';
 import type { TpmIo } from './executor.ts';
 import type { TpmKey } from './object.ts';
+import { type PcrPolicy, underPcrPolicy } from './pcr-policy.ts';
 import { ALG } from './structures/algorithms.ts';
 import { invalid, leftPad } from './structures/buffer.ts';
 import { parsePublicArea } from './structures/public-area.ts';
@@ -47,9 +49,15 @@ const BASE_POINT: Point = {
 /**
  * Proves the RFC 9381 output of an ECDAA P-256 key that never leaves the TPM: TPM2_Commit gives Gamma = x*H and two
  * commitments, TPM2_Sign proves with them that Gamma and the public key share x. Call it inside one `Tpm.exclusive`:
- * commit counters are single use. `alpha` is at most 91 bytes, because TPM2_Commit takes 128 with what surrounds it.
+ * commit counters are single use. `alpha` is at most 91 bytes, because TPM2_Commit takes 128 with what surrounds it. A key
+ * under a policy is used as `policy` says; `TPM_POLICY_REFUSED` when the PCRs are others. The proof is not verified here.
  */
-export async function proveVrf(io: TpmIo, key: TpmKey, alpha: Uint8Array): Promise<VrfProof> {
+export async function proveVrf(
+  io: TpmIo,
+  key: TpmKey,
+  alpha: Uint8Array,
+  policy?: PcrPolicy,
+): Promise<VrfProof> {
   if (alpha.length > ALPHA_BYTES_MAX) {
     throw new TpmError(
       'TPM_ARGUMENT_INVALID',
@@ -58,10 +66,12 @@ export async function proveVrf(io: TpmIo, key: TpmKey, alpha: Uint8Array): Promi
   }
   const publicKey = publicKeyOf(key);
   const hashed = hashToCurve(publicKey, alpha);
+  const under = <T>(use: (auth: Authorization) => Promise<T>): Promise<T> =>
+    policy === undefined ? use('password') : underPcrPolicy(io, policy, use);
   for (let attempt = 0; attempt < SIGNATURES_MAX; attempt++) {
-    const { gamma, u, v, counter } = await commit(io, key, hashed);
+    const { gamma, u, v, counter } = await under((auth) => commit(io, key, hashed, auth));
     const digest = sha256(CHALLENGE, publicKey, compress(hashed.point), gamma, u, v, DOMAIN_BACK);
-    const { k, s } = await sign(io, key, digest, counter);
+    const { k, s } = await under((auth) => sign(io, key, { digest, counter }, auth));
     // The TPM strips leading zeros of k and hashes what is left; the format has room for 32 bytes only, so try again.
     if (k.length !== COORDINATE_BYTES || k[0] === 0) continue;
     const beta = sha256(PROOF_TO_HASH, gamma, DOMAIN_BACK);
@@ -117,10 +127,11 @@ interface Commitment {
 }
 
 /** TPM2_Commit with P1 = G and P2 = H: returns K = x*H, L = r*H and E = r*G, compressed. */
-async function commit(io: TpmIo, key: TpmKey, hashed: HashedPoint): Promise<Commitment> {
+async function commit(io: TpmIo, key: TpmKey, hashed: HashedPoint, auth: Authorization): Promise<Commitment> {
   const { K, L, E, counter } = await run(io, Commit, {
     handles: { signHandle: key },
     parameters: { P1: BASE_POINT, s2: hashed.s2, y2: hashed.point.y },
+    auth: [auth],
   });
   return { gamma: compress(padded(K)), v: compress(padded(L)), u: compress(padded(E)), counter };
 }
@@ -129,12 +140,13 @@ async function commit(io: TpmIo, key: TpmKey, hashed: HashedPoint): Promise<Comm
 async function sign(
   io: TpmIo,
   key: TpmKey,
-  digest: Uint8Array,
-  count: number,
+  { digest, counter }: { readonly digest: Uint8Array; readonly counter: number },
+  auth: Authorization,
 ): Promise<{ k: Uint8Array; s: Uint8Array }> {
   const { signature } = await run(io, Sign, {
     handles: { keyHandle: key },
-    parameters: { digest, inScheme: { scheme: 'ecdaa', hashAlg: ALG.sha256, count } },
+    parameters: { digest, inScheme: { scheme: 'ecdaa', hashAlg: ALG.sha256, count: counter } },
+    auth: [auth],
   });
   if (signature.scheme !== 'ecdaa')
     throw invalid(`vrf signature scheme: got ${signature.scheme}, want ecdaa`);

@@ -78,7 +78,13 @@ export {
   pcrDigest,
   tpmlPcrSelection,
 } from './pcr-selection.ts';
-export { OPERATION, type PolicyAssertion, pcrPolicyDigest, policyDigest } from './policy-digest.ts';
+export {
+  approvalDigest,
+  OPERATION,
+  type PolicyAssertion,
+  pcrPolicyDigest,
+  policyDigest,
+} from './policy-digest.ts';
 export {
   type EccPoint,
   type EccPublicArea,
@@ -129,4 +135,4 @@ export {
   tpmtHa,
   tpmtSignature,
 } from './signature.ts';
-export { matchesTemplate, TEMPLATES } from './templates.ts';
+export { matchesTemplate, TEMPLATES, vrfTemplate } from './templates.ts';

@@ -99,6 +99,15 @@ export function pcrPolicyDigest(pcrs: readonly number[], pcrDigest: Uint8Array):
   return policyDigest([{ type: 'pcr', selections: [{ hashAlg: ALG.sha256, pcrs }], pcrDigest }]);
 }
 
+/** What an authority signs to approve a policy: TPM2_PolicyAuthorize demands a signature over this digest. */
+export function approvalDigest(
+  approvedPolicy: Uint8Array,
+  policyRef: Uint8Array,
+  hashAlg: number = ALG.sha256,
+): Uint8Array {
+  return digestOf(hashAlg, approvedPolicy, policyRef);
+}
+
 function extended(old: Uint8Array, assertion: PolicyAssertion, hashAlg: number): Uint8Array {
   const hash = (...parts: readonly Uint8Array[]) => digestOf(hashAlg, ...parts);
   const after = (code: number, ...parts: readonly Uint8Array[]) => hash(old, encode(u32, code), ...parts);

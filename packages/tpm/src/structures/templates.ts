@@ -19,6 +19,15 @@ export const TEMPLATES = {
   vrf: fromHex('0023000b0004047200000010001a000b00000003001000000000'),
 } as const;
 
+// fixedTPM, fixedParent, sensitiveDataOrigin, noDA, sign; without userWithAuth the policy is the only way in.
+const VRF_BY_POLICY = 0x00040432;
+
+/** The template of a VRF key that is used under a policy alone (by SHA-256): another policy is another key. */
+export function vrfTemplate(authPolicy: Uint8Array): Uint8Array {
+  const area = parsePublicArea(TEMPLATES.vrf);
+  return encodePublicArea({ ...area, attributes: VRF_BY_POLICY, authPolicy });
+}
+
 /** Whether a public area is the template in every field but the key itself. Throws what `parsePublicArea` throws. */
 export function matchesTemplate(publicArea: Uint8Array, template: Uint8Array): boolean {
   return bytesEqual(withoutKey(publicArea), withoutKey(template));

@@ -14,6 +14,7 @@ import { measureRelease, type Release } from '../release/manifest.ts';
 import { caCertificates, createDevnetCa } from '../tpm/certificate-authority.ts';
 import { openTpm } from '../tpm/open-tpm.ts';
 import { provisionSoftwareTpm, type SoftwareTpm, startSoftwareTpm } from '../tpm/swtpm.ts';
+import { withVerifiedVrf } from '../tpm/vrf-prover.ts';
 
 /** Keys are sealed to the software that made them: PCR 14 as the release manifest left it. */
 const SEALING_PCRS = [14] as const;
@@ -161,7 +162,7 @@ async function openDeviceAt(dir: string, facts: DeviceFacts): Promise<Device> {
     const measured = await MeasuredLog.open({ tpm });
     const release = measureRelease();
     await measured.measure({ kind: 'release', digest: release.digest, name: release.name });
-    const identity = await openIdentity(tpm);
+    const identity = withVerifiedVrf(await openIdentity(tpm));
     const keys = await openDeviceKeys(tpm, at.keys, SEALING_PCRS);
     const signer = createEd25519Signer(keys.peerSeed);
     return {
