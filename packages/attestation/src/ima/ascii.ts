@@ -3,6 +3,7 @@ import { ImaError } from './errors.ts';
 import { bankBytes } from './hash.ts';
 import {
   IMA_ENTRIES_MAX,
+  IMA_PATH_BYTES_MAX,
   IMA_TEMPLATE_DATA_BYTES_MAX,
   IMA_TEMPLATE_NAME_BYTES_MAX,
   PCR_MAX,
@@ -129,7 +130,9 @@ function parseTemplateName(line: Uint8Array, start: number, end: number, number:
 /** Where each field starts and ends: [start, end, start, end, ...]. */
 function splitFields(line: Uint8Array, start: number, ids: readonly FieldId[], number: number): number[] {
   const bounds: number[] = [];
+  const boundsMax = 2 * (ids.length + IMA_PATH_BYTES_MAX);
   for (let at = start; ; ) {
+    if (bounds.length >= boundsMax) throw invalid(number, `more than ${boundsMax / 2} fields`);
     const space = line.indexOf(SPACE, at);
     bounds.push(at, space < 0 ? line.length : space);
     if (space < 0) break;

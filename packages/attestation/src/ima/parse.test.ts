@@ -173,6 +173,12 @@ describe('text of an ASCII list', () => {
     expect(findBadEntries(parse(text))).toEqual([]);
   });
 
+  test('of nothing but spaces is refused, and each space takes no memory [IMA-2]', () => {
+    const spaces = new Uint8Array(IMA_BYTES_MAX).fill(0x20);
+    spaces.set(fromUtf8(`10 ${toHex(SHA1)} ima-ng `));
+    expect(() => parseImaList(spaces)).toThrow(ImaError);
+  });
+
   test('gives further spaces to the file name [IMA-9]', () => {
     const named = [
       fileEntry('/tmp/a b  c'),
