@@ -148,6 +148,14 @@ describe('nemea ima', () => {
     });
   });
 
+  test('reads standard input for -, and no file without end', () => {
+    const input = readFileSync(`${recorded}.ima.bin`);
+    const { status, stdout } = spawnSync(process.execPath, [MAIN, 'ima', '-', '--json'], { input });
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout.toString())).toMatchObject({ ok: true });
+    expect(jsonOf('/dev/zero')).toMatchObject({ code: 2, json: { error: { code: 'FILE_UNREADABLE' } } });
+  });
+
   test('writes no control characters of a file name into the terminal', () => {
     const line = `10 ${'11'.repeat(20)} ima-ng sha1:${'22'.repeat(20)} /tmp/\u001b[2J\u202ex\n`;
     const { code, stdout } = nemeaIma(file('escape.txt', line));

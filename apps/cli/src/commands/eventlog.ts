@@ -25,7 +25,7 @@ export function addEventLogCommand(program: Command): void {
   program
     .command('eventlog')
     .description("show a TCG event log: what the firmware and the boot loader measured into the TPM's PCRs")
-    .argument('<FILE>', 'binary_bios_measurements, WBCL, CCEL')
+    .argument('<FILE>', 'binary_bios_measurements, WBCL, CCEL; - for standard input')
     .option(
       '--pcrs <FILE>',
       'PCR values to compare with: JSON {"sha256": {"0": HEX}}, or the output of tpm2_pcrread',

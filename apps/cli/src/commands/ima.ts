@@ -12,7 +12,7 @@ export function addImaCommand(program: Command): void {
   program
     .command('ima')
     .description("check a Linux IMA measurement list: the kernel's record of every file that a machine ran")
-    .argument('<FILE>', 'ascii_runtime_measurements or binary_runtime_measurements')
+    .argument('<FILE>', 'ascii_runtime_measurements or binary_runtime_measurements; - for standard input')
     .option('--pcr10 <BANK:HEX>', 'quoted value of PCR 10; may be given for several banks', collect, [])
     .option('--bank <BANK>', 'also show PCR 10 of this bank', collect, [])
     .option('--policy <FILE>', 'JSON: a policy, a Keylime runtime policy, or {"/path": ["alg:hex"]}')

@@ -20,7 +20,11 @@ Exits with 0 when the quote is good; 1 when it is refused, however broken it is;
 file, or neither a quote nor a signature at all.`;
 
 export function addQuoteCommands(program: Command): void {
-  const quote = program.command('quote').description('quotes of any TPM 2.0: make, show, verify');
+  const quote = program
+    .command('quote')
+    .description('quotes of any TPM 2.0: make, show, verify')
+    // Inherited by every command below: 1 would say that a quote was refused.
+    .exitOverride((error) => process.exit(error.exitCode === 0 ? EXIT.good : EXIT.unreadable));
   quote
     .command('verify')
     .description('is this quote by that key, for this nonce, and of these PCR values?')
@@ -41,7 +45,6 @@ export function addQuoteCommands(program: Command): void {
     .option('--safe-clock', 'refuse a clock that may repeat after a power loss')
     .option('--json', 'print one JSON line')
     .addHelpText('after', EXAMPLE)
-    .exitOverride((error) => process.exit(error.exitCode === 0 ? EXIT.good : EXIT.unreadable))
     .action((options: VerifyOptions & Printed) => judged(options, () => verify(options)));
   quote
     .command('show')

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -88,6 +88,13 @@ describe('a log that can be read', () => {
       findings: [{ quirk: 'padding-zeros', event: null }, { quirk: 'separator-size' }],
     });
     expect((await nemea(file('odd', padded))).stdout).toMatch(/^findings: 2$/m);
+  });
+
+  test('may come from standard input', () => {
+    const args = [MAIN, 'eventlog', '-', '--json'];
+    const { status, stdout } = spawnSync(process.execPath, args, { input: LOG });
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout.toString())).toMatchObject({ ok: true, events: 150 });
   });
 
   test('says that Secure Boot is off, or that nobody knows', async () => {

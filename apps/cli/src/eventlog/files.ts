@@ -1,13 +1,12 @@
-import { closeSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import type { Bank, QuotedPcr } from '@nemea/attestation/eventlog';
 import { CodedError, fromHex } from '@nemea/core';
+import { readBounded } from '../read-bounded.ts';
 
 /** What cannot be read at all. */
 export class EventLogFileError extends CodedError<
   'EVENTLOG_UNREADABLE' | 'EVENTLOG_TOO_LARGE' | 'PCRS_UNREADABLE'
 > {}
 
-const PIECE_BYTES = 1 << 16;
 const PCRS_BYTES_MAX = 1 << 16;
 const DIGEST_BYTES: Readonly<Record<Bank, number>> = {
   sha1: 20,
@@ -20,29 +19,14 @@ const DIGEST_BYTES: Readonly<Record<Bank, number>> = {
   sha3_512: 64,
 };
 
-/** Reads piece by piece: the kernel's log has no size before it is read, and a device would never end. */
 export function readLogFile(path: string, bytesMax: number): Uint8Array {
-  const pieces: Uint8Array[] = [];
-  let total = 0;
-  let file: number | undefined;
   try {
-    file = openSync(path, 'r');
-    for (;;) {
-      const piece = new Uint8Array(PIECE_BYTES);
-      const length = readSync(file, piece);
-      if (length === 0) return Buffer.concat(pieces, total);
-      pieces.push(piece.subarray(0, length));
-      total += length;
-      if (total > bytesMax) {
-        throw new EventLogFileError('EVENTLOG_TOO_LARGE', `${path}: more than ${bytesMax} bytes`);
-      }
-    }
+    const bytes = readBounded(path, bytesMax);
+    if (bytes !== null) return bytes;
   } catch (cause) {
-    if (cause instanceof EventLogFileError) throw cause;
     throw new EventLogFileError('EVENTLOG_UNREADABLE', `${path}: ${reasonOf(cause)}`, { cause });
-  } finally {
-    if (file !== undefined) closeSync(file);
   }
+  throw new EventLogFileError('EVENTLOG_TOO_LARGE', `${path}: more than ${bytesMax} bytes`);
 }
 
 /**
@@ -111,13 +95,12 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 
 function readText(path: string): string {
   try {
-    const { size } = statSync(path);
-    if (size > PCRS_BYTES_MAX) throw new EventLogFileError('PCRS_UNREADABLE', `${path}: ${size} bytes`);
-    return readFileSync(path, 'utf8');
+    const bytes = readBounded(path, PCRS_BYTES_MAX);
+    if (bytes !== null) return new TextDecoder().decode(bytes);
   } catch (cause) {
-    if (cause instanceof EventLogFileError) throw cause;
     throw new EventLogFileError('PCRS_UNREADABLE', `${path}: ${reasonOf(cause)}`, { cause });
   }
+  throw new EventLogFileError('PCRS_UNREADABLE', `${path}: more than ${PCRS_BYTES_MAX} bytes`);
 }
 
 function reasonOf(error: unknown): string {

@@ -1,4 +1,3 @@
-import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import {
   appraiseIma,
   checkImaSignatures,
@@ -21,6 +20,7 @@ import {
   verifyIma,
 } from '@nemea/attestation/ima';
 import { CodedError, fromHex } from '@nemea/core';
+import { readBounded } from '../read-bounded.ts';
 
 export class ImaCommandError extends CodedError<'FILE_UNREADABLE' | 'IMA_EMPTY' | 'OPTION_INVALID'> {}
 
@@ -85,22 +85,14 @@ function readPolicy(file: string): ImaPolicy {
   }
 }
 
-/** Files of securityfs say that they are empty; others are not read when they are too large to be a list. */
 function readBytes(file: string): Uint8Array {
   try {
-    const handle = openSync(file, 'r');
-    try {
-      if (fstatSync(handle).size > IMA_BYTES_MAX) {
-        throw new ImaCommandError('FILE_UNREADABLE', `${file} has more than ${IMA_BYTES_MAX} bytes`);
-      }
-      return new Uint8Array(readFileSync(handle));
-    } finally {
-      closeSync(handle);
-    }
+    const bytes = readBounded(file, IMA_BYTES_MAX);
+    if (bytes !== null) return bytes;
   } catch (cause) {
-    if (cause instanceof CodedError) throw cause;
     throw new ImaCommandError('FILE_UNREADABLE', `cannot read ${file}`, { cause });
   }
+  throw new ImaCommandError('FILE_UNREADABLE', `${file} has more than ${IMA_BYTES_MAX} bytes`);
 }
 
 /** Values by bank; a bank that is named twice is a slip that must not go unseen. */

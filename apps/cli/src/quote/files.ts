@@ -1,6 +1,6 @@
-import { readFileSync, statSync } from 'node:fs';
 import { CodedError } from '@nemea/core';
 import { ALG, parseAttest, parseSignature, TpmError } from '@nemea/tpm/structures';
+import { readBounded } from '../read-bounded.ts';
 
 /** What cannot be read at all, so that nothing can be said about it. */
 export class UnreadableError extends CodedError<
@@ -18,19 +18,13 @@ const SIZE_BYTES = 2;
 
 export function readFile(path: string): Uint8Array {
   try {
-    const { size } = statSync(path);
-    if (size > FILE_BYTES_MAX) {
-      throw new UnreadableError(
-        'FILE_UNREADABLE',
-        `${path}: got ${size} bytes, want at most ${FILE_BYTES_MAX}`,
-      );
-    }
-    return new Uint8Array(readFileSync(path));
+    const bytes = readBounded(path, FILE_BYTES_MAX);
+    if (bytes !== null) return bytes;
   } catch (cause) {
-    if (cause instanceof UnreadableError) throw cause;
     const why = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
     throw new UnreadableError('FILE_UNREADABLE', `${path}: ${why}`, { cause });
   }
+  throw new UnreadableError('FILE_UNREADABLE', `${path}: more than ${FILE_BYTES_MAX} bytes`);
 }
 
 /**

@@ -237,8 +237,10 @@ describe('what is no quote at all ends with exit code 2', () => {
     expect(await verify('ecc', change())).toMatchObject({ exit: 2, ok: false, error: { code } });
   });
 
-  test('an option that is missing', async () => {
+  test('an option, a file or a command that is missing or unknown', async () => {
     expect((await nemea('verify', '--attest', at('ecc.msg'))).code).toBe(2);
+    for (const args of [[], ['show'], ['verfy']]) expect((await nemea(...args)).code).toBe(2);
+    expect((await nemea('show', '/dev/zero')).code).toBe(2);
   });
 });
 
