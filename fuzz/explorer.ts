@@ -42,6 +42,8 @@ export class Explorer {
   readonly #budget: Budget;
   readonly #random: Random;
   readonly #corpus: Entry[] = [];
+  /** Those of the corpus that were accepted: changes of theirs get deepest. */
+  readonly #good: Entry[] = [];
   readonly #known = new Set<string>();
   readonly #kinds = new Set<string>();
   #slowestMs = SLOW_MS;
@@ -62,7 +64,6 @@ export class Explorer {
 
   /** Runs an input as it is and keeps it, new or not. */
   addSeed(input: Uint8Array): Finding | null {
-    this.#keep(input);
     return this.#try(input, true);
   }
 
@@ -87,7 +88,7 @@ export class Explorer {
 
   #try(input: Uint8Array, isSeed: boolean): Finding | null {
     const { outcome, isNew } = this.#execute(input);
-    if (isNew && !isSeed && this.#corpus.length < CORPUS_MAX) this.#keep(input);
+    if (isSeed || (isNew && this.#corpus.length < CORPUS_MAX)) this.#keep(input, outcome === 'accepted');
     if (outcome === 'accepted') this.accepted++;
     if (typeof outcome === 'string' || this.#kinds.has(outcome.kind)) return null;
     this.#kinds.add(outcome.kind);
@@ -146,16 +147,20 @@ export class Explorer {
   }
 
   #pick(): Entry {
+    const good = this.#random.once(2) ? this.#random.pick(this.#good) : undefined;
+    if (good !== undefined) return good;
     const recent = this.#random.once(2) ? Math.max(0, this.#corpus.length - RECENT) : 0;
     const entry = this.#corpus[recent + this.#random.below(this.#corpus.length - recent)];
     return entry ?? { input: new Uint8Array(1), comparisons: [] };
   }
 
-  #keep(input: Uint8Array): void {
+  #keep(input: Uint8Array, isGood: boolean): void {
     const id = toHex(input);
     if (this.#known.has(id)) return;
     this.#known.add(id);
-    this.#corpus.push({ input, comparisons: [...this.#feedback.comparisons] });
+    const entry = { input, comparisons: [...this.#feedback.comparisons] };
+    this.#corpus.push(entry);
+    if (isGood) this.#good.push(entry);
   }
 
   /** Leaves out what the failure does not need. */
