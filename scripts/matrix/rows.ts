@@ -1,5 +1,6 @@
 import { bootLogRows } from './boot-log.ts';
 import { certificateRows } from './certificate.ts';
+import { commandLineRows } from './command-line.ts';
 import { documentRows } from './documents.ts';
 import { eventLogRows } from './event-log.ts';
 import { evidenceRows } from './evidence.ts';
@@ -30,4 +31,5 @@ export const rows: readonly Row[] = [
   ...signedDocumentRows,
   ...tpmRows,
   ...sessionRows,
+  ...commandLineRows,
 ];

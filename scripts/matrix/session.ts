@@ -84,7 +84,20 @@ const activate = ({ name, change }: Offer): Promise<string> =>
   });
 
 const honestOffer: Offer = { name: 'ak', change: (it) => it };
+const last = (bytes: Uint8Array): Uint8Array => flipped(bytes, bytes.length - 1);
 const credentials: readonly Tampering<Offer>[] = [
+  [
+    'with a bit of its credential flipped',
+    'TPM_CREDENTIAL_REFUSED',
+    'ATT-17',
+    (it) => ({ ...it, change: (made) => ({ ...made, credentialBlob: last(made.credentialBlob) }) }),
+  ],
+  [
+    'with a bit of its encrypted seed flipped',
+    'TPM_CREDENTIAL_REFUSED',
+    'ATT-17',
+    (it) => ({ ...it, change: (made) => ({ ...made, encryptedSecret: last(made.encryptedSecret) }) }),
+  ],
   ['made for another key of the TPM', 'TPM_CREDENTIAL_REFUSED', 'ATT-17', (it) => ({ ...it, name: 'vrf' })],
 ];
 
@@ -102,6 +115,14 @@ const unsealAfter = ({ extends: pcrs, change }: Sealed): Promise<string> =>
   });
 
 const seals: readonly Tampering<Sealed>[] = [
+  ['with a bit of its last byte flipped', 'TPM_UNSEAL_REFUSED', 'ATT-3', (it) => ({ ...it, change: last })],
+  [
+    'with another register in its list',
+    'TPM_UNSEAL_REFUSED',
+    'ATT-3',
+    (it) => ({ ...it, change: (blob) => blob.with(5, 9) }),
+  ],
+  ['cut', 'TPM_STRUCTURE_INVALID', 'ATT-3', (it) => ({ ...it, change: (blob) => blob.slice(0, -1) })],
   ['after its register was extended', 'TPM_UNSEAL_REFUSED', 'ATT-3', (it) => ({ ...it, extends: [14] })],
   ['after another register was extended', 'OK', 'ATT-3', (it) => ({ ...it, extends: [9] })],
 ];
