@@ -3,7 +3,7 @@ import { Certify, GetTime, Quote } from './commands/attestation.ts';
 import { run } from './commands/run.ts';
 import type { TpmIo } from './executor.ts';
 import type { TpmKey } from './object.ts';
-import { ALG } from './structures/algorithms.ts';
+import { type PcrChoice, toSelections } from './structures/pcr-selection.ts';
 import { encodeSignature, type Signature } from './structures/signature.ts';
 
 /** TPMS_ATTEST and TPMT_SIGNATURE exactly as the TPM returned them: the signature covers these very bytes. */
@@ -15,10 +15,10 @@ export interface Attestation {
 export interface QuoteRequest {
   /** At most 66 bytes: a hash algorithm and the longest digest. */
   readonly qualifyingData: Uint8Array;
-  readonly pcrs: readonly number[];
+  readonly pcrs: PcrChoice;
 }
 
-/** TPM2_Quote over SHA-256 PCRs. */
+/** TPM2_Quote, by the scheme of the key, which must have one. */
 export async function quote(
   io: TpmIo,
   ak: TpmKey,
@@ -26,7 +26,7 @@ export async function quote(
 ): Promise<Attestation> {
   const { quoted, signature } = await run(io, Quote, {
     handles: { signHandle: ak },
-    parameters: { qualifyingData, PCRselect: [{ hashAlg: ALG.sha256, pcrs }] },
+    parameters: { qualifyingData, PCRselect: toSelections(pcrs) },
   });
   return attestation(quoted, signature);
 }

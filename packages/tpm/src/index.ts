@@ -77,7 +77,6 @@ export { type Identity, type IdentityOptions, openIdentity } from './identity.ts
 export { type DictionaryAttack, inspect, type TpmInfo } from './inspect.ts';
 export type { NvAccess, NvCertifyRequest, NvDefinition } from './nv.ts';
 export type { Hierarchy, LoadedKey, PrimaryRequest, TpmKey } from './object.ts';
-export type { PcrValue } from './pcr.ts';
 export {
   authorityPolicyDigest,
   type PcrApproval,
@@ -106,6 +105,7 @@ export {
   startSession,
   withSession,
 } from './sessions/session.ts';
+export type { PcrBankValues, PcrChoice, PcrSelection, PcrValue } from './structures/pcr-selection.ts';
 export { nameOf } from './structures/public-area.ts';
 export { TEMPLATES } from './structures/templates.ts';
 export { Tpm, tpmVrfProve } from './tpm.ts';

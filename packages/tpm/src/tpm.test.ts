@@ -10,7 +10,7 @@ import { pcrExtend } from './pcr.ts';
 import { parseSealedBlob } from './sealed-blob.ts';
 import { unseal } from './sealing.ts';
 import { policyPcr, withPolicySession } from './sessions/policy.ts';
-import { ALG } from './structures/algorithms.ts';
+import { ALG, hashBytes } from './structures/algorithms.ts';
 import { parseAttest } from './structures/attest.ts';
 import { pcrDigest } from './structures/pcr-selection.ts';
 import { nameOf, parsePublicArea } from './structures/public-area.ts';
@@ -108,6 +108,70 @@ describe('attestation', () => {
     await tpm.quote(ak, { qualifyingData: new Uint8Array(66), pcrs: [0] });
     const request = { qualifyingData: new Uint8Array(67), pcrs: [0] };
     await expect(tpm.quote(ak, request)).rejects.toMatchObject({ code: 'TPM_ARGUMENT_INVALID' });
+  });
+});
+
+describe('a quote of several banks', () => {
+  const banks = [ALG.sha384, ALG.sha1, ALG.sha256, ALG.sha512].map((hashAlg) => ({
+    hashAlg,
+    pcrs: [16, 0, 9],
+  }));
+
+  it.each([
+    ['ak', 'ecdsa'],
+    ['akRsassa', 'rsassa'],
+    ['akRsapss', 'rsapss'],
+  ] as const)(
+    'is signed by the template %s, over the values that pcrReadBanks reads',
+    async (name, scheme) => {
+      await using key = await tpm.createPrimary({ hierarchy: 'endorsement', template: TEMPLATES[name] });
+      const digests = banks.map(({ hashAlg }) => ({
+        hashAlg,
+        digest: new Uint8Array(hashBytes(hashAlg) ?? 0).fill(1),
+      }));
+      await tpm.pcrExtend(16, digests);
+      const { attest, signature } = await tpm.quote(key, { qualifyingData: NONCE, pcrs: banks });
+      expect(parseSignature(signature)).toMatchObject({ scheme, hashAlg: ALG.sha256 });
+      const read = await tpm.pcrReadBanks(banks);
+      expect(read.map(({ hashAlg }) => hashAlg)).toEqual(banks.map(({ hashAlg }) => hashAlg));
+      const values = read.flatMap((bank) => bank.values.map(({ value }) => value));
+      expect(read.map((bank) => bank.values.map(({ pcr }) => pcr))).toEqual(banks.map(() => [0, 9, 16]));
+      const quote = parseAttest(attest);
+      if (quote.type !== 'quote') throw new Error('want a quote');
+      expect(toHex(quote.pcrDigest)).toBe(toHex(pcrDigest(values)));
+      expect(new Set(values.map(toHex)).size).toBe(8);
+    },
+  );
+
+  it('is read, bank by bank, more of them than one answer holds', async () => {
+    const all = Array.from({ length: 24 }, (_, pcr) => pcr);
+    const read = await tpm.pcrReadBanks([
+      { hashAlg: ALG.sha512, pcrs: all },
+      { hashAlg: ALG.sha1, pcrs: [3] },
+      { hashAlg: ALG.sha512, pcrs: [2] },
+      { hashAlg: ALG.sha256, pcrs: all },
+    ]);
+    expect(read.map(({ values }) => values.length)).toEqual([24, 1, 24]);
+    expect(read[1]?.values[0]?.value).toHaveLength(20);
+    expect(read[2]?.values).toEqual(await tpm.pcrRead(all));
+    expect(await tpm.pcrReadBanks([])).toEqual([]);
+  });
+
+  it.each([
+    [
+      'a bank that the TPM does not keep',
+      [{ hashAlg: ALG.sha3With256, pcrs: [0] }],
+      'TPM_ALGORITHM_UNSUPPORTED',
+    ],
+    [
+      'one behind others',
+      [...banks.slice(0, 2), { hashAlg: ALG.sha3With256, pcrs: [0] }],
+      'TPM_ALGORITHM_UNSUPPORTED',
+    ],
+    ['a bank of no hash', [{ hashAlg: ALG.rsa, pcrs: [0] }], 'TPM_ALGORITHM_UNSUPPORTED'],
+    ['a PCR that there is not', [{ hashAlg: ALG.sha1, pcrs: [24] }], 'TPM_ARGUMENT_INVALID'],
+  ])('is refused: %s', async (_what, selection, code) => {
+    await expect(tpm.pcrReadBanks(selection)).rejects.toMatchObject({ code });
   });
 });
 

@@ -29,7 +29,7 @@ import {
   readPublic,
   type TpmKey,
 } from './object.ts';
-import { type PcrValue, pcrExtend, pcrRead } from './pcr.ts';
+import { pcrExtend, pcrRead, pcrReadBanks } from './pcr.ts';
 import { type PcrPolicy, pcrPolicyDigestOf } from './pcr-policy.ts';
 import { type Provisioned, type ProvisionRequest, provision } from './provision.ts';
 import type { TurnTerms } from './queue.ts';
@@ -37,6 +37,8 @@ import { type SealOptions, seal, unseal } from './sealing.ts';
 import type { CapabilityGroup, CapabilityItem } from './structures/capability-data.ts';
 import type { Fields } from './structures/codec.ts';
 import type { NvPublic } from './structures/context.ts';
+import type { PcrBankValues, PcrChoice, PcrValue } from './structures/pcr-selection.ts';
+import type { HashValue } from './structures/signature.ts';
 import { proveVrf, type VrfProof } from './vrf-prover.ts';
 
 const FIRST_RESPONSE_MS = 10_000;
@@ -115,7 +117,13 @@ export class Tpm {
     return this.exclusive((io) => pcrRead(io, pcrs));
   }
 
-  pcrExtend(pcr: number, digest: Uint8Array): Promise<void> {
+  /** As `pcrRead`, of several banks, all of one moment. */
+  pcrReadBanks(choice: PcrChoice): Promise<PcrBankValues[]> {
+    return this.exclusive((io) => pcrReadBanks(io, choice));
+  }
+
+  /** Extends the SHA-256 bank, or each bank for which a digest is given. */
+  pcrExtend(pcr: number, digest: Uint8Array | readonly HashValue[]): Promise<void> {
     return this.exclusive((io) => pcrExtend(io, pcr, digest));
   }
 

@@ -58,10 +58,14 @@ export function addQuoteCommands(program: Command): void {
     .command('make')
     .description('have a TPM quote its PCRs')
     .requiredOption('--tpm <ADDRESS>', 'unix:PATH, tcp:HOST:PORT or device:PATH')
-    .requiredOption('--pcrs <PCRS>', 'such as sha256:0-7,14')
+    .requiredOption('--pcrs <PCRS>', 'such as sha256:0-7,14 or sha1:0+sha384:0-7')
     .requiredOption('--nonce <HEX>', "the quote's extraData")
     .requiredOption('--out <DIR>', 'where quote.attest, quote.signature, ak.pem, ak.pub and pcrs.json go')
-    .option('--ak <HANDLE>', 'a persistent attestation key; by default one of the endorsement hierarchy')
+    .option(
+      '--ak <KEY>',
+      'ecc, rsa (RSASSA) or rsapss: a key of the endorsement hierarchy; or the handle of a persistent one',
+      'ecc',
+    )
     .option('--json', 'print one JSON line')
     .action(async (options: MakeOptions & Printed) => {
       const { makeQuote } = await import('../quote/make.ts');

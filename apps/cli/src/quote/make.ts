@@ -1,21 +1,21 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describeSelection, parseSelection, parseSigningKey, verifyQuote } from '@nemea/attestation/quote';
-import { CodedError, fromHex, toHex } from '@nemea/core';
+import { parseSelection, parseSigningKey, quotedPcrs, verifyQuote } from '@nemea/attestation/quote';
+import { CodedError, fromHex } from '@nemea/core';
 import { TEMPLATES, type Tpm, type TpmKey } from '@nemea/tpm';
-import { ALG, type PcrSelection } from '@nemea/tpm/structures';
+import type { PcrSelection } from '@nemea/tpm/structures';
 import { toPem } from '../pem.ts';
 import { openTpmAt } from '../tpm-address.ts';
+import { describePcrs } from './verify.ts';
 
-export class MakeError extends CodedError<
-  'AK_HANDLE_INVALID' | 'BANK_UNSUPPORTED' | 'QUOTE_UNSTABLE' | 'QUOTE_REFUSED'
-> {}
+export class MakeError extends CodedError<'AK_INVALID' | 'QUOTE_UNSTABLE' | 'QUOTE_REFUSED'> {}
 
 export interface MakeOptions {
   readonly tpm: string;
   readonly pcrs: string;
   readonly nonce: string;
   readonly out: string;
+  /** `ecc` (default), `rsa`, `rsapss`, or a persistent handle. */
   readonly ak?: string;
 }
 
@@ -42,17 +42,21 @@ export async function makeQuote(options: MakeOptions): Promise<Readonly<Record<s
   }
 }
 
-/** A persistent key, or the endorsement hierarchy's own: the same one each time on the same TPM. */
-async function attestationKey(tpm: Tpm, handle: string | undefined): Promise<TpmKey> {
-  if (handle === undefined)
-    return await tpm.createPrimary({ hierarchy: 'endorsement', template: TEMPLATES.ak });
-  if (!/^0x81[0-9a-f]{6}$/i.test(handle)) {
-    throw new MakeError(
-      'AK_HANDLE_INVALID',
-      `handle: got ${handle}, want a persistent one such as 0x81010002`,
-    );
-  }
-  return await tpm.readPublic(Number(handle));
+const MADE = new Map([
+  ['ecc', TEMPLATES.ak],
+  ['rsa', TEMPLATES.akRsassa],
+  ['rsapss', TEMPLATES.akRsapss],
+]);
+
+/** A persistent key, or one of the endorsement hierarchy: the same one each time on the same TPM. */
+async function attestationKey(tpm: Tpm, ak = 'ecc'): Promise<TpmKey> {
+  const template = MADE.get(ak);
+  if (template !== undefined) return await tpm.createPrimary({ hierarchy: 'endorsement', template });
+  if (/^0x81[0-9a-f]{6}$/i.test(ak)) return await tpm.readPublic(Number(ak));
+  throw new MakeError(
+    'AK_INVALID',
+    `AK: got ${ak}, want ${[...MADE.keys()].join(', ')} or a persistent handle such as 0x81010002`,
+  );
 }
 
 /** Quotes and reads until both are of one moment, and verifies the quote as a stranger would. */
@@ -62,22 +66,16 @@ async function quoteOf(
   nonce: Uint8Array,
   selection: readonly PcrSelection[],
 ): Promise<Files> {
-  const [bank, ...others] = selection;
-  if (bank?.hashAlg !== ALG.sha256 || others.length > 0) {
-    throw new MakeError('BANK_UNSUPPORTED', `got ${describeSelection(selection)}, want one bank, sha256`);
-  }
   const key = parseSigningKey(ak.publicArea);
   for (let tries = 0; tries < TRIES_MAX; tries++) {
-    const values = await tpm.pcrRead(bank.pcrs);
-    const pcrs = values.map(({ pcr, value }) => ({ bank: 'sha256' as const, pcr, value }));
-    const { attest, signature } = await tpm.quote(ak, { qualifyingData: nonce, pcrs: bank.pcrs });
+    const pcrs = quotedPcrs(await tpm.pcrReadBanks(selection));
+    const { attest, signature } = await tpm.quote(ak, { qualifyingData: nonce, pcrs: selection });
     const verdict = verifyQuote({ attest, signature, key, nonce, pcrs, selection });
     if (verdict.ok) {
-      const json = { sha256: Object.fromEntries(values.map(({ pcr, value }) => [pcr, toHex(value)])) };
       return {
         'quote.attest': attest,
         'quote.signature': signature,
-        'pcrs.json': `${JSON.stringify(json, null, 2)}\n`,
+        'pcrs.json': `${JSON.stringify(describePcrs(pcrs), null, 2)}\n`,
         'ak.pub': ak.publicArea,
         'ak.pem': toPem('PUBLIC KEY', key.spki),
       };

@@ -283,6 +283,38 @@ describe('nemea quote make', () => {
     expect(() => tpm2('checkquote', ...checked.with(7, 'ff'))).toThrow();
   });
 
+  test.each([
+    ['ecc', 'sha384:0-7,16', 'ecdsa'],
+    ['rsa', 'sha1:0,1,16+sha256:0,16+sha384:0-9+sha512:23', 'rsassa'],
+    ['rsapss', 'sha256:0-7,14', 'rsapss'],
+  ])('quotes by a key of choice, and PCRs of any bank: %s, %s', async (ak, pcrs, scheme) => {
+    const out = at(`made-${ak}`);
+    const made = ['make', '--tpm', `unix:${socket}`, '--pcrs', pcrs, '--nonce', NONCE, '--out', out];
+    const { code, stderr } = await nemea(...made, '--ak', ak);
+    expect(code, stderr).toBe(0);
+    const [attest, signature, pem] = ['quote.attest', 'quote.signature', 'ak.pem'].map((it) => join(out, it));
+    const files = { attest, signature, key: pem, pcrs: join(out, 'pcrs.json') } as Record<string, string>;
+    const answer = await verify('ecc', { ...files, select: pcrs });
+    expect(answer).toMatchObject({ exit: 0, ok: true, quote: { signature: { scheme, hash: 'sha256' } } });
+    const checked = ['-u', pem, '-m', attest, '-s', signature, '-q', NONCE, '-g', 'sha256'] as string[];
+    // tpm2_checkquote 5.4 verifies no RSAPSS.
+    if (ak !== 'rsapss') tpm2('checkquote', ...checked);
+  });
+
+  test('quotes by a persistent key, and refuses a key that is neither', async () => {
+    tpm2('evictcontrol', '-C', 'o', '-c', 'p384.ak', '0x81010099');
+    const out = at('made-handle');
+    const made = ['make', '--tpm', `unix:${socket}`, '--pcrs', 'sha256:0', '--nonce', NONCE, '--out', out];
+    expect(await nemea(...made, '--ak', '0x81010099')).toMatchObject({ code: 0 });
+    const [attest, signature] = [join(out, 'quote.attest'), join(out, 'quote.signature')];
+    const files = { attest, signature, pcrs: join(out, 'pcrs.json') };
+    expect(await verify('p384', files)).toMatchObject({ exit: 0, quote: { signature: { hash: 'sha384' } } });
+    expect(await nemea(...made, '--ak', 'dsa')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('AK_INVALID'),
+    });
+  });
+
   test('says what is wrong with an address, and with a bank', async () => {
     const make = (tpm: string, pcrs: string): Promise<{ code: number | null; stderr: string }> =>
       nemea('make', '--tpm', tpm, '--pcrs', pcrs, '--nonce', NONCE, '--out', at('none'));

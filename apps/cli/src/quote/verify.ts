@@ -115,7 +115,8 @@ function orNull<T>(read: () => T): T | null {
   }
 }
 
-function describePcrs(pcrs: readonly QuotedPcr[]): Record<string, Record<number, string>> {
+/** Values by bank and number, as `parsePcrFile` reads them. */
+export function describePcrs(pcrs: readonly QuotedPcr[]): Record<string, Record<number, string>> {
   const banks: Record<string, Record<number, string>> = {};
   for (const { bank, pcr, value } of pcrs) banks[bank] = { ...banks[bank], [pcr]: toHex(value) };
   return banks;

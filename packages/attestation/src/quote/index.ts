@@ -7,7 +7,14 @@
 export { AttestationError, type AttestationErrorCode } from '../errors.ts';
 export { refuseSignature } from '../signature.ts';
 export { parsePcrFile } from './pcr-file.ts';
-export { bankName, describeSelection, parseSelection, refusePcrs, refuseSelection } from './pcrs.ts';
+export {
+  bankName,
+  describeSelection,
+  parseSelection,
+  quotedPcrs,
+  refusePcrs,
+  refuseSelection,
+} from './pcrs.ts';
 export { fromPlainSignature } from './plain-signature.ts';
 export { QUOTE_REFUSAL_CODES, type QuoteRefusal, type QuoteRefusalCode } from './refusal.ts';
 export { parseSigningKey, type SigningKey, signingKeyOf } from './signing-key.ts';

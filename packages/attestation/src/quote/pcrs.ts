@@ -1,5 +1,5 @@
 import { bytesEqual } from '@nemea/core';
-import type { PcrSelection, QuoteAttest } from '@nemea/tpm/structures';
+import type { PcrBankValues, PcrSelection, QuoteAttest } from '@nemea/tpm/structures';
 import { AttestationError } from '../errors.ts';
 import { algorithmById, BANKS, idOfBank } from '../eventlog/algorithms.ts';
 import type { QuotedPcr } from '../eventlog/model.ts';
@@ -66,6 +66,15 @@ export function refusePcrs(
   const digest = algorithmById(signatureHashAlg)?.hash(...values);
   if (digest !== undefined && bytesEqual(digest, quote.pcrDigest)) return null;
   return refusal('PCR_DIGEST_WRONG', 'the PCR values are not the quoted ones');
+}
+
+/** Values as the TPM client reads them, by bank. Throws `PCRS_INVALID` for a bank of no known hash. */
+export function quotedPcrs(banks: readonly PcrBankValues[]): QuotedPcr[] {
+  return banks.flatMap(({ hashAlg, values }) => {
+    const bank = algorithmById(hashAlg)?.bank;
+    if (bank === undefined) throw new AttestationError('PCRS_INVALID', `got bank ${bankName(hashAlg)}`);
+    return values.map(({ pcr, value }) => ({ bank, pcr, value }));
+  });
 }
 
 /** As tpm2-tools write it: `sha256:0,1,7+sha1:0`. */

@@ -4,7 +4,7 @@ import { run } from '../commands/run.ts';
 import { PolicyRestart } from '../commands/session.ts';
 import { TpmError } from '../errors.ts';
 import type { TpmIo } from '../executor.ts';
-import { ALG } from '../structures/algorithms.ts';
+import { type PcrChoice, toSelections } from '../structures/pcr-selection.ts';
 import { RC } from '../structures/return-code.ts';
 import { type Session, type SessionRequest, withSession } from './session.ts';
 
@@ -69,9 +69,9 @@ export async function policySecretEndorsement(
 }
 
 /** TPM2_PolicyPCR over the values the PCRs have now. */
-export async function policyPcr(io: TpmIo, session: Session, pcrs: readonly number[]): Promise<void> {
+export async function policyPcr(io: TpmIo, session: Session, pcrs: PcrChoice): Promise<void> {
   await run(io, PolicyPCR, {
     handles: { policySession: session },
-    parameters: { pcrs: [{ hashAlg: ALG.sha256, pcrs }] },
+    parameters: { pcrs: toSelections(pcrs) },
   });
 }

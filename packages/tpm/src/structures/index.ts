@@ -74,7 +74,10 @@ export {
 } from './object.ts';
 export {
   encodePcrSelection,
+  type PcrBankValues,
+  type PcrChoice,
   type PcrSelection,
+  type PcrValue,
   pcrDigest,
   tpmlPcrSelection,
 } from './pcr-selection.ts';

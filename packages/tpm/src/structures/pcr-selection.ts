@@ -10,19 +10,36 @@ export interface PcrSelection {
   readonly pcrs: readonly number[];
 }
 
+/** Which PCRs: bare numbers are those of the SHA-256 bank. */
+export type PcrChoice = readonly number[] | readonly PcrSelection[];
+
+export interface PcrValue {
+  readonly pcr: number;
+  readonly value: Uint8Array;
+}
+
+/** PCRs of one bank, ascending. */
+export interface PcrBankValues {
+  readonly hashAlg: number;
+  readonly values: readonly PcrValue[];
+}
+
 /** TPM2_NUM_PCR_BANKS: more than any TPM has hash algorithms. */
 export const PCR_BANKS_MAX = 16;
+/** What is written. Others are read: profiles other than the PC Client's have TPMs of fewer or more PCRs. */
 const BITMAP_BYTES = 3;
+const BITMAP_BYTES_MAX = 4;
 const PCR_COUNT = 8 * BITMAP_BYTES;
 
 /** TPMS_PCR_SELECT. Order and repetition of the numbers do not matter. */
 export const tpmsPcrSelect: Codec<readonly number[]> = {
   read(reader) {
     const size = reader.u8();
-    if (size !== BITMAP_BYTES) throw invalid(`pcr bitmap: got ${size} bytes, want ${BITMAP_BYTES}`);
+    if (size < 1 || size > BITMAP_BYTES_MAX)
+      throw invalid(`pcr bitmap: got ${size} bytes, want 1 to ${BITMAP_BYTES_MAX}`);
     const bitmap = reader.bytes(size);
     const pcrs: number[] = [];
-    for (let pcr = 0; pcr < PCR_COUNT; pcr++) {
+    for (let pcr = 0; pcr < 8 * size; pcr++) {
       if (((bitmap[pcr >> 3] as number) >> (pcr & 7)) & 1) pcrs.push(pcr);
     }
     return pcrs;
@@ -51,6 +68,15 @@ export const tpmlPcrSelection = list('pcr selection', tpmsPcrSelection, PCR_BANK
 /** TPML_PCR_SELECTION of one SHA-256 bank. */
 export function encodePcrSelection(pcrs: readonly number[]): Uint8Array {
   return encode(tpmlPcrSelection, [{ hashAlg: ALG.sha256, pcrs }]);
+}
+
+/** A choice as TPML_PCR_SELECTION has it. */
+export function toSelections(choice: PcrChoice): readonly PcrSelection[] {
+  const numbers = choice.filter((entry) => typeof entry === 'number');
+  if (numbers.length === 0 && choice.length > 0) return choice.filter((entry) => typeof entry === 'object');
+  if (numbers.length < choice.length)
+    throw new TpmError('TPM_ARGUMENT_INVALID', 'pcrs: got numbers and banks, want either');
+  return [{ hashAlg: ALG.sha256, pcrs: numbers }];
 }
 
 /** Refuses what is not a PCR number. Throws `TPM_ARGUMENT_INVALID`. */

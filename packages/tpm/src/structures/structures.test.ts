@@ -5,6 +5,7 @@ import { readAttestationVectors, readVectors } from '../testing.ts';
 import {
   ALG,
   compressedPoint,
+  decode,
   encodePcrSelection,
   encodePublicArea,
   matchesTemplate,
@@ -17,6 +18,7 @@ import {
   pcrPolicyDigest,
   TEMPLATES,
   toSpki,
+  tpmlPcrSelection,
 } from './index.ts';
 
 const { identity, attestations } = await readAttestationVectors();
@@ -218,6 +220,21 @@ describe('pcr selections', () => {
   it('encodes PCR i as bit i mod 8 of byte i div 8', () => {
     expect(toHex(encodePcrSelection([14, 0, 7, 14]))).toBe('00000001000b03814000');
   });
+
+  it.each([
+    ['one byte', '00000001000b0181', [0, 7]],
+    ['two bytes', '00000001000b028140', [0, 7, 14]],
+    ['four bytes', '00000001000b0401000080', [0, 31]],
+  ])('reads a bitmap of %s, as TPMs with fewer or more PCRs write it', (_what, hex, pcrs) => {
+    expect(decode('selection', tpmlPcrSelection, fromHex(hex))).toEqual([{ hashAlg: ALG.sha256, pcrs }]);
+  });
+
+  it.each(['00000001000b00', '00000001000b050100000000'])(
+    'refuses a bitmap of any other length: %s',
+    (hex) => {
+      expect(() => decode('selection', tpmlPcrSelection, fromHex(hex))).toThrow(/want 1 to 4/);
+    },
+  );
 
   it('refuses what is no PCR number', () => {
     for (const pcr of [-1, 24, 1.5, Number.NaN])

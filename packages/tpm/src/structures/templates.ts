@@ -13,6 +13,9 @@ export const TEMPLATES = {
   srk: fromHex('0023000b00030472000000060080004300100003001000000000'),
   /** Attestation key: ECDSA P-256, restricted signing, so it signs nothing that only looks TPM-made. */
   ak: fromHex('0023000b00050472000000100018000b0003001000000000'),
+  /** Attestation keys of RSA-2048, otherwise the same: RSASSA and RSAPSS, with SHA-256. */
+  akRsassa: fromHex('0001000b00050472000000100014000b0800000000000000'),
+  akRsapss: fromHex('0001000b00050472000000100016000b0800000000000000'),
   /** Endorsement key: RSA-2048, TCG EK Credential Profile template L-1. */
   ek: fromHex(`0001000b000300b20020${EK_POLICY}00060080004300100800000000000100${'00'.repeat(256)}`),
   /** VRF key: ECDAA P-256, unrestricted, no policy, so it survives approved software updates. */
