@@ -4,6 +4,7 @@ import {
   type EventBody,
   type EventTypeName,
   type RawEvent,
+  type TaggedEvent,
 } from '@nemea/attestation/eventlog';
 import { toHex } from '@nemea/core';
 
@@ -49,10 +50,12 @@ const SHORT: Readonly<Partial<Record<EventTypeName, string>>> = {
 };
 const TYPE_COLUMNS = 13;
 const OPAQUE_BYTES = 16;
+/** Where a no-action event of Windows, or of a firmware's manufacturer, names none. */
+const NO_REGISTER = 0xffffffff;
 
 /** One line of at most `columns` characters: number, PCR, `!` when there is a finding, type, what it says. */
 export function eventLine(event: RawEvent, hasFinding: boolean, columns: number): string {
-  const register = event.pcr > 99 ? 'nv' : String(event.pcr);
+  const register = event.pcr === NO_REGISTER ? '-' : event.pcr > 99 ? 'nv' : String(event.pcr);
   const type = clip(SHORT[event.typeName as EventTypeName] ?? event.typeName, TYPE_COLUMNS).padEnd(
     TYPE_COLUMNS,
   );
@@ -116,14 +119,18 @@ function describeBody(body: Exclude<EventBody, { kind: 'opaque' }>, event: RawEv
     case 'gpt':
       return body.gpt.partitions.map(({ name, type }) => name || type).join(', ');
     case 'tagged':
-      return body.events
-        .map(({ name, id, data }) => `${name ?? `0x${id.toString(16)}`} (${data.length} bytes)`)
-        .join(', ');
+      return body.events.map(describeTagged).join(', ');
     case 'loader':
       return LOADER_PREFIXES[body.what] + body.text;
     case 'device':
       return `${body.device.deviceType} ${body.device.devicePath ?? ''} ${body.device.content.kind}`;
   }
+}
+
+function describeTagged({ name, id, data, children }: TaggedEvent): string {
+  const label = name ?? `0x${id.toString(16)}`;
+  if (children.length === 0) return `${label} (${data.length} bytes)`;
+  return `${label}: ${children.map(describeTagged).join(', ')}`;
 }
 
 const LOADER_PREFIXES = {

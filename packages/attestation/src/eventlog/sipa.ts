@@ -85,6 +85,9 @@ const SIPA: Readonly<Record<number, string>> = {
   458761: 'AuthoritySha1Thumbprint',
   458762: 'ImageValidated',
   458763: 'ModuleSvn',
+  458764: 'ModulePluton',
+  458765: 'ModuleOriginalFilename',
+  458766: 'ModuleVersion',
   2148007937: 'Quote',
   2148007938: 'QuoteSignature',
   2148007939: 'AikId',
@@ -101,7 +104,13 @@ const SIPA: Readonly<Record<number, string>> = {
   655366: 'VbsMandatoryEnforcement',
   655367: 'VbsHvciPolicy',
   655368: 'VbsMicrosoftBootChainRequired',
+  655369: 'VbsDumpUsesAmeroot',
+  655370: 'VbsVsmNoSecretsEnforced',
   720897: 'KsrSignature',
+  786433: 'DrtmStateAuth',
+  786434: 'DrtmSmmLevel',
+  786435: 'DrtmAmdSmmHash',
+  786436: 'DrtmAmdSmmSignerKey',
 };
 
 /** SIPAEVENTTYPE_CONTAINER and the bit that marks an aggregation. */
