@@ -32,7 +32,7 @@ export async function activateCredential(io: TpmIo, request: ActivationRequest):
   return await withPolicySession(io, use, { hashAlg: ek.nameAlg });
 }
 
-/** PolicyA, the endorsement password; keys of the high range want PolicyB, which is PolicyA or PolicyC. */
+/** PolicyA, the endorsement password; keys of the high range want PolicyB, which is PolicyA or PolicyC. [EK-3] */
 async function satisfyPolicy(
   io: TpmIo,
   session: Session,

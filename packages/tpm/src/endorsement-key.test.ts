@@ -29,7 +29,7 @@ describe('a TPM that its maker provisioned', () => {
   });
   afterAll(() => maker.stop());
 
-  test('has the certificates L-1 and H-3, each of the key that its template gives', async () => {
+  test('has the certificates L-1 and H-3, each of the key that its template gives [EK-2]', async () => {
     const { tpm, authority } = maker;
     const ids = await tpm.exclusive(listEkCertificates);
     expect(ids).toEqual(['L-1', 'H-3']);

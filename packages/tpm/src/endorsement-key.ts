@@ -93,7 +93,7 @@ export async function withEk<T>(
 
 /**
  * The endorsement key of a template with its certificate, which must be of this key. Throws `TPM_EK_CERTIFICATE_MISSING`,
- * `TPM_KEY_UNEXPECTED` or `TPM_STRUCTURE_INVALID`. Whether the certificate is good is for a verifier to say.
+ * `TPM_KEY_UNEXPECTED` or `TPM_STRUCTURE_INVALID`. Whether the certificate is good is for a verifier to say. [EK-2]
  */
 export async function readEndorsementKey(
   io: TpmIo,

@@ -17,6 +17,8 @@
  *
  *     const tpm = await Tpm.open(() => openDeviceChannel());
  *
+ * A new machine: `tpm.inspect()` says what it is, `tpm.provision()` makes it ready, `openIdentity` opens its keys.
+ *
  * - **Callers** share a `Tpm`. A call is atomic; calls wait in a bounded queue, and lanes take turns:
  *   `tpm.with({ lane, timeoutMs, signal })` is the same TPM for one caller, with a limit and a way to cancel.
  * - **A lost TPM** fails the call that was on its way with `TPM_CHANNEL_*`. No command is sent again by itself, because it

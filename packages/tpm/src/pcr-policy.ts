@@ -16,7 +16,7 @@ import { nameOf, parsePublicArea } from './structures/public-area.ts';
 import { RC } from './structures/return-code.ts';
 import { parseSignature } from './structures/signature.ts';
 
-/** SHA-256 PCRs that a key is bound to: to the values of its making or, with an authority, to any that it approves. */
+/** SHA-256 PCRs that a key is bound to: to the values of its making or, with an authority, to any that it approves. [EK-17] */
 export interface PcrPolicy {
   readonly pcrs: readonly number[];
   readonly authority?: PolicyAuthority;

@@ -32,7 +32,7 @@ const outcomes = async (request: ProvisionRequest = {}) => {
 };
 
 describe('provisioning', () => {
-  test('does what it is asked for once, and nothing the second time', async () => {
+  test('does what it is asked for once, and nothing the second time [EK-4]', async () => {
     const request = { ...PASSWORDS, disableClear: true };
     expect(await outcomes(request)).toEqual({
       'platform-hierarchy': 'done',

@@ -71,7 +71,7 @@ const DICTIONARY_ATTACK: DictionaryAttackSettings = {
  * Makes a TPM ready for attestation, one step a line. A second run with the same request changes nothing. What cannot be
  * undone without the platform comes last, passwords behind everything that they would guard. Throws what its commands
  * throw, and `TPM_KEY_UNEXPECTED` for a foreign key at the AK's handle or a certificate of another key; what was done
- * until then stays.
+ * until then stays. [EK-4]
  */
 export async function provision(io: TpmIo, request: ProvisionRequest = {}): Promise<Provisioned> {
   const before = await inspect(io);

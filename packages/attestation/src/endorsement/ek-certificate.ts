@@ -115,7 +115,7 @@ function levelOf(root: Certificate | undefined, { roots }: EkChain): number {
   return Math.min(...levels);
 }
 
-/** TCG EK Credential Profile 2.6, section 3.2. */
+/** TCG EK Credential Profile 2.6, section 3.2 [EK-8]. */
 function checkPurpose({ isAuthority, extendedKeyUsages, keyUsage }: Certificate): void {
   if (isAuthority) throw fail('EK_PURPOSE_WRONG', 'the EK certificate is a certificate authority');
   if (!extendedKeyUsages.includes(EK_CERTIFICATE_USAGE)) {
@@ -128,7 +128,7 @@ function checkPurpose({ isAuthority, extendedKeyUsages, keyUsage }: Certificate)
     throw fail('EK_PURPOSE_WRONG', 'key usage lets an endorsement key sign');
 }
 
-/** RSA of at least 2048 bits, or a NIST curve of at least 256. */
+/** RSA of at least 2048 bits, or a NIST curve of at least 256 [EK-7]. */
 function checkKey({ publicKeySpki }: Certificate): void {
   try {
     const key = parseSigningKey(publicKeySpki);

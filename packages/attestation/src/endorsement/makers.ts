@@ -2,7 +2,7 @@ import { type AssuranceLevel, LEVEL } from '../level.ts';
 
 /**
  * Makers of hardware and firmware TPMs, by the identifier in their EK certificates (TCG TPM Vendor ID Registry).
- * Everybody else ranks as development.
+ * Everybody else ranks as development [EK-10].
  */
 const HARDWARE_MAKERS: ReadonlyMap<string, string> = new Map([
   ['id:414D4400', 'AMD'],

@@ -286,8 +286,8 @@ const REVOCATION: readonly Row[] = [
 ];
 
 describe.each([
-  ['a path', PATHS],
-  ['revocation', REVOCATION],
+  ['a path [EK-6]', PATHS],
+  ['revocation [EK-9]', REVOCATION],
 ])('%s is judged as openssl judges it, with a reason', (_, rows) => {
   test.each(rows)('%s: %s', async (_name, code, make) => {
     const given = await make();

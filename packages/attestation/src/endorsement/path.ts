@@ -32,7 +32,7 @@ export interface PathRequest {
 
 /**
  * A path to a trusted root that RFC 5280, 6.1 lets stand: names, signatures, dates, authorities, lengths, critical
- * extensions, policies. Throws `EK_CHAIN_UNTRUSTED` when no path leads to a root, else why the first path fails.
+ * extensions, policies. Throws `EK_CHAIN_UNTRUSTED` when no path leads to a root, else why the first path fails. [EK-6]
  */
 export function findPath(request: PathRequest): Path {
   let refusal: AttestationError | undefined;

@@ -31,7 +31,7 @@ const ENDORSEMENT = fromHex('4000000b');
 // Policy indexes I-1 to I-4 of the profile, C.6.1.
 const POLICY_INDEX = { sha256: 0x01c07f01, sha384: 0x01c07f02, sha512: 0x01c07f03, sm3: 0x01c07f04 } as const;
 
-test('the templates are the frozen ones, in order', () => {
+test('the templates are the frozen ones, in order [EK-1]', () => {
   expect(vectors.templates.map(({ id }) => id)).toEqual(EK_TEMPLATE_IDS);
   for (const { id, ...frozen } of vectors.templates) {
     const { algorithm, template, ...indexes } = EK_TEMPLATES[id];

@@ -66,7 +66,7 @@ const EMPTY = new Uint8Array(0);
 const RSA_LOW = { type: 'rsa', keyBits: 2048, unique: 256 } as const;
 const P256_LOW = { type: 'ecc', curve: CURVE.p256, unique: 32 } as const;
 
-/** By id. A primary key is a function of these bytes, so they are frozen by `vectors/tpm/ek-templates.json`. */
+/** By id. A primary key is a function of these bytes, so they are frozen by `vectors/tpm/ek-templates.json`. [EK-1] */
 export const EK_TEMPLATES: Readonly<Record<EkTemplateId, EkTemplate>> = {
   'L-1': ek('L-1', 'RSA 2048', 0x01c00002, RSA_LOW, ALG.sha256, 128),
   'L-2': ek('L-2', 'ECC P-256', 0x01c0000a, P256_LOW, ALG.sha256, 128),

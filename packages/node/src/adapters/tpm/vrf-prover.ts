@@ -7,7 +7,7 @@ import { proveVrf, VrfError, verifyVrf, vrfPublicKey } from '@nemea/vrf';
 
 export class VrfProverError extends CodedError<'VRF_KEY_INVALID' | 'VRF_PROOF_REFUSED'> {}
 
-/** Makes proofs that their own verifier has accepted. */
+/** Makes proofs that their own verifier has accepted [EK-19]. */
 export interface VrfProver {
   /**
    * Where the secret is: inside the TPM, which never shows it; or sealed to PCR values, and in this process's memory
