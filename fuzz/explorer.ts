@@ -2,7 +2,7 @@ import { toHex } from '@nemea/core';
 import { checkInput, type Failure, type Outcome } from './check.ts';
 import { type Cost, collectGarbage, measure } from './cost.ts';
 import type { Feedback } from './feedback.ts';
-import { type Material, mutateBytes } from './mutate.ts';
+import { type Material, mutateBytes, withoutBytes } from './mutate.ts';
 import { Random } from './random.ts';
 import { type Budget, DEFAULT_BUDGET, DEFAULT_INPUT_BYTES_MAX, type Target } from './target.ts';
 import { mutateTree } from './tree.ts';
@@ -167,14 +167,16 @@ export class Explorer {
   #minimize(input: Uint8Array, kind: string): Uint8Array {
     let smallest = input;
     let runs = 0;
+    const fails = (smaller: Uint8Array): boolean => {
+      runs++;
+      const { outcome } = this.#execute(smaller);
+      return typeof outcome !== 'string' && outcome.kind === kind;
+    };
     for (let size = input.length >> 1; size >= 1; size >>= 1) {
-      for (let at = 0; at < smallest.length && runs < MINIMIZING_RUNS_MAX; runs++) {
-        const smaller = new Uint8Array(
-          Buffer.concat([smallest.subarray(0, at), smallest.subarray(at + size)]),
-        );
-        const { outcome } = this.#execute(smaller);
-        if (typeof outcome !== 'string' && outcome.kind === kind) smallest = smaller;
-        else at += size;
+      for (let at = 0; at < smallest.length && runs < MINIMIZING_RUNS_MAX; ) {
+        const smaller = withoutBytes(smallest, at, size).find(fails);
+        if (smaller === undefined) at += size;
+        else smallest = smaller;
       }
     }
     return smallest;

@@ -33,6 +33,7 @@ const INTERESTING = [
 const BLOCK_BYTES_MAX = 64;
 const ARITHMETIC_MAX = 16;
 const OCCURRENCES_MAX = 64;
+const FIELD_DISTANCE_MAX = 512;
 
 const flipBit: Mutation = (input, { random }) => {
   const at = random.below(input.length);
@@ -106,21 +107,47 @@ const resizeField: Mutation = (input, { random, donor, tokens }) => {
   const added = random.once(2) ? (random.pick(tokens) ?? random.bytes(1)) : randomBlock(donor, random);
   const removed = isInsertion ? 0 : Math.min(1 + random.below(BLOCK_BYTES_MAX), input.length - at);
   const content = isInsertion ? added : new Uint8Array(0);
+  // Every field that ends exactly at the end counts; of the others any may be a length or not.
+  const isLength = (end: number): boolean => end === input.length || random.once(2);
+  return splicedCounted(input, { at, removed, content }, isLength);
+};
+
+interface Splice {
+  readonly at: number;
+  readonly removed: number;
+  readonly content: Uint8Array;
+}
+
+/** Replaces bytes, and corrects the integers in front of them that may be the length of what they are in. */
+function splicedCounted(
+  input: Uint8Array,
+  { at, removed, content }: Splice,
+  isLength: (end: number) => boolean,
+): Uint8Array {
   const corrected = Uint8Array.from(input);
   for (const width of [1, 2, 4] as const) {
-    for (const little of [false, true]) {
-      for (let field = Math.max(0, at - 512); field + width <= at; field++) {
+    for (const little of width === 1 ? [false] : [false, true]) {
+      for (let field = Math.max(0, at - FIELD_DISTANCE_MAX); field + width <= at; field++) {
         const length = readInteger(input, field, width, little);
         const end = field + width + Number(length);
-        if (end < at + removed || end > input.length || (width > 1 && length === 0n)) continue;
-        // Every one that ends exactly at the end counts; of the others any may be a length or not.
-        if (end !== input.length && !random.once(2)) continue;
+        if (end < at + removed || end > input.length || (width > 1 && length === 0n) || !isLength(end))
+          continue;
         corrected.set(integer(length + BigInt(content.length - removed), width, little), field);
       }
     }
   }
   return spliced(corrected, at, removed, content);
-};
+}
+
+/** The input without some bytes: as they are, and with the lengths corrected that end where the input ends. */
+export function withoutBytes(input: Uint8Array, at: number, length: number): Uint8Array[] {
+  const removed = Math.min(length, input.length - at);
+  const content = new Uint8Array(0);
+  return [
+    spliced(input, at, removed, content),
+    splicedCounted(input, { at, removed, content }, (end) => end === input.length),
+  ];
+}
 
 /** Puts one side of a failed comparison where the other side stands in the input. */
 const answerComparison: Mutation = (input, { random, comparisons, tokens }) => {
