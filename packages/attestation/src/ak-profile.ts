@@ -2,6 +2,7 @@ import {
   ALG,
   CURVE,
   type EccPublicArea,
+  nameOf,
   OBJECT_ATTRIBUTE,
   type PublicArea,
   parsePublicArea,
@@ -28,6 +29,8 @@ const MAY_HAVE =
 export type SigningArea = EccPublicArea | RsaPublicArea;
 
 export interface CheckedAk {
+  /** TPM 2.0 Part 1, 16. */
+  readonly name: Uint8Array;
   readonly area: SigningArea;
   readonly profile: AkProfile;
 }
@@ -54,7 +57,7 @@ export function checkAkProfile(akPublic: Uint8Array): CheckedAk {
   if (area.type !== 'ecc' && area.type !== 'rsa') throw invalid(`got ${area.type}, want a signing key`);
   if (area.nameAlg !== ALG.sha256 && area.nameAlg !== ALG.sha384)
     throw invalid('want a name by SHA-256 or SHA-384');
-  const result = { area, profile: profileOf(area) };
+  const result = { name: nameOf(akPublic), area, profile: profileOf(area) };
   checked.set(id, result);
   return result;
 }

@@ -14,7 +14,7 @@ import {
   type VerifiedBoot,
   verifyEventLog,
 } from './eventlog/index.ts';
-import type { Evidence } from './evidence.ts';
+import type { Evidence, PcrValue } from './evidence.ts';
 import type { AppraisedClaim } from './result.ts';
 
 /** What the firmware claim leaves to the claims about the boot. */
@@ -38,8 +38,7 @@ const LOADER_PCRS: readonly number[] = [8, 9, 11, 12, 13, 14, 15];
 /** PCR 0 to 7 are explained by the log, or nothing was measured into them [ATT-24]. */
 export function appraiseFirmware(input: Appraisal, digest: AppraisedClaim): FirmwareAppraisal {
   const { evidence, policy } = input;
-  const quoted = quotedPcrs(evidence, (pcr) => pcr <= FIRMWARE_PCRS_MAX);
-  const measured = quoted.find(({ value }) => value.some((byte) => byte !== 0));
+  const measured = findMeasured(evidence.pcrs) ?? findMeasured(evidence.pcrsSha384 ?? []);
   const bytes = evidence.eventLog;
   const source = bytes === undefined ? 'evidence.pcrs' : `evidence.eventLog, ${bytes.length} bytes`;
   const claim = claimOf(
@@ -73,7 +72,7 @@ export function appraiseFirmware(input: Appraisal, digest: AppraisedClaim): Firm
     if (!(error instanceof EventLogError)) throw error;
     return without(refuse(claim, 'FIRMWARE_LOG_MALFORMED', `${error.code}: ${error.message}`), true);
   }
-  const verification = replay(evidence, log, quoted);
+  const verification = replay(evidence, log);
   if (!verification.ok) {
     return without(
       refuse(claim, 'FIRMWARE_LOG_REPLAY_WRONG', describeMismatch(verification.mismatches)),
@@ -88,12 +87,23 @@ export function appraiseFirmware(input: Appraisal, digest: AppraisedClaim): Firm
 }
 
 /** Registers of boot loaders that the log does not explain are left out, and so are their events. */
-function replay(evidence: Evidence, log: EventLog, firmware: readonly QuotedPcr[]): EventLogVerification {
+function replay(evidence: Evidence, log: EventLog): EventLogVerification {
+  const firmware = quotedPcrs(evidence, (pcr) => pcr <= FIRMWARE_PCRS_MAX);
   const loaders = quotedPcrs(evidence, (pcr) => LOADER_PCRS.includes(pcr));
   const whole = verifyEventLog(log, [...firmware, ...loaders]);
   if (whole.ok) return whole;
   const unexplained = new Set(whole.mismatches.map(({ pcr }) => pcr));
   return verifyEventLog(log, [...firmware, ...loaders.filter(({ pcr }) => !unexplained.has(pcr))]);
+}
+
+/** The first register of the firmware that something was measured into. */
+function findMeasured(values: readonly PcrValue[]): PcrValue | undefined {
+  return values.find(({ pcr, value }) => pcr <= FIRMWARE_PCRS_MAX && !isZero(value));
+}
+
+function isZero(value: Uint8Array): boolean {
+  for (const byte of value) if (byte !== 0) return false;
+  return true;
 }
 
 function quotedPcrs(evidence: Evidence, isWanted: (pcr: number) => boolean): QuotedPcr[] {

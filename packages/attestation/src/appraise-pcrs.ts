@@ -10,13 +10,11 @@ import type { AppraisedClaim } from './result.ts';
 
 export function appraisePcrSelection(input: Appraisal, quote: QuoteAttest | null): AppraisedClaim {
   const { sha256, sha384, others } = input.policy.pcrs;
-  const wanted = [
-    describeBank(ALG.sha256, sha256),
-    ...(sha384.length === 0 ? [] : [describeBank(ALG.sha384, sha384)]),
-  ];
+  const wanted = describeBank(ALG.sha256, sha256);
+  const both = sha384.length === 0 ? wanted : `${wanted} ${describeBank(ALG.sha384, sha384)}`;
   const selections = quote?.pcrSelections ?? [];
   const claimed = selections.map(({ hashAlg, pcrs }) => describeBank(hashAlg, pcrs)).join(' ');
-  const claim = claimOf('pcr-selection', 'evidence.attest.pcrSelect', claimed, wanted.join(' '));
+  const claim = claimOf('pcr-selection', 'evidence.attest.pcrSelect', claimed, both);
   if (quote === null) return leaveOut(claim);
   const banks = new Map(selections.map(({ hashAlg, pcrs }) => [hashAlg, pcrs]));
   const isKnown = [...banks.keys()].every((alg) => alg === ALG.sha256 || alg === ALG.sha384);

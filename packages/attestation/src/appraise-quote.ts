@@ -1,6 +1,8 @@
 /** The claims that establish what the TPM said, before anything it says is believed. */
-import { bytesEqual } from '@nemea/core';
+import { bytesEqual, concatBytes } from '@nemea/core';
 import {
+  ALG,
+  digestOf,
   parseAttest,
   parseSignature,
   type QuoteAttest,
@@ -18,29 +20,36 @@ import { verifyTpmSignature } from './signature.ts';
 const TPM_GENERATED = 0xff544347;
 
 /** A key of the policy's profiles that only signs what the TPM itself says [ATT-23]. */
-export function appraiseAttestationKey(
-  input: Appraisal,
-  akName: Uint8Array,
-): {
+export function appraiseAttestationKey(input: Appraisal): {
   readonly claim: AppraisedClaim;
+  readonly name: Uint8Array;
   readonly area: SigningArea | null;
 } {
   const { akPublic } = input.endorsements;
   const { attestationKeys } = input.policy;
-  const claim = claimOf('attestation-key', 'endorsements.akPublic', akName, attestationKeys.join(', '));
+  const wanted = attestationKeys.join(', ');
   try {
-    const { area, profile } = checkAkProfile(akPublic);
-    if (!attestationKeys.includes(profile)) {
-      return {
-        claim: refuse(claim, 'AK_PUBLIC_INVALID', `got ${profile}, want ${claim.reference}`),
-        area: null,
-      };
+    const { name: known, area, profile } = checkAkProfile(akPublic);
+    const name = known.slice();
+    const claim = claimOf('attestation-key', SOURCE, name, wanted);
+    if (attestationKeys.includes(profile)) {
+      return { claim: affirm(claim, `restricted TPM-made ${profile} key`), name, area };
     }
-    return { claim: affirm(claim, `restricted TPM-made ${profile} key`), area };
+    return { claim: refuse(claim, 'AK_PUBLIC_INVALID', `got ${profile}, want ${wanted}`), name, area: null };
   } catch (error) {
     if (!(error instanceof AttestationError)) throw error;
-    return { claim: refuse(claim, 'AK_PUBLIC_INVALID', error.message), area: null };
+    const name = nameOfBytes(akPublic);
+    const claim = claimOf('attestation-key', SOURCE, name, wanted);
+    return { claim: refuse(claim, 'AK_PUBLIC_INVALID', error.message), name, area: null };
   }
+}
+
+const SOURCE = 'endorsements.akPublic';
+
+/** The name that these bytes would have if they were a key. */
+function nameOfBytes(akPublic: Uint8Array): Uint8Array {
+  const nameAlg = akPublic[2] === 0 && akPublic[3] === ALG.sha384 ? ALG.sha384 : ALG.sha256;
+  return concatBytes(Uint8Array.of(0, nameAlg), digestOf(nameAlg, akPublic));
 }
 
 /** Over the received bytes, before anything in them is believed. */

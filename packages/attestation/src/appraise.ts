@@ -1,5 +1,4 @@
-import { assert, concatBytes, sha256 } from '@nemea/core';
-import { ALG, digestOf } from '@nemea/tpm/structures';
+import { assert, sha256 } from '@nemea/core';
 import type { Appraisal } from './appraisal.ts';
 import {
   appraiseBootChain,
@@ -31,9 +30,8 @@ import type { AppraisedClaim, AttestationResult, Verdict } from './result.ts';
 export function appraise(input: Appraisal): AttestationResult {
   assertTime(input.nowMs);
   if (input.expected.deadlineMs !== undefined) assertTime(input.expected.deadlineMs);
-  const akName = nameOfKey(input.endorsements.akPublic);
   const quoteDigest = sha256(input.evidence.attest);
-  const key = appraiseAttestationKey(input, akName);
+  const key = appraiseAttestationKey(input);
   const signature = appraiseSignature(input, key.area, quoteDigest);
   const attest = appraiseAttestStructure(input, signature);
   const { quote } = attest;
@@ -88,18 +86,12 @@ export function appraise(input: Appraisal): AttestationResult {
       !firmware.isMessengersWork &&
       !ima.isMessengersWork,
     appraisedAtMs: input.nowMs,
-    akName,
+    akName: key.name,
     quoteDigest,
     clock: quote === null ? null : { ...quote.clockInfo, firmwareVersion: quote.firmwareVersion },
     release: log.reason === 'OK' ? lastRelease(input.evidence) : null,
     claims,
   };
-}
-
-/** TPM 2.0 Part 1, 16: the name that these bytes would have, whether or not they are a key. */
-function nameOfKey(akPublic: Uint8Array): Uint8Array {
-  const nameAlg = akPublic[2] === 0 && akPublic[3] === ALG.sha384 ? ALG.sha384 : ALG.sha256;
-  return concatBytes(Uint8Array.of(0, nameAlg), digestOf(nameAlg, akPublic));
 }
 
 /** The verifier's own times: a wrong one is a bug of the caller, not bad evidence. */

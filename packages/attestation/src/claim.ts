@@ -14,25 +14,35 @@ export function claimOf(
 }
 
 export function affirm(claim: OpenClaim, detail: string): AppraisedClaim {
-  return { ...claim, verdict: 'affirming', reason: 'OK', detail };
+  return close(claim, 'affirming', 'OK', detail);
 }
 
 /** The policy says that it does not ask, and so nothing stands against trust. */
 export function notDemanded(claim: OpenClaim, detail: string): AppraisedClaim {
-  return { ...claim, verdict: 'affirming', reason: 'NOT_DEMANDED', detail };
+  return close(claim, 'affirming', 'NOT_DEMANDED', detail);
 }
 
 export function warn(claim: OpenClaim, reason: ClaimReason, detail: string): AppraisedClaim {
-  return { ...claim, verdict: 'warning', reason, detail };
+  return close(claim, 'warning', reason, detail);
 }
 
 export function refuse(claim: OpenClaim, reason: ClaimReason, detail: string): AppraisedClaim {
   assert(reason !== 'OK' && reason !== 'NOT_DEMANDED', 'a refusal has a reason');
-  return { ...claim, verdict: 'contraindicated', reason, detail };
+  return close(claim, 'contraindicated', reason, detail);
 }
 
 export function leaveOut(claim: OpenClaim): AppraisedClaim {
-  return { ...claim, verdict: 'none', reason: 'UNAUTHENTICATED', detail: 'its bytes are not authentic' };
+  return close(claim, 'none', 'UNAUTHENTICATED', 'its bytes are not authentic');
+}
+
+/** Field by field: a judge makes twenty of these for each quote, and spreading an object costs three times as much. */
+function close(
+  { name, source, claimed, reference }: OpenClaim,
+  verdict: AppraisedClaim['verdict'],
+  reason: ClaimReason,
+  detail: string,
+): AppraisedClaim {
+  return { name, source, claimed, reference, verdict, reason, detail };
 }
 
 export function isAffirming(claim: AppraisedClaim): boolean {

@@ -103,11 +103,17 @@ const eventDigests = new BoundedCache<Uint8Array>(EVENTS_MAX);
 
 /** What an event extends PCR 14 with. Remembered: the same releases and images stand in every log, every epoch. */
 export function eventDigest(event: Omit<MeasuredEvent, 'pcr'>): Uint8Array {
+  return knownEventDigest(event).slice();
+}
+
+/** As `eventDigest`, for readers only: the array is the remembered one. */
+export function knownEventDigest(event: Omit<MeasuredEvent, 'pcr'>): Uint8Array {
   const id = `${event.kind} ${event.digest.length} ${cacheKey(event.digest)}${event.name}`;
-  const known = eventDigests.get(id);
-  if (known !== undefined) return known.slice();
-  const digest = hashDomain('nemea/event/1', fromUtf8(event.kind), event.digest, fromUtf8(event.name));
-  eventDigests.set(id, digest.slice());
+  let digest = eventDigests.get(id);
+  if (digest === undefined) {
+    digest = hashDomain('nemea/event/1', fromUtf8(event.kind), event.digest, fromUtf8(event.name));
+    eventDigests.set(id, digest);
+  }
   return digest;
 }
 
@@ -119,12 +125,16 @@ export interface QualifyingDataParts {
 
 /** The quote's extraData: this network, this verifier's nonce, and whatever the quote must be bound to [ATT-2]. */
 export function qualifyingData({ networkId, challenge, binding }: QualifyingDataParts): Uint8Array {
-  for (const [name, bytes] of Object.entries({ networkId, challenge, binding })) {
-    if (bytes.length !== 32) {
-      throw new AttestationError('QUALIFYING_DATA_INVALID', `${name}: got ${bytes.length} bytes, want 32`);
-    }
-  }
+  checkLength('networkId', networkId);
+  checkLength('challenge', challenge);
+  checkLength('binding', binding);
   return hashDomain('nemea/evidence/1', networkId, challenge, binding);
+}
+
+function checkLength(name: string, bytes: Uint8Array): void {
+  if (bytes.length !== 32) {
+    throw new AttestationError('QUALIFYING_DATA_INVALID', `${name}: got ${bytes.length} bytes, want 32`);
+  }
 }
 
 function isAscending(pcrs: readonly { readonly pcr: number }[]): boolean {

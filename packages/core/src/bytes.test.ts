@@ -42,6 +42,14 @@ describe('hex', () => {
     );
   });
 
+  test('is of the view, not of the memory behind it, for short and long ones', () => {
+    const memory = Uint8Array.from({ length: 64 }, (_, i) => i);
+    for (const length of [1, 8, 9, 32]) {
+      const view = memory.subarray(5, 5 + length);
+      expect(toHex(view)).toBe([...view].map((byte) => byte.toString(16).padStart(2, '0')).join(''));
+    }
+  });
+
   test.each(['0', 'abc', 'zz', '0x0', '0xg0', ' 00', '00 ', '0X00', '00\n', '０0'])(
     '%j is refused: not whole bytes of hex',
     (text) => {

@@ -5,8 +5,14 @@ const HEX_OF_BYTE = Array.from({ length: 256 }, (_, byte) => byte.toString(16).p
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
+/** Node's own, asked for at run time, so that this package still loads in a browser: it is twice as fast. */
+const NodeBuffer = globalThis.process?.getBuiltinModule?.('node:buffer').Buffer;
+
 /** Lower-case hex without a prefix. */
 export function toHex(bytes: Uint8Array): string {
+  if (NodeBuffer !== undefined && bytes.length > 8) {
+    return NodeBuffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex');
+  }
   let hex = '';
   for (const byte of bytes) hex += HEX_OF_BYTE[byte];
   return hex;
