@@ -14,7 +14,7 @@ import { addQuoteCommands } from './commands/quote.ts';
 import { addTaskCommands } from './commands/task.ts';
 import { addTpmCommands } from './commands/tpm.ts';
 import { addVerifyCommand } from './commands/verify.ts';
-import { fail } from './output.ts';
+import { endQuietlyOnBrokenPipe, fail } from './output.ts';
 
 const NODE_MAJOR_MIN = 24;
 
@@ -26,6 +26,7 @@ if (major < NODE_MAJOR_MIN) {
   process.exit(1);
 }
 
+endQuietlyOnBrokenPipe();
 const program = new Command('nemea')
   .version('0.1.0')
   .description(

@@ -6,6 +6,18 @@ export function print(options: { json?: boolean }, value: unknown, text: string)
   process.stdout.write(options.json === true ? `${JSON.stringify(value)}\n` : `${text}\n`);
 }
 
+const SIGPIPE_EXIT = 141;
+
+/** `| head` leaves before the end. The exit code stays the command's answer, or is that of SIGPIPE when there is none. */
+export function endQuietlyOnBrokenPipe(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+      process.exit(process.exitCode ?? SIGPIPE_EXIT);
+    });
+  }
+}
+
 export function note(line: string): void {
   process.stderr.write(`${line}\n`);
 }

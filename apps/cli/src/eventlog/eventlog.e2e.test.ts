@@ -90,6 +90,14 @@ describe('a log that can be read', () => {
     expect((await nemea(file('odd', padded))).stdout).toMatch(/^findings: 2$/m);
   });
 
+  test('keeps its answer when the reader leaves before the end, as head does', () => {
+    const long = file('long', writeAgileLog(['sha256'], bootEvents(5000)));
+    const script = `"${process.execPath}" "${MAIN}" eventlog "${long}" | head -1; echo "\${PIPESTATUS[0]}"`;
+    const { stdout, stderr } = spawnSync('bash', ['-c', script]);
+    expect(stdout.toString()).toMatch(/^ {3}# PCR .*\n0\n$/);
+    expect(stderr.toString()).toBe('');
+  });
+
   test('may come from standard input', () => {
     const args = [MAIN, 'eventlog', '-', '--json'];
     const { status, stdout } = spawnSync(process.execPath, args, { input: LOG });
