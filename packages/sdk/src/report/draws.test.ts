@@ -53,6 +53,22 @@ describe('a draw', () => {
     expect(draw(first, { expected: EVERYBODY })).toEqual({ drawn: 'drawn', lies: [] });
   });
 
+  test('holds by the roster of genesis when the first epoch that closed came late', () => {
+    const late = rostersOf([{ closedEpoch: 0, roster }], 0);
+    expect(spansAround(late, { epoch: 9, judgedEpoch: 9 })).toHaveLength(1);
+    const closed = rostersOf(
+      [0, 9].map((closedEpoch) => ({ closedEpoch, roster })),
+      9,
+    );
+    expect(spansAround(closed, { epoch: 9, judgedEpoch: 9 }).map((span) => span.closedEpoch)).toEqual([0]);
+    expect(
+      draw(first, { expected: EVERYBODY, rosters: rostersOf([{ closedEpoch: 0, roster }], 12) }),
+    ).toEqual({
+      drawn: 'drawn',
+      lies: [],
+    });
+  });
+
   test('whose output is too high is a lie', () => {
     expect(draw(first, { expected: 0 })).toEqual({
       drawn: 'false',

@@ -29,7 +29,9 @@ export interface DrawTime {
 /** The rosters by which members may have judged a draw. */
 export function spansAround(rosters: RosterReplay, { epoch, judgedEpoch }: DrawTime): readonly RosterSpan[] {
   // Beyond the last epoch that is known, its rosters are the nearest there are.
-  const from = Math.min(epoch - LAG_EPOCHS_MAX, rosters.exactEpoch);
+  const lagging = Math.min(epoch - LAG_EPOCHS_MAX, rosters.exactEpoch);
+  // The roster that still stood then may be an old one: of genesis, when the first epoch that closed came late.
+  const from = rosters.spans.findLast(({ closedEpoch }) => closedEpoch <= lagging)?.closedEpoch ?? 0;
   return rosters.spans.filter(({ closedEpoch }) => closedEpoch >= from && closedEpoch < judgedEpoch);
 }
 
