@@ -61,7 +61,6 @@ function eachBit(field: keyof typeof AT, expected: string, rule = 'QUO-1'): Quot
 const NAMES: Partial<Record<keyof typeof AT, string>> = {
   signer: 'qualifiedSigner',
   bank: 'PCR bank',
-  bitmapSize: 'size of the PCR bitmap',
   bitmap: 'PCR selection',
   digest: 'PCR digest',
 };
@@ -117,7 +116,18 @@ const received: readonly QuoteTampering[] = [
     withAttest((it) => it.with(AT.bankCount[1] - 1, 0)),
   ],
   eachBit('bank', 'SIGNATURE_WRONG'),
-  eachBit('bitmapSize', 'ATTEST_MALFORMED'),
+  [
+    'with a PCR bitmap that is said to be a byte shorter',
+    'ATTEST_TRAILING',
+    'QUO-1',
+    withAttest((it) => it.with(AT.bitmapSize[0], 2)),
+  ],
+  [
+    'with a PCR bitmap that is said to be of any other size',
+    'ATTEST_MALFORMED',
+    'QUO-1',
+    (it) => [0, 1, 4, 5, 255].map((size) => ({ ...it, attest: it.attest.with(AT.bitmapSize[0], size) })),
+  ],
   eachBit('bitmap', 'SIGNATURE_WRONG'),
   [
     'with a PCR digest that is said to be longer',

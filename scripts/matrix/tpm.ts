@@ -64,13 +64,13 @@ function certifications(exportable: string): readonly Tampering<Certified>[] {
     [
       'by an attestation key of the owner hierarchy',
       'AK_HIERARCHY_WRONG',
-      'TPM 2.0 Part 1, 26.6',
+      'EK-16',
       () => certified({ hierarchy: 'owner' }),
     ],
     [
       'by an attestation key of the null hierarchy',
       'AK_HIERARCHY_WRONG',
-      'TPM 2.0 Part 1, 26.6',
+      'EK-16',
       () => certified({ hierarchy: 'null' }),
     ],
     [
@@ -82,7 +82,7 @@ function certifications(exportable: string): readonly Tampering<Certified>[] {
     [
       'of a key that may leave its TPM',
       exportable,
-      'ATT-16',
+      'EK-15',
       () => certified({ vrf: without(TEMPLATES.vrf, fixedTpm | fixedParent) }),
     ],
   ];
