@@ -20,8 +20,11 @@ export const MEASURED_PCR = 14;
 
 export const EVENTS_MAX = 4096;
 export const EVENT_NAME_BYTES_MAX = 128;
-/** What a peer may send: a quote, the measured log, and a firmware event log of usual size. */
-export const EVIDENCE_BYTES_MAX = 1 << 20;
+/**
+ * What a peer may send: a quote, the measured log, and a firmware event log of several times the usual size. No more than
+ * an ordered operation carries, because whoever shows bad evidence is accused with it [ATT-14].
+ */
+export const EVIDENCE_BYTES_MAX = 240 << 10;
 /** What may be read from a file, where an IMA list of a long-running machine has its place. */
 export const EVIDENCE_FILE_BYTES_MAX = 36 << 20;
 export const EVENT_LOG_BYTES_MAX = 1 << 20;

@@ -1,3 +1,5 @@
+import { EVIDENCE_BYTES_MAX } from '@nemea/attestation';
+import { OPERATION_BYTES_MAX } from '@nemea/consensus';
 import { encodeCbor, sha256, toHex } from '@nemea/core';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -125,6 +127,22 @@ test('any bytes at all give an operation or OPERATION_MALFORMED', () => {
     }),
     { numRuns: 1_000 },
   );
+});
+
+test('an accusation with the largest evidence that a peer may send is one that consensus takes', () => {
+  const [honest] = fc.sample(operation, { numRuns: 1, seed: 1 }) as [Operation];
+  const body: OperationBody = {
+    kind: 'accuse',
+    epoch: Number.MAX_SAFE_INTEGER,
+    target: honest.author,
+    proof: new Uint8Array(200),
+    nonce: sha256(),
+    evidence: new Uint8Array(EVIDENCE_BYTES_MAX),
+    answerSignature: new Uint8Array(64),
+  };
+  const sent = encodeSignedOperation(encodeOperation({ ...honest, body }), new Uint8Array(64));
+  expect(sent.length).toBeLessThanOrEqual(OPERATION_BYTES_MAX);
+  expect(parseSignedOperation(sent).operation.body).toEqual(body);
 });
 
 describe('an operation is refused', () => {

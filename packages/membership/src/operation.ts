@@ -1,3 +1,4 @@
+import { EVIDENCE_BYTES_MAX } from '@nemea/attestation';
 import {
   boundedInteger,
   byteString,
@@ -14,8 +15,8 @@ import { MembershipError } from './errors.ts';
  * one body; the author's Ed25519 peer key signs it, so that a relaying primary can change nothing [MEMB-1].
  */
 
-/** An operation, and one with its signature around it. Consensus takes no larger ones. */
-const OPERATION_BYTES_MAX = 131_072;
+/** An operation with the largest evidence, and one with its signature around it. Consensus takes no larger ones than 256 KiB. */
+const OPERATION_BYTES_MAX = EVIDENCE_BYTES_MAX + 8_192;
 const SIGNED_OPERATION_BYTES_MAX = OPERATION_BYTES_MAX + 256;
 
 const uint = boundedInteger(Number.MAX_SAFE_INTEGER);
@@ -79,7 +80,7 @@ export const bodySchema = z.discriminatedUnion('kind', [
     target: account,
     proof,
     nonce: byteString(32),
-    evidence: byteString(0, 65_536),
+    evidence: byteString(0, EVIDENCE_BYTES_MAX),
     answerSignature: byteString(64),
   }),
   z.strictObject({ kind: z.literal('close-epoch'), epoch: uint }),

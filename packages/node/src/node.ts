@@ -59,7 +59,7 @@ import {
   type Reception,
   TransportError,
 } from './ports/transport.ts';
-import { type Endpoint, PROTOCOLS, parseEndpoint } from './protocol.ts';
+import { ADMISSION_BYTES_MAX, type Endpoint, PROTOCOLS, parseEndpoint } from './protocol.ts';
 import { ReplicaLoop } from './replica-loop.ts';
 import { Bidder } from './tasks/bidder.ts';
 import { Executor } from './tasks/executor.ts';
@@ -169,7 +169,7 @@ export class Node {
       networkId: ledger.networkId,
       protocols: {
         [PROTOCOLS.admission]: {
-          maxMessageBytes: 65_536,
+          maxMessageBytes: ADMISSION_BYTES_MAX,
           maxInFlight: 16,
           handle: (peer, message) => desk.handle(peer, message),
         },

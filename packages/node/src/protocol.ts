@@ -1,3 +1,4 @@
+import { EVIDENCE_BYTES_MAX } from '@nemea/attestation';
 import { boundedInteger, byteString, CodedError, type DocumentCodec, defineDocument } from '@nemea/core';
 import { nodeRecordSchema, phaseSchema } from '@nemea/membership';
 import { z } from 'zod';
@@ -58,8 +59,12 @@ export const challengeCodec = codec('challenge', 2_048, challengeSchema);
 /** Steps 9 to 12: evidence under the outer nonce, signed by the target's peer key. */
 export const answerCodec = codec(
   'answer',
-  66_048,
-  z.strictObject({ evidence: byteString(0, 65_536), stateDigest: byteString(32), signature: byteString(64) }),
+  EVIDENCE_BYTES_MAX + 512,
+  z.strictObject({
+    evidence: byteString(0, EVIDENCE_BYTES_MAX),
+    stateDigest: byteString(32),
+    signature: byteString(64),
+  }),
 );
 
 /** The executor tells its verifiers that a phase began, and opens its blinded run to them. */
@@ -117,12 +122,14 @@ const admissionRequestSchema = z.discriminatedUnion('kind', [
     kind: z.literal('answer'),
     candidate: byteString(32),
     secret: byteString(0, 64),
-    evidence: byteString(0, 65_536),
+    evidence: byteString(0, EVIDENCE_BYTES_MAX),
   }),
   z.strictObject({ kind: z.literal('status'), candidate: byteString(32) }),
 ]);
 export type AdmissionRequest = z.infer<typeof admissionRequestSchema>;
-export const admissionRequestCodec = codec('admission request', 67_584, admissionRequestSchema);
+/** What a stranger may send at once. */
+export const ADMISSION_BYTES_MAX = EVIDENCE_BYTES_MAX + 2_048;
+export const admissionRequestCodec = codec('admission request', ADMISSION_BYTES_MAX, admissionRequestSchema);
 
 const admissionResponseSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('accepted'), candidate: byteString(32) }),

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { ConnectionEncrypter, SecureConnectionOptions, SecuredConnection } from '@libp2p/interface';
 import { type NoiseComponents, noise } from '@libp2p/noise';
 import { type LengthPrefixedStream, lpStream } from '@libp2p/utils';
+import { EVIDENCE_BYTES_MAX } from '@nemea/attestation';
 import { CodedError, errorCode } from '@nemea/core';
 import {
   type EvidenceBinding,
@@ -13,11 +14,11 @@ import {
 import { toCode } from './frame.ts';
 import {
   CHALLENGE_BYTES,
-  EVIDENCE_BYTES_MAX,
   encodeHandshakeMessage,
   HANDSHAKE_MESSAGE_BYTES_MAX,
   type HandshakeMessage,
   parseHandshakeMessage,
+  SHORT_MESSAGE_BYTES_MAX,
 } from './handshake-message.ts';
 
 export const ATTESTED_NOISE = '/nemea/attested-noise/1';
@@ -55,8 +56,8 @@ export function attestedNoise(
       role: Role,
       exchange: (handshake: Handshake) => Promise<void>,
     ): Promise<SecuredConnection> => {
-      const link = lpStream(secured.connection, { maxDataLength: HANDSHAKE_MESSAGE_BYTES_MAX });
       const remote = secured.remotePeer.toString();
+      const link = lpStream(secured.connection, readLimits(options.isAdmitted(remote)));
       await runHandshake(new Handshake({ options, link, self, remote, signal }), exchange, role, options);
       // Unwrapping pushes back what the peer's multiplexer already sent behind the handshake.
       return { ...secured, connection: link.unwrap() };
@@ -86,6 +87,18 @@ export function attestedNoise(
       },
     };
   };
+}
+
+/** As much as a member's multiplexer may send behind the handshake before it is read. */
+const MEMBER_BUFFER_BYTES_MAX = 4 << 20;
+/** One frame of noise: a stranger's greeting arrives in one, and nothing else of it is ever read. */
+const STRANGER_BUFFER_BYTES_MAX = 64 << 10;
+
+/** The peer is proven by now: only a member can make this node hold evidence, a stranger gets its refusal. */
+export function readLimits(isMember: boolean): { maxDataLength: number; maxBufferSize: number } {
+  return isMember
+    ? { maxDataLength: HANDSHAKE_MESSAGE_BYTES_MAX, maxBufferSize: MEMBER_BUFFER_BYTES_MAX }
+    : { maxDataLength: SHORT_MESSAGE_BYTES_MAX, maxBufferSize: STRANGER_BUFFER_BYTES_MAX };
 }
 
 async function initiate(handshake: Handshake): Promise<void> {

@@ -1,3 +1,4 @@
+import { EVIDENCE_BYTES_MAX } from '@nemea/attestation';
 import { encodeCbor } from '@nemea/core';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -36,7 +37,7 @@ test('bytes that are no handshake message throw the transport error and nothing 
 
 test.each([
   ['a short challenge', { type: 'hello', challenge: new Uint8Array(31) }],
-  ['evidence beyond 64 KiB', { type: 'evidence', evidence: new Uint8Array(64 * 1024 + 1) }],
+  ['evidence beyond the limit', { type: 'evidence', evidence: new Uint8Array(EVIDENCE_BYTES_MAX + 1) }],
   ['a refusal that is prose', { type: 'refuse', code: 'because I say so' }],
   ['a field too many', { type: 'accept', really: true }],
   ['an unknown type', { type: 'maybe' }],

@@ -1,10 +1,12 @@
+import { EVIDENCE_BYTES_MAX } from '@nemea/attestation';
 import { type CborValue, decodeCbor, encodeCbor } from '@nemea/core';
 import { TransportError } from '../../ports/transport.ts';
 import { toCode } from './frame.ts';
 
 export const CHALLENGE_BYTES = 32;
-export const EVIDENCE_BYTES_MAX = 64 * 1024;
 export const HANDSHAKE_MESSAGE_BYTES_MAX = EVIDENCE_BYTES_MAX + 256;
+/** Every message but the evidence is shorter. */
+export const SHORT_MESSAGE_BYTES_MAX = 256;
 
 /** What both sides say inside the encrypted channel before it carries anything else. */
 export type HandshakeMessage =

@@ -1,6 +1,8 @@
+import { EVIDENCE_BYTES_MAX } from '@nemea/attestation';
 import { fromUtf8 } from '@nemea/core';
 import { afterEach, expect, test } from 'vitest';
 import { type Overlay, type OverlayOptions, RefusalError, RemoteError } from '../../ports/transport.ts';
+import { readLimits } from './attested-noise.ts';
 import { peerIdOfSeed } from './identity.ts';
 import { collectWith, verifyWith } from './test/fake-evidence.ts';
 import { addressOf, codeOf, ECHO, echo, KEY, openMember, seedOf, until } from './test/support.ts';
@@ -177,8 +179,24 @@ test('a node that cannot collect evidence says so instead of leaving the peer to
   expect(await codeOf(b.overlay.connect(addressOf(a.overlay)))).toBe('EVIDENCE_UNAVAILABLE');
 });
 
-test('evidence beyond 64 KiB never leaves the node', async () => {
-  const a = await member(0, { collectEvidence: async () => new Uint8Array(64 * 1024 + 1) });
+test('members show each other evidence as large as it may be', async () => {
+  const evidence = new Uint8Array(EVIDENCE_BYTES_MAX).fill(7);
+  const large: Partial<OverlayOptions> = {
+    collectEvidence: async () => evidence,
+    verifyEvidence: async (got) =>
+      got.length === EVIDENCE_BYTES_MAX ? { ok: true } : { ok: false, code: 'CUT', detail: 'cut' },
+  };
+  const { a, b } = await pair(large, large);
+  expect(await ask(a.overlay, b.overlay, fromUtf8('hello'))).toEqual(fromUtf8('hello'));
+});
+
+test('only a member can make a node hold evidence: of a stranger no more is read than its greeting', () => {
+  expect(readLimits(true).maxDataLength).toBeGreaterThan(EVIDENCE_BYTES_MAX);
+  expect(readLimits(false)).toEqual({ maxDataLength: 256, maxBufferSize: 65_536 });
+});
+
+test('evidence beyond the limit never leaves the node', async () => {
+  const a = await member(0, { collectEvidence: async () => new Uint8Array(EVIDENCE_BYTES_MAX + 1) });
   const b = await member(1);
   expect(await codeOf(a.overlay.connect(addressOf(b.overlay)))).toBe('EVIDENCE_UNAVAILABLE');
 });
