@@ -60,12 +60,14 @@ export function openLogger(name: string, level: string): Logger {
   return pino({ name, level, base: { name } }, pino.destination({ dest: 2, sync: true }));
 }
 
-/** Runs until SIGTERM or SIGINT, then closes in order. */
-export async function untilStopped(close: () => Promise<void>): Promise<never> {
-  await new Promise<void>((resolve) => {
-    process.once('SIGTERM', resolve);
-    process.once('SIGINT', resolve);
+/** Runs until SIGTERM, SIGINT or a loss that makes going on senseless, then closes in order. */
+export async function untilStopped(close: () => Promise<void>, lost?: Promise<CodedError>): Promise<never> {
+  const stopped = new Promise<undefined>((resolve) => {
+    process.once('SIGTERM', () => resolve(undefined));
+    process.once('SIGINT', () => resolve(undefined));
   });
+  const loss = await Promise.race(lost === undefined ? [stopped] : [stopped, lost]);
   await close();
+  if (loss !== undefined) fail(loss);
   process.exit(0);
 }

@@ -195,6 +195,11 @@ export class Node {
     return this.#device.account;
   }
 
+  /** Settles when the node can prove nothing any more, because its TPM is gone: close it, and start it anew. */
+  get lost(): Promise<CodedError> {
+    return this.#device.lost;
+  }
+
   /** For the operator's control socket. */
   status() {
     const { history } = this.#ledger;

@@ -54,6 +54,7 @@ describe('capabilities', () => {
 function withPages(io: TpmIo, items: number, sendsMax: number): TpmIo {
   let sends = 0;
   return {
+    ...io,
     send(command, options) {
       if (command.code !== GetCapability.code) return io.send(command, options);
       const parameters = Uint8Array.from(command.parameters ?? []);
@@ -67,6 +68,7 @@ function withPages(io: TpmIo, items: number, sendsMax: number): TpmIo {
 /** A TPM that gives its first page again and again. */
 function stuck(io: TpmIo): TpmIo {
   return {
+    ...io,
     async send(command, options) {
       const answer = await io.send(command, options);
       const data = { capability: 'curves', items: [1] } as const;

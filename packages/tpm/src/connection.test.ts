@@ -1,15 +1,24 @@
+import { rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { toHex } from '@nemea/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { listHandles } from './capability.ts';
 import { openUnixChannel } from './channel/unix.ts';
+import { Create, GetRandom, Load, PolicyAuthValue } from './commands/index.ts';
+import { run } from './commands/run.ts';
 import { openExecutor } from './executor.ts';
 import { createPrimary } from './object.ts';
+import { type Session, startSession } from './sessions/session.ts';
+import { parsePublicArea } from './structures/public-area.ts';
 import { TEMPLATES } from './structures/templates.ts';
 import { startTestTpm, type TestTpm } from './testing.ts';
 import { Tpm } from './tpm.ts';
 
 const AK = { hierarchy: 'endorsement', template: TEMPLATES.ak } as const;
+const EK = { hierarchy: 'endorsement', template: TEMPLATES.ek } as const;
+const SRK = { hierarchy: 'owner', template: TEMPLATES.srk } as const;
+const NOTHING = { userAuth: new Uint8Array(0), data: new Uint8Array(0) };
 const QUOTE = { qualifyingData: new Uint8Array(32), pcrs: [0] } as const;
 // Many pauses: the tests start the TPM again only after calls have begun to look for it.
 const PATIENT = { reconnectsMax: 12 } as const;
@@ -167,20 +176,109 @@ describe('a lost TPM', () => {
     expect(await tpm.getRandom(3)).toHaveLength(3);
   });
 
-  it('takes its keys with it, and their handles mean nothing on the next connection', async () => {
-    const old = await tpm.createPrimary(AK);
+  it('keeps its primary keys under their handles: each is made again when it is used', async () => {
+    const [ak, other] = [await tpm.createPrimary(AK), await tpm.createPrimary(EK)];
+    for (let i = 0; i < 2; i++) {
+      await software.kill();
+      await software.restart();
+      await sleep(20);
+      expect((await tpm.quote(ak, QUOTE)).attest.length).toBeGreaterThan(100);
+      expect(await tpm.listHandles('transient')).toEqual([ak.handle, other.handle]);
+      expect(toHex((await tpm.readPublic(other.handle)).name)).toBe(toHex(other.name));
+      const fresh = await tpm.createPrimary(AK);
+      expect(fresh.handle).not.toBe(ak.handle);
+      await fresh[Symbol.asyncDispose]();
+    }
+    await other[Symbol.asyncDispose]();
+    await ak[Symbol.asyncDispose]();
+    expect(await tpm.listHandles('transient')).toEqual([]);
+    await tpm.close();
+    expect(await leftInTpm()).toBe(0);
+  });
+
+  it('keeps no key that was disposed of meanwhile, before or after it is found again', async () => {
+    const [one, two] = [await tpm.createPrimary(AK), await tpm.createPrimary(AK)];
+    await software.kill();
+    await one[Symbol.asyncDispose]();
+    await software.restart();
+    await sleep(20);
+    await tpm.flush(two.handle);
+    expect(await tpm.listHandles('transient')).toEqual([]);
+  });
+
+  it('takes other keys with it, and their handles mean nothing on the next connection', async () => {
+    const nullKey = await tpm.createPrimary({ hierarchy: 'null', template: TEMPLATES.ak });
+    const child = await tpm.exclusive(async (io) => {
+      const srk = await createPrimary(io, SRK);
+      const { outPrivate, outPublic } = await run(io, Create, {
+        handles: { parentHandle: srk },
+        parameters: { inSensitive: NOTHING, inPublic: parsePublicArea(TEMPLATES.ak) },
+      });
+      const parameters = { inPrivate: outPrivate, inPublic: outPublic };
+      return (await run(io, Load, { handles: { parentHandle: srk }, parameters })).objectHandle;
+    });
     await software.kill();
     await software.restart();
     await sleep(20);
-    const fresh = await tpm.createPrimary(AK);
-    expect(fresh.handle).not.toBe(old.handle);
-    expect(toHex(fresh.name)).toBe(toHex(old.name));
-    await expect(tpm.quote(old, QUOTE)).rejects.toMatchObject({
-      code: 'TPM_RETURN_CODE',
-      data: { returnCode: 0x910 },
-    });
-    await old[Symbol.asyncDispose]();
-    expect((await tpm.quote(fresh, QUOTE)).attest.length).toBeGreaterThan(100);
+    for (const handle of [nullKey.handle, child]) {
+      await expect(tpm.readPublic(handle)).rejects.toMatchObject({
+        code: 'TPM_RETURN_CODE',
+        data: { returnCode: 0x910 },
+      });
+    }
+  });
+
+  it('is told from another TPM at the same place by its keys', async () => {
+    const ak = await tpm.createPrimary(AK);
+    await software.kill();
+    await rm(join(dirname(software.socketPath), 'tpm2-00.permall'));
+    await software.restart();
+    await sleep(20);
+    for (let i = 0; i < 2; i++) {
+      await expect(tpm.quote(ak, QUOTE)).rejects.toMatchObject({ code: 'TPM_KEY_UNEXPECTED' });
+    }
+    await ak[Symbol.asyncDispose]();
+    await tpm.close();
+    expect(await leftInTpm()).toBe(0);
+  });
+
+  it.each(['policy', 'hmac'] as const)(
+    'ends a %s session that was held, whatever has its number now',
+    async (type) => {
+      const held = await tpm.exclusive((io) => startSession(io, { type }));
+      await software.kill();
+      await software.restart();
+      await sleep(20);
+      const next = await tpm.exclusive((io) => startSession(io, { type }));
+      expect(next.handle).toBe(held.handle);
+      const assert = (policySession: Session) => tpm.run(PolicyAuthValue, { handles: { policySession } });
+      const use = (session: Session) =>
+        tpm.run(GetRandom, {
+          parameters: { bytesRequested: 1 },
+          sessions: [{ session, encrypt: true }],
+          inClear: true,
+        });
+      const attempts = type === 'policy' ? [assert, use] : [use];
+      for (const attempt of attempts) {
+        await expect(attempt(held)).rejects.toMatchObject({ code: 'TPM_SESSION_ENDED' });
+        await attempt(next);
+      }
+      expect(held.ended).toBe(true);
+      await held.close();
+      await next.close();
+      await next.close();
+      expect(await tpm.listHandles('loadedSession')).toEqual([]);
+    },
+  );
+
+  it('lets a session be closed that died with it', async () => {
+    const held = await tpm.exclusive((io) => startSession(io));
+    await software.kill();
+    await software.restart();
+    await sleep(20);
+    await held.close();
+    expect(held.ended).toBe(true);
+    expect(await tpm.listHandles('loadedSession')).toEqual([]);
   });
 
   it('never splits a call between two connections', async () => {

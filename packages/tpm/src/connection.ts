@@ -47,8 +47,9 @@ const FAREWELL_MS = 500;
 /**
  * The way to one TPM, for many callers. A call has the TPM for itself, and what it made is flushed when it fails. When
  * the channel dies under a call, that call fails: no command is ever sent twice for it, since nobody knows whether the
- * first was executed. The next call opens the channel again, starts the TPM if need be, and flushes what is left in it;
- * objects and sessions from before are gone, and their handles mean nothing any more, not even something else.
+ * first was executed. The next call opens the channel again, starts the TPM if need be, and flushes what is left in it.
+ * Primary keys from before are made again when they are used; other objects and all sessions are gone, and their handles
+ * mean nothing any more, not even something else.
  */
 export class Connection {
   readonly #source: TpmSource;
@@ -71,6 +72,11 @@ export class Connection {
     const protection = encryption === false ? undefined : new Protection(encryption);
     const lasting = { nextHandle: handleSource(), protection };
     return new Connection(source, options, await openLink(source, options, lasting), lasting);
+  }
+
+  /** False once the channel is known to be dead, or was closed. */
+  get isOpen(): boolean {
+    return !this.#isClosed && this.#link.channel.isOpen;
   }
 
   /** Runs several commands as one call. Throws what `work` throws, and as `TurnQueue.run` does. */
@@ -132,7 +138,7 @@ export class Connection {
     for (let attempt = 0; attempt < reconnectsMax && !this.#isClosed; attempt++) {
       if (attempt > 0) await sleep(PAUSE_MS * 2 ** (attempt - 1));
       try {
-        return await openLink(this.#source, this.#options, this.#lasting);
+        return await openLink(this.#source, this.#options, this.#lasting, this.#link.resources);
       } catch (error) {
         if (!isUnreachable(error)) throw error;
         last = error;
@@ -144,14 +150,19 @@ export class Connection {
   }
 }
 
-async function openLink(source: TpmSource, options: TpmOpenOptions, lasting: Lasting): Promise<Link> {
+async function openLink(
+  source: TpmSource,
+  options: TpmOpenOptions,
+  lasting: Lasting,
+  previous?: ResourceManager,
+): Promise<Link> {
   lasting.protection?.forget();
   const channel = typeof source === 'function' ? await source() : source;
   try {
     const bare = openExecutor(channel);
     await startup(bare, options.timeoutMs ?? FIRST_RESPONSE_MS);
     if (options.flushLeftovers ?? true) await flushLeftovers(bare);
-    const resources = await ResourceManager.open(channel, lasting.nextHandle);
+    const resources = await ResourceManager.open(channel, lasting.nextHandle, previous);
     return { channel, resources, io: openExecutor(resources, lasting.protection) };
   } catch (error) {
     await channel.close();
@@ -167,6 +178,7 @@ function isUnreachable(error: unknown): boolean {
 /** Sends nothing more for a caller who is gone, but lets the work flush what it holds. */
 function whileWanted(io: TpmIo, caller: Caller): TpmIo {
   return {
+    link: io.link,
     async send(command, options) {
       if (caller.gone !== undefined && command.code !== FlushContext.code) throw caller.gone;
       return await io.send(command, options);

@@ -18,6 +18,8 @@ import { RC } from './structures/return-code.ts';
 
 /** Sends single commands. Only `Tpm.exclusive` hands one out, so its holder is alone on the TPM until it is done. */
 export interface TpmIo {
+  /** What sessions belong to. A session of another connection is refused: its number may mean another session here. */
+  readonly link: object;
   /**
    * Throws `TPM_RETURN_CODE`, `TPM_RETRIES_EXHAUSTED`, `TPM_STRUCTURE_INVALID`, `TPM_RESPONSE_FORGED`,
    * `TPM_SESSION_ENDED`, `TPM_CANCELLED` or `TPM_CHANNEL_*`.
@@ -33,11 +35,12 @@ const EMPTY = new Uint8Array(0);
 
 /** Without `protection` secrets and passwords cross the channel in the clear. */
 export function openExecutor(channel: TpmChannel, protection?: Protection): TpmIo {
-  const io: TpmIo = { send };
+  const io: TpmIo = { link: channel, send };
   return io;
 
   async function send(command: Command, options?: TransmitOptions): Promise<Response> {
     const given = rolesOf(command);
+    assertOurs(command, given);
     for (let isFirst = true; ; isFirst = false) {
       const { roles, spare } = (await protection?.cover(io, command, given)) ?? { roles: given, spare: [] };
       try {
@@ -49,6 +52,12 @@ export function openExecutor(channel: TpmChannel, protection?: Protection): TpmI
         await abandon(spare);
       }
     }
+  }
+
+  function assertOurs({ handles = [] }: Command, roles: readonly Role[]): void {
+    const named = handles.filter((handle) => handle instanceof Session);
+    const used = roles.flatMap((role) => (role.kind === 'session' ? [role.use.session] : []));
+    for (const session of [...named, ...used]) if (session.link !== channel) throw session.lost();
   }
 
   async function sendAuthorized(

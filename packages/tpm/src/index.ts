@@ -22,8 +22,10 @@
  * - **Callers** share a `Tpm`. A call is atomic; calls wait in a bounded queue, and lanes take turns:
  *   `tpm.with({ lane, timeoutMs, signal })` is the same TPM for one caller, with a limit and a way to cancel.
  * - **A lost TPM** fails the call that was on its way with `TPM_CHANNEL_*`. No command is sent again by itself, because it
- *   may have been executed; calls that waited and the next ones go to the new channel. Keys and sessions of the old one
- *   are gone, and their handles are never given again.
+ *   may have been executed; calls that waited and the next ones go to the new channel. Primary keys are made again when
+ *   they are used, under the handles they had (`TPM_KEY_UNEXPECTED` if another TPM answers); other objects and all sessions
+ *   of the old channel are gone, and their handles are never given again. Who must know that a TPM was started anew, and
+ *   its PCRs with it, reads `resetCount` of a quote.
  * - **Slots** are managed: objects and sessions beyond the TPM's three or so are saved and loaded as they are needed, and
  *   what a failed or cancelled call made is flushed. A key is flushed when it is disposed of (`await using`).
  */

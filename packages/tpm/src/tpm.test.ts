@@ -270,6 +270,7 @@ describe('sealing', () => {
   /** The TPM as IMA makes it: PCR 10 is extended just before an unseal. */
   async function unsealDisturbed(io: TpmIo, blob: Uint8Array, disturb: () => boolean): Promise<Uint8Array> {
     const disturbed: TpmIo = {
+      ...io,
       async send(command, options) {
         if (command.name === 'Unseal' && disturb()) await pcrExtend(io, 10, NONCE);
         return await io.send(command, options);

@@ -63,6 +63,11 @@ export class Tpm {
     return new Tpm(await Connection.open(source, options));
   }
 
+  /** False once its channel is known to be dead, or was closed. Where another can be opened, the next call does so. */
+  get isOpen(): boolean {
+    return this.#connection.isOpen;
+  }
+
   /**
    * The same TPM on other terms: a caller's own lane, a limit for each call that includes waiting, a signal that cancels.
    * A call given up is let go at once (`TPM_CANCELLED`, `TPM_CHANNEL_TIMEOUT`); the command on its way is still executed,

@@ -97,5 +97,5 @@ export async function startClient(options: {
   await untilStopped(async () => {
     await control.close();
     await owner.close();
-  });
+  }, owner.lost);
 }

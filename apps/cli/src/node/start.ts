@@ -55,5 +55,5 @@ export async function startNode(options: {
   await untilStopped(async () => {
     await control.close();
     await node.close();
-  });
+  }, node.lost);
 }

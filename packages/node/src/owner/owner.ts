@@ -117,6 +117,11 @@ export class Owner {
     return owner;
   }
 
+  /** Settles when the owner's TPM is gone; see `Device.lost`. */
+  get lost(): Promise<CodedError> {
+    return this.#device.lost;
+  }
+
   get account(): string {
     return this.#device.account;
   }

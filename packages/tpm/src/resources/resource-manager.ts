@@ -1,7 +1,7 @@
-import { ByteReader, ByteWriter, u32At } from '@nemea/core';
+import { ByteReader, ByteWriter, bytesEqual, u32At } from '@nemea/core';
 import { listCommands } from '../capability.ts';
 import type { TpmChannel, TransmitOptions } from '../channel/channel.ts';
-import { returnCodeOf } from '../command.ts';
+import { type Command, type Response, returnCodeOf } from '../command.ts';
 import { GetCapability } from '../commands/capability.ts';
 import { ContextLoad, ContextSave, FlushContext } from '../commands/context.ts';
 import { Startup } from '../commands/startup.ts';
@@ -18,6 +18,7 @@ import {
   HANDLES_OFFSET,
   layoutOf,
 } from './command-layout.ts';
+import { type Recipe, recipeOf } from './recipe.ts';
 
 /** An object by the handle its user knows. */
 interface ManagedObject {
@@ -25,6 +26,8 @@ interface ManagedObject {
   loaded: number | undefined;
   /** The saved context, as long as it is the object's present state. */
   context: Uint8Array | undefined;
+  /** How to make it again: not until its TPM was lost. */
+  readonly recipe: Recipe | undefined;
   usedAt: number;
 }
 
@@ -61,7 +64,7 @@ export function handleSource(): HandleSource {
  * Virtual objects and sessions on a TPM with few slots, as a TCG resource manager gives them: when a slot is missing, the
  * one used longest ago is saved to memory and loaded again when it is needed. It is a channel itself. Handles of objects
  * are its own; everything else passes unchanged, because authorisations cover names and not handles (TPM 2.0 Part 1, 16).
- * It must be the only client that uses these slots.
+ * It must be the only client that uses these slots. Primary keys outlive the connection: they are made again.
  */
 export class ResourceManager implements TpmChannel {
   readonly #channel: TpmChannel;
@@ -84,13 +87,23 @@ export class ResourceManager implements TpmChannel {
     this.#nextHandle = nextHandle;
   }
 
-  /** Asks the TPM for its commands. Throws as `TpmIo.send` does. */
+  /**
+   * Asks the TPM for its commands. Of a `previous` connection it takes over the primary keys, under the handles they had:
+   * each is made again when it is used. Throws as `TpmIo.send` does.
+   */
   static async open(
     channel: TpmChannel,
     nextHandle: HandleSource = handleSource(),
+    previous?: ResourceManager,
   ): Promise<ResourceManager> {
     const commands = attributesByCode(await listCommands(openExecutor(channel)));
-    return new ResourceManager(channel, commands, nextHandle);
+    const manager = new ResourceManager(channel, commands, nextHandle);
+    const kept = previous === undefined ? [] : previous.#objects;
+    for (const [handle, { recipe }] of kept) {
+      if (recipe !== undefined)
+        manager.#objects.set(handle, { loaded: undefined, context: undefined, recipe, usedAt: 0 });
+    }
+    return manager;
   }
 
   get isOpen(): boolean {
@@ -131,6 +144,7 @@ export class ResourceManager implements TpmChannel {
         // Gone already, or gone with the channel: there is nothing to flush. Otherwise it is tried again.
         if (!this.isOpen || baseReturnCode(returnCodeOf(error) ?? 0) === RC.handle) {
           this.#orphans.delete(handle);
+          this.#forget(handle);
         } else this.#orphans.add(handle);
       }
     }
@@ -156,7 +170,7 @@ export class ResourceManager implements TpmChannel {
     if (missing >= 0) return respond(RC.referenceH0 + missing);
     if (layout.returnsHandle && this.#objects.size >= OBJECTS_MAX) return respond(RC.objectHandles);
     const response = await this.#send(command, layout);
-    if (returnCode(response) === RC.success) this.#note(layout, response);
+    if (returnCode(response) === RC.success) this.#note(layout, command, response);
     return response;
   }
 
@@ -177,25 +191,36 @@ export class ResourceManager implements TpmChannel {
     const entry = this.#objects.get(handle) ?? this.#sessions.get(handle);
     if (entry === undefined) return false;
     entry.usedAt = ++this.#uses;
-    return entry.context !== undefined && !('loaded' in entry && entry.loaded !== undefined);
+    return 'loaded' in entry ? entry.loaded === undefined : entry.context !== undefined;
   }
 
   async #load(handle: number, needed: ReadonlySet<number>): Promise<void> {
-    const entry = this.#objects.get(handle) ?? this.#sessions.get(handle);
-    if (entry?.context === undefined) return;
-    const loaded = await this.#loadContext(entry.context, needed);
-    if (!('loaded' in entry)) entry.context = undefined;
-    else {
-      entry.loaded = loaded;
-      if (isSequence(entry.context)) entry.context = undefined;
-    }
+    const object = this.#objects.get(handle);
+    const entry = object ?? this.#sessions.get(handle);
+    if (entry?.context !== undefined) {
+      const { handle: loaded } = await this.#fit({ ...CONTEXT_LOAD, parameters: entry.context }, needed);
+      if (object !== undefined) object.loaded = loaded;
+      // The state of a session or a sequence changes with use.
+      if (object === undefined || isSequence(entry.context)) entry.context = undefined;
+    } else if (object?.recipe !== undefined) object.loaded = await this.#remake(object.recipe, needed);
   }
 
-  async #loadContext(context: Uint8Array, needed: ReadonlySet<number>): Promise<number> {
+  /** The same key again. Throws `TPM_KEY_UNEXPECTED` if it is another: another TPM answers, or its seeds were changed. */
+  async #remake({ command, outPublic }: Recipe, needed: ReadonlySet<number>): Promise<number> {
+    const { handle, parameters } = await this.#fit(command, needed);
+    if (bytesEqual(parameters.subarray(0, outPublic.length), outPublic)) return handle;
+    await flush(this.#io, handle);
+    throw new TpmError(
+      'TPM_KEY_UNEXPECTED',
+      'after a reconnect the tpm makes another primary key than before',
+    );
+  }
+
+  /** A command of our own that takes a slot. */
+  async #fit(command: Command, needed: ReadonlySet<number>): Promise<Response> {
     for (;;) {
       try {
-        const command = { ...CONTEXT_LOAD, parameters: context };
-        return (await this.#io.send(command)).handle;
+        return await this.#io.send(command);
       } catch (error) {
         if (!(await this.#makeRoom(returnCodeOf(error), needed))) throw error;
       }
@@ -266,16 +291,18 @@ export class ResourceManager implements TpmChannel {
   }
 
   /** Keeps account of what a successful command made and ended, and puts our own handle into its response. */
-  #note(layout: CommandLayout, response: Uint8Array): void {
-    if (layout.code === Startup.code) this.#forgetAll();
+  #note(layout: CommandLayout, command: Uint8Array, response: Uint8Array): void {
+    if (layout.code === Startup.code) this.#unloadAll();
     if (layout.flushes) for (const handle of layout.handles) this.#forget(handle);
     for (const { handle, continues } of layout.sessions) if (!continues) this.#forget(handle);
     // A session whose user saves it is out of our hands until it is loaded again.
     if (layout.code === ContextSave.code) for (const handle of layout.handles) this.#sessions.delete(handle);
-    if (layout.returnsHandle) this.#adopt(response);
+    if (layout.returnsHandle) this.#adopt(response, recipeOf(layout, command, response));
   }
 
-  #adopt(response: Uint8Array): void {
+  #adopt(response: Uint8Array, recipe: Recipe | undefined): void {
+    // Too short for the handle that it claims: the executor refuses it, and nothing can be known of what was made.
+    if (response.length < HANDLES_OFFSET + 4) return;
     const given = u32At(response, HANDLES_OFFSET);
     if (isSession(given)) {
       this.#sessions.set(given, { context: undefined, usedAt: ++this.#uses });
@@ -284,7 +311,7 @@ export class ResourceManager implements TpmChannel {
       // TPM2_Clear and its kin flush objects without naming them: a slot that is given again was empty.
       for (const [handle, { loaded }] of this.#objects) if (loaded === given) this.#forget(handle);
       const handle = this.#unusedHandle();
-      this.#objects.set(handle, { loaded: given, context: undefined, usedAt: ++this.#uses });
+      this.#objects.set(handle, { loaded: given, context: undefined, recipe, usedAt: ++this.#uses });
       this.#created.add(handle);
       writeHandle(response, HANDLES_OFFSET, handle);
     }
@@ -302,8 +329,14 @@ export class ResourceManager implements TpmChannel {
     this.#created.delete(handle);
   }
 
-  #forgetAll(): void {
-    for (const handle of [...this.#objects.keys(), ...this.#sessions.keys()]) this.#forget(handle);
+  /** The TPM starts with nothing in its slots, and takes no context of before. */
+  #unloadAll(): void {
+    for (const handle of this.#sessions.keys()) this.#forget(handle);
+    for (const [handle, object] of this.#objects) {
+      object.loaded = undefined;
+      object.context = undefined;
+      if (object.recipe === undefined) this.#forget(handle);
+    }
   }
 
   /** TPM2_FlushContext names its handle in the parameters. */

@@ -1,8 +1,10 @@
 import { bytesEqual } from '@nemea/core';
 import { type Command, returnCodeOf } from '../command.ts';
+import { withEk } from '../endorsement-key.ts';
 import { TpmError } from '../errors.ts';
 import type { TpmIo } from '../executor.ts';
 import { type PrimaryRequest, readPublic, type TpmKey, withPrimary } from '../object.ts';
+import type { EkTemplateId } from '../structures/ek-templates.ts';
 import { parsePublicArea } from '../structures/public-area.ts';
 import { toSpki } from '../structures/public-key.ts';
 import { baseReturnCode, decodeReturnCode, RC } from '../structures/return-code.ts';
@@ -19,8 +21,11 @@ import { type Session, startSession } from './session.ts';
  * what was read when the machine was known to be good.
  */
 export interface EncryptionOptions {
-  /** Default: the storage root key, made anew from its template in the endorsement hierarchy. */
-  readonly saltKey?: PrimaryRequest | { readonly persistentHandle: number };
+  /**
+   * Default: the storage root key, made anew from its template in the endorsement hierarchy. The endorsement key is what a
+   * maker's certificate can vouch for; where it is not persistent, the first secret waits until the TPM has made it.
+   */
+  readonly saltKey?: PrimaryRequest | { readonly persistentHandle: number } | { readonly ek: EkTemplateId };
   /** The name that the salt key must have. Otherwise nothing secret is sent: `TPM_KEY_UNEXPECTED`. */
   readonly saltKeyName?: Uint8Array;
   /** The DER SubjectPublicKeyInfo that it must have, as a certificate holds it. */
@@ -134,6 +139,7 @@ export class Protection {
       this.#assertExpected(key);
       return startSession(io, { saltKey: key, ...(hashAlg && { hashAlg }), ...(cipher && { cipher }) });
     };
+    if ('ek' in saltKey) return await withEk(io, saltKey.ek, use);
     if ('persistentHandle' in saltKey) return await use(await readPublic(io, saltKey.persistentHandle));
     return await withPrimary(io, saltKey, use);
   }

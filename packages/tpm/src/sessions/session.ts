@@ -1,5 +1,5 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
-import { ByteWriter, bytesEqual, concatBytes } from '@nemea/core';
+import { ByteWriter, bytesEqual, concatBytes, errorCode } from '@nemea/core';
 import { HANDLE, type HandleRef } from '../command.ts';
 import { run } from '../commands/run.ts';
 import { SESSION, StartAuthSession } from '../commands/session.ts';
@@ -115,6 +115,11 @@ export class Session {
     this.#bound = state.bound;
   }
 
+  /** The connection that it was started on, and ends with. */
+  get link(): object {
+    return this.#io.link;
+  }
+
   get ended(): boolean {
     return this.#ended;
   }
@@ -130,8 +135,7 @@ export class Session {
 
   /** The caller's fresh nonce for the next command. Throws `TPM_SESSION_ENDED`. */
   rollNonce(): Uint8Array {
-    if (this.#ended)
-      throw new TpmError('TPM_SESSION_ENDED', `session 0x${this.handle.toString(16)} has ended`);
+    if (this.#ended) throw this.lost();
     this.#nonceCaller = randomBytes(NONCE_BYTES);
     return this.#nonceCaller;
   }
@@ -184,11 +188,22 @@ export class Session {
     this.#bound?.auth.fill(0);
   }
 
-  /** Ends the session here and in the TPM. Safe to repeat. */
+  /** Ends the session, and gives the error for whoever still wants to use it. */
+  lost(): TpmError {
+    this.end();
+    return new TpmError('TPM_SESSION_ENDED', `session 0x${this.handle.toString(16)} has ended`);
+  }
+
+  /** Ends the session here and in the TPM. Safe to repeat, and when its connection is gone. */
   async close(): Promise<void> {
     if (this.#ended) return;
     this.end();
-    await flushIfLoaded(this.#io, this.handle);
+    try {
+      await flushIfLoaded(this.#io, this.handle);
+    } catch (error) {
+      // On a dead channel there is nothing left to flush.
+      if (!['TPM_CHANNEL_CLOSED', 'TPM_CHANNEL_FAILED'].includes(errorCode(error))) throw error;
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {

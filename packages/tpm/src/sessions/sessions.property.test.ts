@@ -149,7 +149,7 @@ function response(parameters: Uint8Array, areas: readonly Omit<AuthorizationArea
 }
 
 describe('a response', () => {
-  const noTpm: TpmIo = { send: () => Promise.reject(new Error('nobody asks')) };
+  const noTpm: TpmIo = { link: {}, send: () => Promise.reject(new Error('nobody asks')) };
   const KEY = fromUtf8('session key');
   const PARAMETERS = writeSized(new ByteWriter(), fromUtf8('what the tpm says')).toBytes();
 

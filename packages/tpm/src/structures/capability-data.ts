@@ -1,11 +1,19 @@
-import { list, struct, u16, u32, union, type ValueOf } from './codec.ts';
-import { tpmlPcrSelection, tpmsPcrSelect } from './pcr-selection.ts';
+import { type Codec, list, struct, u16, u32, union, type ValueOf } from './codec.ts';
+import { type PcrSelect, tpmlPcrSelection, tpmsPcrSelect } from './pcr-selection.ts';
 import { tpmtHaOrNull } from './signature.ts';
 
 // What fits into MAX_CAP_BUFFER, 1024 bytes, of the smallest item, two bytes.
 const ITEMS_MAX = 512;
 
 const u32List = list('capability', u32, ITEMS_MAX);
+
+const tpmsTaggedPcrSelect: Codec<PcrSelect & { readonly property: number }> = {
+  read: (reader) => ({ property: reader.u32(), ...tpmsPcrSelect.read(reader) }),
+  write(writer, { property, ...select }) {
+    u32.write(writer, property);
+    tpmsPcrSelect.write(writer, select);
+  },
+};
 
 /** TPMS_CAPABILITY_DATA (TPM 2.0 Part 2, 10.10.1): one variant for each TPM_CAP. */
 export const tpmsCapabilityData = union(
@@ -24,10 +32,7 @@ export const tpmsCapabilityData = union(
     auditCommands: [0x4, { items: u32List }],
     pcrs: [0x5, { items: tpmlPcrSelection }],
     properties: [0x6, { items: list('properties', struct({ property: u32, value: u32 }), ITEMS_MAX) }],
-    pcrProperties: [
-      0x7,
-      { items: list('pcr properties', struct({ property: u32, pcrs: tpmsPcrSelect }), ITEMS_MAX) },
-    ],
+    pcrProperties: [0x7, { items: list('pcr properties', tpmsTaggedPcrSelect, ITEMS_MAX) }],
     curves: [0x8, { items: list('curves', u16, ITEMS_MAX) }],
     authPolicies: [
       0x9,

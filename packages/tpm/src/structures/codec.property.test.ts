@@ -135,8 +135,14 @@ const anySignature: fc.Arbitrary<Signature> = fc.oneof(
   variant('scheme', ['hmac'], { hmac: ha }),
 ) as fc.Arbitrary<Signature>;
 
-const pcrs = fc.uniqueArray(fc.nat(23)).map((list) => list.sort((a, b) => a - b));
-const pcrSelections = fc.array(fc.record({ hashAlg: any16, pcrs }), { maxLength: 16 });
+const pcrSelect = fc.constantFrom(1, 2, 3, 4).chain((size) =>
+  fc
+    .uniqueArray(fc.nat(8 * size - 1))
+    .map((list) => list.sort((a, b) => a - b))
+    .map((pcrs) => (size === 3 ? { pcrs } : { pcrs, bitmapBytes: size })),
+);
+const pcrSelection = fc.tuple(any16, pcrSelect).map(([hashAlg, select]) => ({ hashAlg, ...select }));
+const pcrSelections = fc.array(pcrSelection, { maxLength: 16 });
 const clockInfo = fc.record({ clock: any64, resetCount: any32, restartCount: any32, safe: fc.boolean() });
 
 const attestHeader = { qualifiedSigner: name, extraData: name, clockInfo, firmwareVersion: any64 };
@@ -172,7 +178,11 @@ const anyCapability: fc.Arbitrary<CapabilityData> = fc.oneof(
   variant('capability', ['handles', 'commands', 'ppCommands', 'auditCommands'] as const, items(any32)),
   variant('capability', ['pcrs'], { items: pcrSelections }),
   variant('capability', ['properties'], items(fc.record({ property: any32, value: any32 }))),
-  variant('capability', ['pcrProperties'], items(fc.record({ property: any32, pcrs }))),
+  variant(
+    'capability',
+    ['pcrProperties'],
+    items(fc.tuple(any32, pcrSelect).map(([property, select]) => ({ property, ...select }))),
+  ),
   variant('capability', ['curves'], items(any16)),
   variant(
     'capability',
@@ -209,7 +219,7 @@ const STRUCTURES: Readonly<Record<string, Row<unknown>>> = {
   TPML_ALG: row(tpmlAlg, fc.array(any16, { maxLength: 128 })),
   TPML_DIGEST: row(tpmlDigest, fc.array(digest, { maxLength: 8 })),
   TPML_DIGEST_VALUES: row(tpmlDigestValues, fc.array(ha, { maxLength: 16 })),
-  TPMS_PCR_SELECT: row(tpmsPcrSelect, pcrs),
+  TPMS_PCR_SELECT: row(tpmsPcrSelect, pcrSelect),
   TPML_PCR_SELECTION: row(tpmlPcrSelection, pcrSelections),
   TPMT_ASYM_SCHEME: row(tpmtAsymScheme, asymScheme),
   TPMT_SIG_SCHEME: row(
@@ -325,7 +335,11 @@ describe('what is no value of its type', () => {
     ['too few bytes', () => encode(bytes('b', 3, 1), new Uint8Array(0))],
     ['too many items', () => encode(list('l', u8, 1), [1, 2])],
     ['a digest of another size', () => encode(tpmtHa, { hashAlg: ALG.sha256, digest: new Uint8Array(31) })],
-    ['a PCR that is none', () => encode(tpmsPcrSelect, [24])],
+    ['a PCR that is none', () => encode(tpmsPcrSelect, { pcrs: [24] })],
+    ['a PCR beyond a short bitmap', () => encode(tpmsPcrSelect, { pcrs: [8], bitmapBytes: 1 })],
+    ['a bitmap of no bytes', () => encode(tpmsPcrSelect, { pcrs: [], bitmapBytes: 0 })],
+    ['a bitmap of no number', () => encode(tpmsPcrSelect, { pcrs: [], bitmapBytes: Number.NaN })],
+    ['a bitmap of a fraction', () => encode(tpmsPcrSelect, { pcrs: [], bitmapBytes: 1.5 })],
   ])('is not written: %s', (_what, write) => {
     expect(write).toThrow(expect.objectContaining({ code: 'TPM_ARGUMENT_INVALID' }));
   });

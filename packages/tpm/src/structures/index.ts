@@ -76,6 +76,7 @@ export {
   encodePcrSelection,
   type PcrBankValues,
   type PcrChoice,
+  type PcrSelect,
   type PcrSelection,
   type PcrValue,
   pcrDigest,

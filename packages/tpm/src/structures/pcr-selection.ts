@@ -4,10 +4,16 @@ import { ALG } from './algorithms.ts';
 import { invalid } from './buffer.ts';
 import { type Codec, encode, list, u16 } from './codec.ts';
 
-/** TPMS_PCR_SELECTION (TPM 2.0 Part 2, 10.6.2): a bank and its PCR numbers, ascending. */
-export interface PcrSelection {
-  readonly hashAlg: number;
+/** TPMS_PCR_SELECT (TPM 2.0 Part 2, 10.6.1): PCR numbers, ascending. */
+export interface PcrSelect {
   readonly pcrs: readonly number[];
+  /** 1 to 4; 3 when absent, which is all 24 PCRs of a PC. Other platforms have other TPMs. */
+  readonly bitmapBytes?: number;
+}
+
+/** TPMS_PCR_SELECTION (TPM 2.0 Part 2, 10.6.2): the same of a bank. */
+export interface PcrSelection extends PcrSelect {
+  readonly hashAlg: number;
 }
 
 /** Which PCRs: bare numbers are those of the SHA-256 bank. */
@@ -26,13 +32,12 @@ export interface PcrBankValues {
 
 /** TPM2_NUM_PCR_BANKS: more than any TPM has hash algorithms. */
 export const PCR_BANKS_MAX = 16;
-/** What is written. Others are read: profiles other than the PC Client's have TPMs of fewer or more PCRs. */
 const BITMAP_BYTES = 3;
 const BITMAP_BYTES_MAX = 4;
 const PCR_COUNT = 8 * BITMAP_BYTES;
 
 /** TPMS_PCR_SELECT. Order and repetition of the numbers do not matter. */
-export const tpmsPcrSelect: Codec<readonly number[]> = {
+export const tpmsPcrSelect: Codec<PcrSelect> = {
   read(reader) {
     const size = reader.u8();
     if (size < 1 || size > BITMAP_BYTES_MAX)
@@ -42,23 +47,28 @@ export const tpmsPcrSelect: Codec<readonly number[]> = {
     for (let pcr = 0; pcr < 8 * size; pcr++) {
       if (((bitmap[pcr >> 3] as number) >> (pcr & 7)) & 1) pcrs.push(pcr);
     }
-    return pcrs;
+    return size === BITMAP_BYTES ? { pcrs } : { pcrs, bitmapBytes: size };
   },
-  write(writer, pcrs) {
-    const bitmap = new Uint8Array(BITMAP_BYTES);
+  write(writer, { pcrs, bitmapBytes = BITMAP_BYTES }) {
+    if (!Number.isInteger(bitmapBytes) || bitmapBytes < 1 || bitmapBytes > BITMAP_BYTES_MAX)
+      throw new TpmError(
+        'TPM_ARGUMENT_INVALID',
+        `pcr bitmap: got ${bitmapBytes} bytes, want 1 to ${BITMAP_BYTES_MAX}`,
+      );
+    const bitmap = new Uint8Array(bitmapBytes);
     for (const pcr of pcrs) {
-      assertPcr(pcr);
+      assertPcr(pcr, 8 * bitmap.length);
       bitmap[pcr >> 3] = (bitmap[pcr >> 3] as number) | (1 << (pcr & 7));
     }
-    writer.u8(BITMAP_BYTES).bytes(bitmap);
+    writer.u8(bitmap.length).bytes(bitmap);
   },
 };
 
 export const tpmsPcrSelection: Codec<PcrSelection> = {
-  read: (reader) => ({ hashAlg: reader.u16(), pcrs: tpmsPcrSelect.read(reader) }),
-  write(writer, { hashAlg, pcrs }) {
+  read: (reader) => ({ hashAlg: reader.u16(), ...tpmsPcrSelect.read(reader) }),
+  write(writer, { hashAlg, ...select }) {
     u16.write(writer, hashAlg);
-    tpmsPcrSelect.write(writer, pcrs);
+    tpmsPcrSelect.write(writer, select);
   },
 };
 
@@ -80,9 +90,9 @@ export function toSelections(choice: PcrChoice): readonly PcrSelection[] {
 }
 
 /** Refuses what is not a PCR number. Throws `TPM_ARGUMENT_INVALID`. */
-export function assertPcr(pcr: number): void {
-  if (!Number.isInteger(pcr) || pcr < 0 || pcr >= PCR_COUNT) {
-    throw new TpmError('TPM_ARGUMENT_INVALID', `pcr: got ${pcr}, want 0 to ${PCR_COUNT - 1}`);
+export function assertPcr(pcr: number, count: number = PCR_COUNT): void {
+  if (!Number.isInteger(pcr) || pcr < 0 || pcr >= count) {
+    throw new TpmError('TPM_ARGUMENT_INVALID', `pcr: got ${pcr}, want 0 to ${count - 1}`);
   }
 }
 

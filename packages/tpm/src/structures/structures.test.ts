@@ -222,11 +222,12 @@ describe('pcr selections', () => {
   });
 
   it.each([
-    ['one byte', '00000001000b0181', [0, 7]],
-    ['two bytes', '00000001000b028140', [0, 7, 14]],
-    ['four bytes', '00000001000b0401000080', [0, 31]],
-  ])('reads a bitmap of %s, as TPMs with fewer or more PCRs write it', (_what, hex, pcrs) => {
-    expect(decode('selection', tpmlPcrSelection, fromHex(hex))).toEqual([{ hashAlg: ALG.sha256, pcrs }]);
+    ['one byte', '00000001000b0181', 1, [0, 7]],
+    ['two bytes', '00000001000b028140', 2, [0, 7, 14]],
+    ['four bytes', '00000001000b0401000080', 4, [0, 31]],
+  ])('reads a bitmap of %s, as TPMs with fewer or more PCRs write it', (_what, hex, bitmapBytes, pcrs) => {
+    const selections = decode('selection', tpmlPcrSelection, fromHex(hex));
+    expect(selections).toEqual([{ hashAlg: ALG.sha256, pcrs, bitmapBytes }]);
   });
 
   it.each(['00000001000b00', '00000001000b050100000000'])(

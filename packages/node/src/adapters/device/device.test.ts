@@ -1,7 +1,9 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { concatBytes, fromUtf8, sha256, toHex } from '@nemea/core';
+import { nameOf } from '@nemea/tpm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openDeviceKeys } from '../keys/sealed-keys.ts';
 import {
@@ -71,6 +73,42 @@ test('another device has other keys', async () => {
   const other = await init('two');
   expect(other.account).not.toBe(facts.account);
   expect(other.peerId).not.toBe(facts.peerId);
+});
+
+test('the endorsement key it was made with is the one that secrets are encrypted to', async () => {
+  const { ekPublic, ekTemplate } = device.identity;
+  expect(facts.ek).toEqual({ template: ekTemplate, name: toHex(nameOf(ekPublic)) });
+  await init('pinned');
+  const folder = join(root, 'pinned');
+  const file = join(folder, 'device.json');
+  const written = readFileSync(file, 'utf8');
+  writeFileSync(file, JSON.stringify({ ...JSON.parse(written), ek: facts.ek }));
+  // Its keys do not leave the TPM for whoever cannot show that key.
+  await expect(openDevice(folder)).rejects.toMatchObject({
+    code: 'KEYS_SEALED_ELSEWHERE',
+    cause: { code: 'TPM_KEY_UNEXPECTED' },
+  });
+  writeFileSync(file, written);
+  await (await openDevice(folder)).close();
+});
+
+test('a device whose TPM dies says so, does nothing in its name, and can be closed', async () => {
+  await init('lost');
+  const dying = await openDevice(join(root, 'lost'));
+  const socket = socketPath(join(root, 'lost'), 'tpm.sock');
+  const pid = execFileSync('pgrep', ['-f', `path=${socket},`], { encoding: 'utf8' }).trim();
+  process.kill(Number(pid), 'SIGKILL');
+  await expect(dying.lost).resolves.toMatchObject({ code: 'DEVICE_TPM_LOST' });
+  await expect(dying.identity.quote({ qualifyingData: sha256(), pcrs: [14] })).rejects.toMatchObject({
+    code: expect.stringMatching(/^TPM_CHANNEL_/),
+  });
+  await dying.close();
+});
+
+test('a device that was closed was not lost', async () => {
+  const other = await openDevice(join(root, 'pinned'));
+  await other.close();
+  await expect(Promise.race([other.lost, 'not lost'])).resolves.toBe('not lost');
 });
 
 describe('sealed keys', () => {

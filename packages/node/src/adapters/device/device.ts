@@ -4,22 +4,23 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { MeasuredLog } from '@nemea/attestation';
 import { createEd25519Signer, createEd25519Verifier } from '@nemea/consensus/ed25519';
-import { CodedError, fromUtf8, sha256, toHex } from '@nemea/core';
+import { CodedError, fromHex, fromUtf8, sha256, toHex } from '@nemea/core';
 import { addressOf } from '@nemea/sdk';
-import { type Identity, openIdentity, type Tpm } from '@nemea/tpm';
+import { type EncryptionOptions, type Identity, nameOf, openIdentity, type Tpm } from '@nemea/tpm';
+import { EK_TEMPLATE_IDS, type EkTemplateId } from '@nemea/tpm/structures';
 import { z } from 'zod';
 import { type DeviceKeys, openDeviceKeys } from '../keys/sealed-keys.ts';
 import { peerIdOf } from '../network/peer-id.ts';
 import { measureRelease, type Release } from '../release/manifest.ts';
 import { caCertificates, createDevnetCa } from '../tpm/certificate-authority.ts';
-import { openTpm } from '../tpm/open-tpm.ts';
+import { openTpm, type TpmLocation } from '../tpm/open-tpm.ts';
 import { provisionSoftwareTpm, type SoftwareTpm, startSoftwareTpm } from '../tpm/swtpm.ts';
 import { withVerifiedVrf } from '../tpm/vrf-prover.ts';
 
 /** Keys are sealed to the software that made them: PCR 14 as the release manifest left it. */
 const SEALING_PCRS = [14] as const;
 
-export type DeviceErrorCode = 'DEVICE_EXISTS' | 'DEVICE_MISSING' | 'DEVICE_MALFORMED';
+export type DeviceErrorCode = 'DEVICE_EXISTS' | 'DEVICE_MISSING' | 'DEVICE_MALFORMED' | 'DEVICE_TPM_LOST';
 export class DeviceError extends CodedError<DeviceErrorCode> {}
 
 /** Where a device's TPM is: a software TPM of its own, or a kernel device with the maker's chain beside it. */
@@ -29,6 +30,11 @@ export type TpmChoice = { readonly kind: 'swtpm' } | { readonly kind: 'device'; 
 export interface DeviceFacts {
   readonly name: string;
   readonly tpm: TpmChoice;
+  /**
+   * The endorsement key that the TPM had then. What has to stay secret on the way to the TPM is encrypted to it, so that
+   * nobody between can pass for the TPM later.
+   */
+  readonly ek: { readonly template: EkTemplateId; readonly name: string };
   readonly account: string;
   readonly peerId: string;
   /** TCP ports, fixed at the first start so that addresses stay valid. */
@@ -41,6 +47,7 @@ const factsSchema: z.ZodType<DeviceFacts> = z.strictObject({
     z.strictObject({ kind: z.literal('swtpm') }),
     z.strictObject({ kind: z.literal('device'), path: z.string().min(1) }),
   ]),
+  ek: z.strictObject({ template: z.enum(EK_TEMPLATE_IDS), name: z.string().regex(/^[0-9a-f]+$/) }),
   account: z.string(),
   peerId: z.string(),
   ports: z.record(z.string(), z.number().int().min(0).max(65_535)),
@@ -62,6 +69,11 @@ export interface Device {
   readonly peerId: string;
   /** DER, the EK certificate first, up to its root. */
   readonly ekChain: readonly Uint8Array[];
+  /**
+   * Settles, with `DEVICE_TPM_LOST`, when the TPM is gone. Nothing can be proved any more, and what was measured is
+   * forgotten when the TPM starts anew: close the device, and open it again from the beginning.
+   */
+  readonly lost: Promise<DeviceError>;
   sign(message: Uint8Array): Uint8Array;
   verifySignature(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
   close(): Promise<void>;
@@ -108,7 +120,7 @@ export async function initDevice(options: {
   for (const [index, issuer] of issuers.entries()) writeFileSync(at.chain(index + 1), issuer);
   const draft = { name: options.name, tpm: options.tpm, account: '', peerId: '', ports: options.ports };
   const device = await openDeviceAt(dir, draft);
-  const facts = { ...draft, account: device.account, peerId: device.peerId };
+  const facts = { ...draft, ek: device.facts.ek, account: device.account, peerId: device.peerId };
   await device.close();
   writeFileSync(at.facts, `${JSON.stringify(facts, null, 2)}\n`);
   return facts;
@@ -142,19 +154,27 @@ export function openDevice(dir: string): Promise<Device> {
   return openDeviceAt(resolve(dir), readDeviceFacts(dir));
 }
 
-async function openDeviceAt(dir: string, facts: DeviceFacts): Promise<Device> {
+/** Facts of a device that is being made: its TPM is taken for what it says it is. */
+type Draft = Omit<DeviceFacts, 'ek'> & Partial<Pick<DeviceFacts, 'ek'>>;
+
+async function openDeviceAt(dir: string, draft: Draft): Promise<Device> {
   const at = paths(dir);
   const software: SoftwareTpm | undefined =
-    facts.tpm.kind === 'swtpm'
+    draft.tpm.kind === 'swtpm'
       ? await startSoftwareTpm({ stateDir: at.state, socketPath: at.socket })
       : undefined;
-  const tpm = await openTpm(
-    facts.tpm.kind === 'swtpm'
+  const location: TpmLocation =
+    draft.tpm.kind === 'swtpm'
       ? { kind: 'swtpm', socketPath: at.socket }
-      : { kind: 'device', path: facts.tpm.path },
-  );
+      : { kind: 'device', path: draft.tpm.path };
+  const { facts, tpm } = await openKnown(location, draft).catch(async (error) => {
+    await software?.stop();
+    throw error;
+  });
+  const watch = watchTpm(tpm, software);
   async function close(): Promise<void> {
-    await tpm.shutdown();
+    watch.end();
+    if (tpm.isOpen) await tpm.shutdown();
     await tpm.close();
     await software?.stop();
   }
@@ -162,7 +182,7 @@ async function openDeviceAt(dir: string, facts: DeviceFacts): Promise<Device> {
     const measured = await MeasuredLog.open({ tpm });
     const release = measureRelease();
     await measured.measure({ kind: 'release', digest: release.digest, name: release.name });
-    const identity = withVerifiedVrf(await openIdentity(tpm));
+    const identity = withVerifiedVrf(await openIdentity(tpm, { ek: facts.ek.template }));
     const keys = await openDeviceKeys(tpm, at.keys, SEALING_PCRS);
     const signer = createEd25519Signer(keys.peerSeed);
     return {
@@ -178,6 +198,7 @@ async function openDeviceAt(dir: string, facts: DeviceFacts): Promise<Device> {
       peerKey: signer.publicKey,
       peerId: peerIdOf(signer.publicKey),
       ekChain: readChain(dir, identity.ekCertificate),
+      lost: watch.lost,
       sign: signer.sign,
       verifySignature: createEd25519Verifier(),
       close,
@@ -186,6 +207,43 @@ async function openDeviceAt(dir: string, facts: DeviceFacts): Promise<Device> {
     await close();
     throw error;
   }
+}
+
+async function openKnown(location: TpmLocation, draft: Draft): Promise<{ facts: DeviceFacts; tpm: Tpm }> {
+  // Nothing secret crosses before the key is known.
+  const facts = { ...draft, ek: draft.ek ?? (await readEk(location)) };
+  return { facts, tpm: await openTpm(location, encryptedTo(facts.ek)) };
+}
+
+async function readEk(location: TpmLocation): Promise<DeviceFacts['ek']> {
+  await using tpm = await openTpm(location);
+  const { ekTemplate, ekPublic } = await openIdentity(tpm);
+  return { template: ekTemplate, name: toHex(nameOf(ekPublic)) };
+}
+
+function encryptedTo({ template, name }: DeviceFacts['ek']): EncryptionOptions {
+  return { saltKey: { ek: template }, saltKeyName: fromHex(name) };
+}
+
+const LOOK_MS = 1_000;
+
+function watchTpm(tpm: Tpm, software: SoftwareTpm | undefined): { lost: Promise<DeviceError>; end(): void } {
+  const { promise: lost, resolve } = Promise.withResolvers<DeviceError>();
+  const tell = (why: string): void => resolve(new DeviceError('DEVICE_TPM_LOST', `the tpm is gone: ${why}`));
+  const timer = setInterval(() => {
+    if (!tpm.isOpen) tell('its channel is dead');
+  }, LOOK_MS).unref();
+  let isEnded = false;
+  void software?.exited.then(({ code, signal }) => {
+    if (!isEnded) tell(`swtpm ended with code ${code ?? 'none'}, signal ${signal ?? 'none'}`);
+  });
+  return {
+    lost,
+    end() {
+      isEnded = true;
+      clearInterval(timer);
+    },
+  };
 }
 
 /** Of the first TPM, as the kernel shows it to root. */

@@ -76,6 +76,7 @@ interface Coded {
 
 function observed(io: TpmIo, { name, code, parameters, response }: Coded, specimens: Specimen[]): TpmIo {
   return {
+    ...io,
     async send(command, options) {
       const answer = await io.send(command, options);
       if (command.code !== code) return answer;
