@@ -9,7 +9,7 @@ await using ak = await tpm.createPrimary({ hierarchy: 'endorsement', template: T
 const evidence = await collectMachineEvidence({
   tpm,
   identity: { quote: (request) => tpm.quote(ak, request) },
-  pcrs: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
+  pcrs: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12],
   nonce: Buffer.from(nonce, 'hex'),
   eventLog: () => readFile(`${logs}/tpm0/binary_bios_measurements`),
   imaList: () => readFile(`${logs}/ima/binary_runtime_measurements`),

@@ -239,7 +239,7 @@ const rows: readonly (readonly [string, string, Machine, Change])[] = [
     'that quotes more than it is asked for',
     'pcr-selection PCR_SELECTION_WRONG',
     secure,
-    { policy: { pcrs: { sha256: [0, 1, 2, 3, 4, 5, 6, 7, 10] } } },
+    { policy: { pcrs: { sha256: [0, 1, 2, 3, 4, 5, 6, 7, 10], exact: [0] } } },
   ],
   [
     'with a key that the policy does not admit',

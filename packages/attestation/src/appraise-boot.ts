@@ -1,7 +1,8 @@
 /** The claims about how the machine booted, from events that replay to the quoted registers. */
 import type { Appraisal } from './appraisal.ts';
-import type { BootFacts, BootMeasurement } from './boot-facts.ts';
+import { type BootFacts, type BootMeasurement, LINE_PCRS } from './boot-facts.ts';
 import { affirm, claimOf, leaveOut, notDemanded, printable, refuse } from './claim.ts';
+import { findCommandLineFault } from './command-line.ts';
 import { type ComponentKind, countReferences, findReferences } from './reference-values.ts';
 import type { AppraisedClaim } from './result.ts';
 
@@ -86,24 +87,38 @@ export function appraiseCommandLine(
   boot: BootFacts,
 ): AppraisedClaim {
   const demand = input.policy.firmware.commandLine;
-  const fault = demand === null ? null : findFault(boot, demand);
+  const fault = demand === null ? null : findCommandLineFault(boot.commandLines, boot.texts, demand);
   const line = fault?.line ?? boot.commandLines[0];
   const claim = claimOf(
     'command-line',
     line === undefined ? 'evidence.eventLog' : sourceOf(line),
     line === undefined ? null : printable(line.text, 500),
-    fault?.word ?? null,
+    fault === null ? null : printable(fault.word),
   );
   if (firmware.verdict !== 'affirming') return leaveOut(claim);
   if (!boot.isMeasured) return notDemanded(claim, UNMEASURED);
   if (demand === null) return notDemanded(claim, 'the policy does not judge the kernel command line');
-  if (fault !== null) return refuse(claim, fault.reason, fault.detail);
-  const unproven = boot.unprovenTexts[0];
+  if (fault !== null)
+    return refuse(claim, fault.reason, `${fault.why} ${JSON.stringify(printable(fault.word))}`);
+  const isExact = (pcr: number): boolean => input.policy.pcrs.exact.includes(pcr);
+  const unexplained = unexplainedLinePcr(input, boot);
+  if (unexplained !== undefined && !isExact(unexplained)) {
+    const why = `the log does not explain PCR ${unexplained}, where another command line may be`;
+    return refuse({ ...claim, source: `evidence.pcrs PCR ${unexplained}` }, 'COMMAND_LINE_UNPROVEN', why);
+  }
+  const unproven = boot.unprovenTexts.find(({ pcr }) => !isExact(pcr));
   if (unproven !== undefined) {
-    const why = 'the log shows another text than was measured';
+    const why = 'the log does not show the text that was measured';
     return refuse({ ...claim, source: sourceOf(unproven) }, 'COMMAND_LINE_UNPROVEN', why);
   }
-  if (line === undefined) return refuse(claim, 'COMMAND_LINE_MISSING', 'no kernel command line was measured');
+  // Whoever runs the machine can measure a harmless line elsewhere, so one in another register does not count as there.
+  if (!boot.commandLines.some(({ pcr }) => LINE_PCRS.includes(pcr))) {
+    return refuse(
+      claim,
+      'COMMAND_LINE_MISSING',
+      `no kernel command line was measured into PCR ${LINE_PCRS.join(' or ')}`,
+    );
+  }
   return affirm(claim, `${boot.commandLines.length} kernel command lines have only allowed words`);
 }
 
@@ -150,61 +165,11 @@ function isReference(input: Appraisal, kind: ComponentKind, { digest, name }: Bo
   return kind === 'secure-boot-key' ? found.some((it) => it.name === name) : found.length > 0;
 }
 
-type CommandLineDemand = NonNullable<Appraisal['policy']['firmware']['commandLine']>;
-
-interface CommandLineFault {
-  readonly line: BootFacts['commandLines'][number];
-  readonly word: string;
-  readonly reason: 'COMMAND_LINE_FORBIDDEN' | 'COMMAND_LINE_UNKNOWN';
-  readonly detail: string;
-}
-
-function findFault(boot: BootFacts, demand: CommandLineDemand): CommandLineFault | null {
-  const { required, allowed, forbidden } = demand;
-  for (const line of boot.texts) {
-    const word = wordsOf(line).find((it) => isAmong(forbidden, it));
-    if (word !== undefined) return faultOf(line, 'COMMAND_LINE_FORBIDDEN', word, 'the policy forbids');
-  }
-  for (const line of boot.commandLines) {
-    const words = wordsOf(line);
-    const unknown =
-      allowed === null ? undefined : words.find((it) => !isAmong(allowed, it) && !isAmong(required, it));
-    if (unknown !== undefined) {
-      return faultOf(line, 'COMMAND_LINE_UNKNOWN', unknown, 'the policy does not allow');
-    }
-    const missing = required.find((pattern) => !words.some((it) => matches(pattern, it)));
-    if (missing !== undefined) return faultOf(line, 'COMMAND_LINE_UNKNOWN', missing, 'the policy demands');
-  }
-  return null;
-}
-
-function faultOf(
-  line: CommandLineFault['line'],
-  reason: CommandLineFault['reason'],
-  word: string,
-  why: string,
-): CommandLineFault {
-  const shown = printable(word);
-  return { line, word: shown, reason, detail: `${why} ${JSON.stringify(shown)}` };
-}
-
-function wordsOf({ text }: { readonly text: string }): string[] {
-  return text.split(/\s+/).filter((word) => word !== '');
-}
-
-function isAmong(patterns: readonly string[], word: string): boolean {
-  return patterns.some((pattern) => matches(pattern, word));
-}
-
-/** `name=*` stands for any value; nothing else is special. The kernel reads `-` and `_` in names alike. */
-function matches(pattern: string, word: string): boolean {
-  if (!pattern.endsWith('=*')) return fold(word) === fold(pattern);
-  return fold(word).startsWith(fold(pattern.slice(0, -1)));
-}
-
-function fold(word: string): string {
-  const end = word.indexOf('=');
-  return end === -1 ? word.replaceAll('-', '_') : word.slice(0, end).replaceAll('-', '_') + word.slice(end);
+/** A quoted register that a boot loader measures command lines into, and whose events are not believed. */
+function unexplainedLinePcr({ evidence }: Appraisal, boot: BootFacts): number | undefined {
+  return LINE_PCRS.find(
+    (pcr) => evidence.pcrs.some((it) => it.pcr === pcr) && !boot.explainedPcrs.includes(pcr),
+  );
 }
 
 function describe(secureBoot: boolean | null): string {

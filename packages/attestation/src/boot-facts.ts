@@ -1,4 +1,6 @@
 import { toHex, toUtf8 } from '@nemea/core';
+import type { CommandLine } from './command-line.ts';
+import { utf16Text } from './eventlog/boot-loader.ts';
 import {
   decodeEvent,
   describeBoot,
@@ -6,6 +8,7 @@ import {
   type ReplayedEvent,
   type VerifiedBoot,
 } from './eventlog/index.ts';
+import { textOrNull, trimNuls } from './eventlog/reader.ts';
 
 /** Something that a register vouches for, and the event of the log that shows it. */
 export interface BootMeasurement {
@@ -28,11 +31,15 @@ export interface BootFacts {
   readonly authorities: readonly BootMeasurement[];
   /** What PCR 2 and 4 hold, but for separators and actions. */
   readonly loaders: readonly BootMeasurement[];
-  readonly commandLines: readonly { readonly event: number; readonly text: string }[];
-  /** Command lines and GRUB's commands: forbidden words are looked for in both, because GRUB measures no label. */
-  readonly texts: readonly { readonly event: number; readonly text: string }[];
-  /** Command lines whose text is not what was measured. */
-  readonly unprovenTexts: readonly { readonly event: number }[];
+  readonly commandLines: readonly CommandLine[];
+  /** Command lines and whatever else boot loaders measured as text: forbidden words are looked for in all of it. */
+  readonly texts: readonly CommandLine[];
+  /** Where a command line may hide: what the log calls one, or what is in PCR 8 or 12, without the text that was measured. */
+  readonly unprovenTexts: readonly { readonly event: number; readonly pcr: number }[];
+  /** The command line as the kernel measured it into PCR 9: its digest is there, its text is not. */
+  readonly loadOptions: readonly { readonly event: number }[];
+  /** SHA-256 registers whose quoted value the log reaches. */
+  readonly explainedPcrs: readonly number[];
   readonly errorSeparators: readonly ReplayedEvent[];
   readonly events: readonly ReplayedEvent[];
   readonly findings: readonly Finding[];
@@ -40,8 +47,12 @@ export interface BootFacts {
 
 const SECURE_BOOT_PCR = 7;
 const IMAGE_PCRS: readonly number[] = [2, 4];
-/** Where boot loaders and kernels measure command lines. */
-const TEXT_PCRS: readonly number[] = [8, 9, 11, 12];
+/** Where boot loaders measure command lines, GRUB in PCR 8 and systemd in PCR 12, and nothing that is no text. */
+export const LINE_PCRS: readonly number[] = [8, 12];
+/** Where loaders and kernels measure files and descriptions as well. */
+const TEXT_PCRS: readonly number[] = [...LINE_PCRS, 9, 11];
+/** Where the EFI stub of Linux measures its load options and the initrd. */
+export const LOAD_OPTIONS_PCR = 9;
 /** An image is larger than any text that firmware measures as an action. */
 const ACTION_BYTES_MAX = 128;
 
@@ -62,7 +73,13 @@ export function bootFacts(boot: VerifiedBoot | null, findings: readonly Finding[
   const behind = separator === -1 ? [] : inPcr7.slice(separator + 1);
   const { enabled } = description.secureBoot;
   const isDebug = before.some((event) => actionOf(event) === DEBUG_MODE);
-  const lines = description.kernelCommandLines.filter(({ verified }) => verified);
+  const inLinePcrs = events.filter((event) => LINE_PCRS.includes(event.pcr) && !isSeparator(event));
+  const proven = inLinePcrs.flatMap((event) => provenText(event) ?? []);
+  const labelled = description.kernelCommandLines.filter(({ pcr }) => !LINE_PCRS.includes(pcr));
+  const commandLines = [
+    ...proven.filter(({ isCommandLine }) => isCommandLine),
+    ...labelled.filter(({ verified }) => verified),
+  ].map(({ event, pcr, text }) => ({ event, pcr, text }));
   return {
     isMeasured: true,
     secureBoot: enabled === true && (separator === -1 || isDebug) ? null : enabled,
@@ -75,11 +92,18 @@ export function bootFacts(boot: VerifiedBoot | null, findings: readonly Finding[
         ...measurementOf(event),
         name: paths.get(event.number) || measurementOf(event).name,
       })),
-    commandLines: lines.map(({ event, text }) => ({ event, text })),
-    texts: [...lines, ...description.grubCommands.filter(({ verified }) => verified)],
-    unprovenTexts: description.kernelCommandLines.filter(
-      ({ pcr, verified }) => TEXT_PCRS.includes(pcr) && !verified,
+    commandLines: commandLines.sort((a, b) => a.event - b.event),
+    texts: [...commandLines, ...proven.filter(({ isCommandLine }) => !isCommandLine)],
+    unprovenTexts: [
+      ...inLinePcrs
+        .filter((event) => provenText(event) === null)
+        .map(({ number, pcr }) => ({ event: number, pcr })),
+      ...labelled.filter(({ pcr, verified }) => TEXT_PCRS.includes(pcr) && !verified),
+    ],
+    loadOptions: description.files.filter(
+      ({ pcr, role }) => pcr === LOAD_OPTIONS_PCR && role === 'load-options',
     ),
+    explainedPcrs: boot.pcrs.filter(({ bank }) => bank === 'sha256').map(({ pcr }) => pcr),
     errorSeparators: events.filter((event) => measuredHex(event) === ERROR_SEPARATOR && !isBootOrder(event)),
     events,
     findings,
@@ -96,6 +120,8 @@ const NOTHING: BootFacts = {
   commandLines: [],
   texts: [],
   unprovenTexts: [],
+  loadOptions: [],
+  explainedPcrs: [],
   errorSeparators: [],
   events: [],
   findings: [],
@@ -134,6 +160,24 @@ function isSeparator(event: ReplayedEvent): boolean {
 function isBootOrder(event: ReplayedEvent): boolean {
   const { body } = decodeEvent(event);
   return event.pcr === 1 && body.kind === 'variable' && body.variable.name === 'BootOrder';
+}
+
+/**
+ * The text in PCR 8 or 12 whose hash was measured. GRUB measures no label, so what is a command line shows in the text
+ * itself: it starts with the path of the kernel, as none of GRUB's commands does. systemd's are UTF-16.
+ */
+function provenText({
+  number,
+  pcr,
+  measured,
+}: ReplayedEvent): (CommandLine & { isCommandLine: boolean }) | null {
+  if (measured === null) return null;
+  const wide = utf16Text(measured);
+  if (wide !== null) return { event: number, pcr, text: wide, isCommandLine: true };
+  const padded = textOrNull(measured);
+  const narrow = padded === null ? null : trimNuls(padded);
+  if (narrow === null || /\p{Cc}/u.test(narrow.replace(/[\t\n\r]/g, ''))) return null;
+  return { event: number, pcr, text: narrow, isCommandLine: /^[/(]/.test(narrow) };
 }
 
 function isHarmless(event: ReplayedEvent): boolean {

@@ -79,12 +79,21 @@ function explainRegisters({ pcrs }: AppraisalPolicy, values?: ReferenceValuesDoc
       `The quote selects ${banks.join('; ')}${pcrs.others === 'refuse' ? ', and nothing else' : ' at least'}.`,
       'What is not quoted is not known.',
     ),
-    sentence(
-      'pcrs.exact',
-      exact,
-      'An exact value admits one state only: it has to be learnt anew with each update.',
-    ),
+    sentence('pcrs.exact', exact, whyExact(pcrs.exact)),
   ];
+}
+
+const REGISTERS: Readonly<Record<number, string>> = {
+  0: "PCR 0 is the firmware's own code",
+  8: 'PCR 8 is what GRUB runs and passes to the kernel',
+  9: 'PCR 9 is the initrd and the command line as the kernel measured them',
+  12: 'PCR 12 is what somebody passed to the kernel of a unified image',
+};
+
+function whyExact(exact: readonly number[]): string {
+  const known = exact.flatMap((pcr) => REGISTERS[pcr] ?? []);
+  const what = known.length === 0 ? '' : `${known.join('; ')}. `;
+  return `${what}An exact value admits one state only: where it is not zero, it has to be learnt anew with each update.`;
 }
 
 function explainFirmware({ firmware }: AppraisalPolicy, values?: ReferenceValuesDocument): Sentence[] {
@@ -182,7 +191,7 @@ function explainIma({ ima }: AppraisalPolicy, values?: ReferenceValuesDocument):
     sentence(
       'ima.list',
       `The kernel shows an IMA list that replays to PCR 10. ${files}`,
-      'It names every file that ran or was read by root, with its digest.',
+      'It names the files that the kernel was told to measure, each with its digest: demand that telling, such as ima_policy=tcb, among the words of the command line.',
     ),
     ...(ima.requireSignature
       ? [

@@ -1,7 +1,14 @@
 /** What one machine that somebody trusts as it stands teaches: a policy, and the reference values that it meets. */
 import { toHex } from '@nemea/core';
 import type { AkProfile } from './ak-profile.ts';
-import { type BootFacts, type BootMeasurement, bootFacts } from './boot-facts.ts';
+import {
+  type BootFacts,
+  type BootMeasurement,
+  bootFacts,
+  LINE_PCRS,
+  LOAD_OPTIONS_PCR,
+} from './boot-facts.ts';
+import { commandLineWords } from './command-line.ts';
 import { AttestationError } from './errors.ts';
 import {
   inspectEventLog,
@@ -49,7 +56,7 @@ const FIRMWARE_PCRS_MAX = 7;
 /** Resettable registers, and those of a dynamic launch, teach nothing. */
 const TAUGHT_PCRS_MAX = 15;
 /** The firmware's own code: no other demand covers it. */
-const EXACT_PCR = 0;
+const CODE_PCR = 0;
 
 /**
  * Demands of every machine what this one shows, no more and no less. The result is in a stable order: two machines that measure the
@@ -63,7 +70,11 @@ export function learnPolicy(machine: GoldenMachine): Lesson {
   const measured = pcrs.filter(
     ({ pcr, value }) => pcr <= FIRMWARE_PCRS_MAX && value.some((byte) => byte !== 0),
   );
-  const exact = pcrs.filter((it) => it.pcr === EXACT_PCR && measured.includes(it));
+  const commandLine = commandLineOf(boot, pcrs);
+  const pinned = pinnedPcrs(boot, commandLine !== null);
+  const exact = pcrs.filter(
+    (it) => (it.pcr === CODE_PCR && measured.includes(it)) || (measured.length > 0 && pinned(it)),
+  );
   const policy = parsePolicy({
     version: 1,
     levelMin: machine.level,
@@ -72,7 +83,7 @@ export function learnPolicy(machine: GoldenMachine): Lesson {
     firmware: {
       unmeasured: measured.length === 0 ? 'allow' : 'refuse',
       secureBoot: boot.secureBoot === true ? 'required' : 'any',
-      commandLine: commandLineOf(boot),
+      commandLine,
       findings: sorted(boot.findings.map(({ quirk }) => quirk)),
       errorSeparators: boot.errorSeparators.length === 0 ? 'refuse' : 'allow',
     },
@@ -143,11 +154,23 @@ function learnIma({ imaList }: GoldenMachine, pcrs: readonly PcrValue[]): readon
   return list.entries.slice(from, to).filter((entry) => entry !== aggregate);
 }
 
-function commandLineOf({ commandLines }: BootFacts) {
-  if (commandLines.length === 0) return null;
-  return {
-    allowed: sorted(commandLines.flatMap(({ text }) => text.split(/\s+/).filter((word) => word !== ''))),
-  };
+/** Null where the machine does not show every line as text: then words cannot be demanded. */
+function commandLineOf({ commandLines, unprovenTexts, explainedPcrs }: BootFacts, pcrs: readonly PcrValue[]) {
+  const lines = pcrs.filter(({ pcr }) => LINE_PCRS.includes(pcr));
+  const isShown = unprovenTexts.length === 0 && lines.every(({ pcr }) => explainedPcrs.includes(pcr));
+  if (!isShown || !commandLines.some(({ pcr }) => LINE_PCRS.includes(pcr))) return null;
+  return { allowed: sorted(commandLines.flatMap(({ text }) => commandLineWords(text))) };
+}
+
+/**
+ * Registers of command lines that hold none stay so: nobody can pass a line to the kernel of a unified image, say. And
+ * where only the kernel itself measured its line, as a digest, that register is the one thing to hold on to.
+ */
+function pinnedPcrs({ loadOptions, explainedPcrs }: BootFacts, hasText: boolean): (it: PcrValue) => boolean {
+  const isDigestOnly = !hasText && loadOptions.length > 0 && explainedPcrs.includes(LOAD_OPTIONS_PCR);
+  return ({ pcr, value }) =>
+    (LINE_PCRS.includes(pcr) && value.every((byte) => byte === 0)) ||
+    (isDigestOnly && pcr === LOAD_OPTIONS_PCR);
 }
 
 function fromMeasurement(kind: ComponentKind, { name, digest }: BootMeasurement): ReferenceComponent {

@@ -50,6 +50,9 @@ const on = secureBootVariable('SecureBoot', Uint8Array.of(1));
 const off = secureBootVariable('SecureBoot', Uint8Array.of(0));
 const kernelLine = (text: string): WrittenEvent => grubText('kernel_cmdline: ', text);
 
+const line = kernelLine(CMDLINE);
+const EVIL = `${CMDLINE} init=/bin/sh`;
+
 /** What a machine with Secure Boot, shim and GRUB measures, but for what a test says otherwise. */
 function bootOf(
   change: (events: readonly WrittenEvent[]) => readonly WrittenEvent[] = (it) => it,
@@ -64,7 +67,7 @@ function bootOf(
       action(4, 'Calling EFI Application from Boot Option'),
       authority('db', certificateOf(300, 2)),
       shim,
-      kernelLine(CMDLINE),
+      line,
     ]),
   ];
 }
@@ -242,6 +245,26 @@ const otherBoots: readonly (readonly [string, readonly string[], Change])[] = [
     (events) => [...events, { ...kernelLine(CMDLINE), measured: fromUtf8('init=/bin/sh') }],
   ],
   [
+    'whose log calls its command line another command of GRUB',
+    ['command-line COMMAND_LINE_UNKNOWN'],
+    replace(line, { ...kernelLine(EVIL), data: fromUtf8(`grub_cmd: ${EVIL}\0`) }),
+  ],
+  [
+    'whose log calls its command line an action, and shows a good one that root measured later',
+    ['command-line COMMAND_LINE_UNKNOWN'],
+    (events) => [...replace(line, { ...action(8, EVIL) })(events), line],
+  ],
+  [
+    'whose log hides its command line, and shows a good one that root measured later',
+    ['command-line COMMAND_LINE_UNPROVEN'],
+    (events) => [...replace(line, { ...kernelLine('x'), measured: fromUtf8(EVIL) })(events), line],
+  ],
+  [
+    'that shows a command line only where no loader measures one',
+    ['command-line COMMAND_LINE_MISSING'],
+    replace(line, { ...line, pcr: 9 }),
+  ],
+  [
     'whose firmware told an error',
     ['firmware-events FIRMWARE_ERROR_SEPARATOR'],
     (events) => [...events, separator(5, 1)],
@@ -292,6 +315,16 @@ describe('a log that was changed on the way is refused, and proves no fault [ATT
   test.each(tamperedLogs)('%s', (_, failure, eventLog) => {
     expect(judge({ ...honest, eventLog })).toEqual([failure]);
   });
+});
+
+test('a register of command lines that the log does not explain hides none [ATT-26]', async () => {
+  const machine = await boot(bootOf((it) => [...it, kernelLine(EVIL)]));
+  const key = await machine.tpm.createPrimary({ hierarchy: 'endorsement', template: TEMPLATES.ak });
+  const evidence = await evidenceOf(machine, key);
+  await machine.stop();
+  expect(judge({ ...evidence, eventLog: golden.eventLog }, key.publicArea)).toEqual([
+    'command-line COMMAND_LINE_UNPROVEN',
+  ]);
 });
 
 test('Secure Boot that was off is off whatever the log calls its event [ATT-25]', async () => {

@@ -14,7 +14,7 @@ describe('a policy [ATT-22]', () => {
       attestationKeys: ['ecdsa-p256'],
       freshness: { accept: ['challenge'], epochsMax: 2 },
       clock: { unsafe: 'refuse', recordRequired: false },
-      pcrs: { sha256: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 14], sha384: [], others: 'refuse', exact: [] },
+      pcrs: { sha256: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14], sha384: [], others: 'refuse', exact: [] },
       firmware: {
         unmeasured: 'refuse',
         secureBoot: 'required',
@@ -56,6 +56,16 @@ describe('a policy [ATT-22]', () => {
     ['with registers out of order', { ...base, pcrs: { sha256: [10, 0, 14] } }],
     ['with a register twice', { ...base, pcrs: { sha256: [10, 10, 14] } }],
     ['that compares a register which is not quoted', { ...base, pcrs: { sha256: [10, 14], exact: [7] } }],
+    ['that wants Secure Boot and no PCR 7', { ...base, pcrs: { sha256: [0, 2, 4, 10, 14] } }],
+    [
+      'that wants known keys and no PCR 7',
+      { ...base, pcrs: { sha256: [0, 2, 4, 10, 14] }, firmware: { secureBoot: 'any', authorities: 'any' } },
+    ],
+    ['that wants known loaders and no PCR 4', { ...base, pcrs: { sha256: [0, 2, 7, 10, 14] } }],
+    [
+      'that judges command lines and no register that has them',
+      { ...base, pcrs: { sha256: [0, 2, 4, 7, 10, 14] }, firmware: { commandLine: {} } },
+    ],
     ['that wants an IMA list and no PCR 10', { ...base, pcrs: { sha256: [0, 14] } }],
     ['with a rule that does not compile', { ...base, rules: [{ ...rule, expression: 'level >' }] }],
     ['with a rule twice', { ...base, rules: [rule, rule] }],

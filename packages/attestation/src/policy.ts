@@ -38,7 +38,7 @@ const clockSchema = z.strictObject({
 
 const pcrsSchema = z.strictObject({
   /** What the quote must select of each bank. */
-  sha256: pcrNumbers.min(1).default([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 14]),
+  sha256: pcrNumbers.min(1).default([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14]),
   sha384: pcrNumbers.default([]),
   /** Whether a quote may select other registers as well. */
   others: z.enum(['refuse', 'allow']).default('refuse'),
@@ -123,16 +123,27 @@ export type AppraisalPolicy = Frozen<z.infer<typeof policySchema>>;
 export function parsePolicy(value: unknown): AppraisalPolicy {
   const parsed = policySchema.safeParse(value);
   if (!parsed.success) throw invalid(z.prettifyError(parsed.error));
-  const { rules, pcrs, ima, measuredLog } = parsed.data;
+  const { rules, pcrs, firmware, ima, measuredLog } = parsed.data;
   for (const { expression } of rules) compileRule(expression);
   if (new Set(rules.map(({ id }) => id)).size !== rules.length) throw invalid('rules: want each id once');
   const unselected = [
     ...pcrs.exact,
     ...(ima.list === 'required' ? [10] : []),
     ...(measuredLog === 'required' ? [14] : []),
+    ...(firmware.loaders === 'reference' ? [2, 4] : []),
+    ...(firmware.secureBoot === 'required' || [firmware.keys, firmware.authorities].includes('reference')
+      ? [7]
+      : []),
   ].filter((pcr) => !pcrs.sha256.includes(pcr));
   if (unselected.length > 0) {
-    throw invalid(`pcrs.sha256: PCR ${unselected.join(', ')} is judged, so the quote must select it`);
+    throw invalid(
+      `pcrs.sha256: PCR ${[...new Set(unselected)].join(', ')} is judged, so the quote must select it`,
+    );
+  }
+  if (firmware.commandLine !== null && !pcrs.sha256.includes(8) && !pcrs.sha256.includes(12)) {
+    throw invalid(
+      'pcrs.sha256: boot loaders measure the kernel command line into PCR 8 or 12, want one of them',
+    );
   }
   return parsed.data;
 }
