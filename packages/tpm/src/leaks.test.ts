@@ -3,10 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { listHandles } from './capability.ts';
 import type { TpmChannel } from './channel/channel.ts';
 import { openUnixChannel } from './channel/unix.ts';
-import { makeCredential } from './credential.ts';
 import { openExecutor } from './executor.ts';
-import type { LoadedKey } from './object.ts';
-import { TEMPLATES, vrfTemplate } from './structures/templates.ts';
+import { CALLS, hold, type Prepared, prepare } from './test-calls.ts';
 import { startTestTpm, type TestTpm } from './testing.ts';
 import { Tpm } from './tpm.ts';
 
@@ -14,42 +12,11 @@ import { Tpm } from './tpm.ts';
 const FAULTS = ['refused', 'cut', 'cancelled'] as const;
 type Fault = (typeof FAULTS)[number];
 
-interface Setting {
-  readonly ak: LoadedKey;
-  readonly ek: LoadedKey;
-  readonly vrf: LoadedKey;
-  readonly sealed: Uint8Array;
-  readonly sealedToPcrs: Uint8Array;
-}
-
-const NONCE = new Uint8Array(32).fill(7);
-const SECRET = new Uint8Array(16).fill(9);
-
-/** Every call that takes a slot, or several commands. Three keys are held meanwhile: each slot is taken already. */
-const CALLS: Readonly<Record<string, (tpm: Tpm, setting: Setting) => Promise<unknown>>> = {
-  createPrimary: async (tpm) => {
-    const key = await tpm.createPrimary({ hierarchy: 'endorsement', template: TEMPLATES.srk });
-    await key[Symbol.asyncDispose]();
-  },
-  quote: (tpm, { ak }) => tpm.quote(ak, { qualifyingData: NONCE, pcrs: [0, 7] }),
-  certify: (tpm, { ak, vrf }) => tpm.certify(vrf, ak, NONCE),
-  activateCredential: (tpm, { ak, ek }) =>
-    tpm.activateCredential({ ak, ek, ...makeCredential(ek.publicArea, ak.name, SECRET) }),
-  seal: (tpm) => tpm.seal(SECRET, { pcrs: [7] }),
-  unseal: (tpm, { sealed }) => tpm.unseal(sealed),
-  unsealByPolicy: (tpm, { sealedToPcrs }) => tpm.unseal(sealedToPcrs),
-  vrfProve: (tpm, { vrf }) => tpm.vrfProve(vrf, NONCE),
-  vrfProveByPolicy: async (tpm) => {
-    const policy = { pcrs: [7] };
-    const template = vrfTemplate(await tpm.pcrPolicyDigest(policy));
-    await using key = await tpm.createPrimary({ hierarchy: 'endorsement', template });
-    await tpm.vrfProve(key, NONCE, policy);
-  },
-};
-
 let software: TestTpm;
+let prepared: Prepared;
 beforeAll(async () => {
   software = await startTestTpm();
+  prepared = await prepare(software.tpm);
   await software.tpm.close();
 });
 afterAll(() => software.stop());
@@ -60,7 +27,7 @@ describe('no object and no session is left over', () => {
     const channel = faultyChannel(await openUnixChannel(software.socketPath));
     const tpm = await Tpm.open(channel);
     try {
-      const setting = await hold(tpm);
+      const setting = await hold(tpm, prepared);
       const held = await tpm.listHandles('transient');
 
       channel.watch();
@@ -85,24 +52,13 @@ describe('no object and no session is left over', () => {
       }
       expect(failures).toBeGreaterThan(0);
 
-      for (const key of [setting.ak, setting.ek, setting.vrf]) await key[Symbol.asyncDispose]();
+      for (const key of [setting.ak, setting.vrf, setting.srk]) await key[Symbol.asyncDispose]();
       expect(await listHandles(openExecutor(channel), 'transient')).toEqual([]);
     } finally {
       await tpm.close();
     }
   });
 });
-
-async function hold(tpm: Tpm): Promise<Setting> {
-  const primary = (template: Uint8Array) => tpm.createPrimary({ hierarchy: 'endorsement', template });
-  return {
-    ak: await primary(TEMPLATES.ak),
-    ek: await primary(TEMPLATES.ek),
-    vrf: await primary(TEMPLATES.vrf),
-    sealed: await tpm.seal(SECRET),
-    sealedToPcrs: await tpm.seal(SECRET, { pcrs: [7] }),
-  };
-}
 
 function outcomeOf(work: Promise<unknown>): Promise<unknown> {
   return work.then(

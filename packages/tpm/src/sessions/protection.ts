@@ -54,11 +54,11 @@ const STORAGE_ROOT_KEY = { hierarchy: 'endorsement', template: TEMPLATES.srk } a
 export class Protection {
   readonly #options: EncryptionOptions;
   #session: Session | undefined;
-  #saltKeyName: Uint8Array | undefined;
+  /** The first salt key, and what was encrypted to it. */
+  #first: { readonly name: Uint8Array; readonly session: Session } | undefined;
 
   constructor(options: EncryptionOptions = {}) {
     this.#options = options;
-    this.#saltKeyName = options.saltKeyName;
   }
 
   /** The handle of the open session. */
@@ -122,6 +122,11 @@ export class Protection {
       this.#session.end();
       return true;
     }
+    // No session has such a handle: somebody changed the command on the way, or the response that gave it.
+    if (base === RC.value) {
+      await this.#session.discard();
+      return true;
+    }
     // Somebody changed the command on the way.
     if (role.authorizes || (base !== RC.authFail && base !== RC.badAuth)) return false;
     await this.#session.close();
@@ -135,25 +140,31 @@ export class Protection {
 
   async #start(io: TpmIo): Promise<Session> {
     const { saltKey = STORAGE_ROOT_KEY, hashAlg, cipher } = this.#options;
-    const use = (key: TpmKey): Promise<Session> => {
+    const use = async (key: TpmKey): Promise<Session> => {
       this.#assertExpected(key);
-      return startSession(io, { saltKey: key, ...(hashAlg && { hashAlg }), ...(cipher && { cipher }) });
+      const request = { saltKey: key, ...(hashAlg && { hashAlg }), ...(cipher && { cipher }) };
+      const session = await startSession(io, request);
+      if (this.#first?.session.isProven !== true) this.#first = { name: key.name, session };
+      return session;
     };
     if ('ek' in saltKey) return await withEk(io, saltKey.ek, use);
     if ('persistentHandle' in saltKey) return await use(await readPublic(io, saltKey.persistentHandle));
     return await withPrimary(io, saltKey, use);
   }
 
-  /** The first key seen is the one expected from then on, so that a man in the middle cannot come later. */
+  /**
+   * The first key by which the TPM has answered is the one expected from then on, so that a man in the middle cannot come
+   * later. One that was only shown is not: a bit that was changed on the way would shut out the TPM for good.
+   */
   #assertExpected(key: TpmKey): void {
-    const { saltKeySpki } = this.#options;
-    const hasName = bytesEqual(key.name, this.#saltKeyName ?? key.name);
+    const { saltKeySpki, saltKeyName } = this.#options;
+    const seen = this.#first?.session.isProven === true ? this.#first.name : undefined;
+    const hasName = bytesEqual(key.name, saltKeyName ?? seen ?? key.name);
     const hasSpki =
       saltKeySpki === undefined || bytesEqual(toSpki(parsePublicArea(key.publicArea)), saltKeySpki);
     if (!hasName || !hasSpki) {
       throw new TpmError('TPM_KEY_UNEXPECTED', 'salt key: the tpm shows another key than the one expected');
     }
-    this.#saltKeyName = key.name;
   }
 }
 

@@ -1,6 +1,6 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { ByteWriter, bytesEqual, concatBytes, errorCode } from '@nemea/core';
-import { HANDLE, type HandleRef } from '../command.ts';
+import { HANDLE, type HandleRef, returnCodeOf } from '../command.ts';
 import { run } from '../commands/run.ts';
 import { SESSION, StartAuthSession } from '../commands/session.ts';
 import { TpmError } from '../errors.ts';
@@ -102,6 +102,7 @@ export class Session {
   #bound: BoundEntity | undefined;
   #auditDigest: Uint8Array | undefined;
   #ended = false;
+  #proven = false;
 
   constructor(state: SessionState) {
     this.#io = state.io;
@@ -113,6 +114,11 @@ export class Session {
     this.#key = state.key;
     this.#nonceTpm = state.nonceTpm;
     this.#bound = state.bound;
+  }
+
+  /** Whether the other side has shown that it knows the session key, and so the salt key or the password. */
+  get isProven(): boolean {
+    return this.#proven;
   }
 
   /** The connection that it was started on, and ends with. */
@@ -170,7 +176,9 @@ export class Session {
     const nonces = { nonceNewer: nonceTpm, nonceOlder: this.#nonceCaller };
     const auth = this.#authIsDue(entity) ? entity.authAfter : undefined;
     const expected = this.#hmac(auth, { parameterHash, ...nonces, attributes });
-    return hmac.length === expected.length && timingSafeEqual(hmac, expected);
+    const isGenuine = hmac.length === expected.length && timingSafeEqual(hmac, expected);
+    if (isGenuine && this.#key.length > 0) this.#proven = true;
+    return isGenuine;
   }
 
   /** Adds a command to the audit digest. The first one ends the binding (TPM 2.0 Part 1, 17.5). */
@@ -203,6 +211,15 @@ export class Session {
     } catch (error) {
       // On a dead channel there is nothing left to flush.
       if (!['TPM_CHANNEL_CLOSED', 'TPM_CHANNEL_FAILED'].includes(errorCode(error))) throw error;
+    }
+  }
+
+  /** As `close`, where the TPM may not even know the handle. */
+  async discard(): Promise<void> {
+    try {
+      await this.close();
+    } catch (error) {
+      if (returnCodeOf(error) === undefined) throw error;
     }
   }
 
