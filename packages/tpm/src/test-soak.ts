@@ -2,15 +2,21 @@ import { createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { assert, errorCode } from '@nemea/core';
-import type { Attestation } from './attestation.ts';
+import { assert, bytesEqual, errorCode } from '@nemea/core';
+import { type Attestation, attestation, type QuoteRequest } from './attestation.ts';
 import { listHandles } from './capability.ts';
 import type { TpmChannel } from './channel/channel.ts';
 import { openUnixChannel } from './channel/unix.ts';
-import { openExecutor } from './executor.ts';
-import type { LoadedKey } from './object.ts';
+import { type Authorization, HANDLE } from './command.ts';
+import { Quote } from './commands/attestation.ts';
+import { CreatePrimary } from './commands/object.ts';
+import { run } from './commands/run.ts';
+import { openExecutor, type TpmIo } from './executor.ts';
+import type { TpmKey } from './object.ts';
+import { withSession } from './sessions/session.ts';
 import { parseAttest } from './structures/attest.ts';
-import { parsePublicArea } from './structures/public-area.ts';
+import { toSelections } from './structures/pcr-selection.ts';
+import { encodePublicArea, parsePublicArea } from './structures/public-area.ts';
 import { toSpki } from './structures/public-key.ts';
 import { parseSignature } from './structures/signature.ts';
 import { TEMPLATES } from './structures/templates.ts';
@@ -36,11 +42,19 @@ export interface SoakReport {
 const AK = { hierarchy: 'endorsement', template: TEMPLATES.ak } as const;
 const EK = { hierarchy: 'endorsement', template: TEMPLATES.ek } as const;
 const CALLERS = 32;
-const WARM_UP = 4;
+const PASSWORD = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8);
+
+/** A key, and how one caller quotes by it. */
+interface Quoter {
+  readonly key: KeyObject;
+  quote(tpm: Tpm, request: QuoteRequest): Promise<Attestation>;
+}
 
 /**
  * For tests: `quotes` quotes of one TPM, asked for by 32 callers at once, each in its own lane and with its own nonces,
- * each quote checked. Holdings are counted after a few rounds and at the end.
+ * each quote checked. A third of the callers use a key without a password; a third one with a password, which the session
+ * that is every call's keeps off the wire; a third the same by a session of their own each time. Holdings are counted
+ * after a few rounds and at the end.
  */
 export async function soakQuotes(quotes: number): Promise<SoakReport> {
   const software = await startTestTpm();
@@ -48,32 +62,66 @@ export async function soakQuotes(quotes: number): Promise<SoakReport> {
   const channel = await openUnixChannel(software.socketPath);
   const tpm = await Tpm.open(channel);
   try {
-    const ak = await tpm.createPrimary(AK);
-    const key = publicKeyOf(ak);
-    const quoteEach = async (each: number, done: number[]): Promise<void> => {
-      const callers = Array.from({ length: CALLERS }, async (_, caller) => {
-        done[caller] = 0;
+    const quoters = await openQuoters(tpm);
+    let least = Number.POSITIVE_INFINITY;
+    const quoteEach = async (each: number): Promise<void> => {
+      const done = new Array<number>(CALLERS).fill(0);
+      const callers = done.map(async (_, caller) => {
+        const { key, quote } = quoters[caller % quoters.length] as Quoter;
         for (let i = 0; i < each; i++) {
           const qualifyingData = nonceOf(caller, i);
-          const quote = await tpm.with({ lane: caller }).quote(ak, { qualifyingData, pcrs: [0, 7] });
-          assertQuote(key, quote, qualifyingData);
+          const quoted = await quote(tpm.with({ lane: caller }), { qualifyingData, pcrs: [0, 7] });
+          assertQuote(key, quoted, qualifyingData);
           done[caller] = i + 1;
           if (i + 1 === each) least = Math.min(least, ...done);
         }
       });
       await Promise.all(callers);
     };
-    let least = Number.POSITIVE_INFINITY;
-    await quoteEach(WARM_UP, []);
+    const each = Math.ceil(quotes / CALLERS);
+    // So many that the code is compiled, and only what callers leave behind can grow.
+    await quoteEach(Math.max(4, Math.ceil(each / 20)));
     const before = await holdingsOf(channel);
     least = Number.POSITIVE_INFINITY;
-    const each = Math.ceil(quotes / CALLERS);
-    await quoteEach(each, []);
+    await quoteEach(each);
     return { quotes: each * CALLERS, callers: CALLERS, before, after: await holdingsOf(channel), least };
   } finally {
     await tpm.close();
     await software.stop();
   }
+}
+
+async function openQuoters(tpm: Tpm): Promise<Quoter[]> {
+  const plain = await tpm.createPrimary(AK);
+  const { objectHandle, outPublic } = await tpm.run(CreatePrimary, {
+    handles: { primaryHandle: HANDLE.endorsement },
+    parameters: {
+      inSensitive: { userAuth: PASSWORD, data: new Uint8Array(0) },
+      inPublic: parsePublicArea(TEMPLATES.ak),
+    },
+  });
+  const guarded = await tpm.readPublic(objectHandle);
+  assert(bytesEqual(guarded.publicArea, encodePublicArea(outPublic)), 'the key is the one that was made');
+  const quoteBy = async (io: TpmIo, request: QuoteRequest, auth: Authorization): Promise<Attestation> => {
+    const { quoted, signature } = await run(io, Quote, {
+      handles: { signHandle: guarded },
+      parameters: { qualifyingData: request.qualifyingData, PCRselect: toSelections(request.pcrs) },
+      auth: [auth],
+    });
+    return attestation(quoted, signature);
+  };
+  const key = publicKeyOf(guarded);
+  return [
+    { key: publicKeyOf(plain), quote: (tpm, request) => tpm.quote(plain, request) },
+    { key, quote: (tpm, request) => tpm.exclusive((io) => quoteBy(io, request, { password: PASSWORD })) },
+    {
+      key,
+      quote: (tpm, request) =>
+        tpm.exclusive((io) =>
+          withSession(io, {}, (session) => quoteBy(io, request, { session, auth: PASSWORD })),
+        ),
+    },
+  ];
 }
 
 export interface KillReport {
@@ -150,7 +198,7 @@ async function quoteAnew(tpm: Tpm, nonce: Uint8Array): Promise<void> {
   await ak[Symbol.asyncDispose]();
 }
 
-function publicKeyOf(ak: LoadedKey): KeyObject {
+function publicKeyOf(ak: TpmKey): KeyObject {
   const spki = toSpki(parsePublicArea(ak.publicArea));
   return createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' });
 }
