@@ -1,7 +1,7 @@
 /** The claims about software that the node measured itself, into PCR 14, and about what its endorsement is worth. */
 import { bytesEqual, toHex } from '@nemea/core';
 import type { Appraisal } from './appraisal.ts';
-import { affirm, claimOf, leaveOut, notDemanded, refuse } from './claim.ts';
+import { affirm, claimOf, leaveOut, notDemanded, printable, refuse } from './claim.ts';
 import { MEASURED_PCR } from './evidence.ts';
 import { levelName } from './level.ts';
 import { replayLog } from './replay.ts';
@@ -79,5 +79,5 @@ function sourceOf(index: number): string {
 }
 
 function quoted(name: string): string {
-  return JSON.stringify(name);
+  return JSON.stringify(printable(name));
 }

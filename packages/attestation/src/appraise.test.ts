@@ -475,3 +475,18 @@ test('every result, good or bad, has canonical bytes [ATT-5]', () => {
   for (const [, , , deviation] of refused)
     expect(encodeResult(appraise(appraisalOf(deviation))).length).toBeGreaterThan(0);
 });
+
+test('a verifier that forgot its nonce is told so: an empty one is in every quote made for nobody', () => {
+  const nonce = new Uint8Array(0);
+  for (const expected of [{ nonce }, { epochs: [nonce] }]) {
+    expect(() => appraise(appraisalOf({ quote: { extraData: nonce }, appraisal: { expected } }))).toThrow(
+      /not empty/,
+    );
+  }
+});
+
+test('the name of a measured release cannot turn the text around it', () => {
+  const named = { ...RELEASE, digest: other, name: 'nemea \u202e0.1.0' };
+  const { claims } = appraise(appraisalOf({ log: [named] }));
+  expect(claims.find(({ reason }) => reason === 'RELEASE_NOT_APPROVED')?.detail).toMatch(/u\{202e\}/);
+});

@@ -1,5 +1,5 @@
 import { assert, sha256 } from '@nemea/core';
-import type { Appraisal } from './appraisal.ts';
+import type { Appraisal, ExpectedQuote } from './appraisal.ts';
 import {
   appraiseBootChain,
   appraiseCommandLine,
@@ -29,6 +29,7 @@ import type { AppraisedClaim, AttestationResult, Verdict } from './result.ts';
  */
 export function appraise(input: Appraisal): AttestationResult {
   assertTime(input.nowMs);
+  assertNonces(input.expected);
   if (input.expected.deadlineMs !== undefined) assertTime(input.expected.deadlineMs);
   const quoteDigest = sha256(input.evidence.attest);
   const key = appraiseAttestationKey(input);
@@ -92,6 +93,15 @@ export function appraise(input: Appraisal): AttestationResult {
     release: log.reason === 'OK' ? lastRelease(input.evidence) : null,
     claims,
   };
+}
+
+/** An empty nonce is in every quote that was made for nobody: a verifier that forgot its own is a bug, not a check. */
+function assertNonces(expected: ExpectedQuote): void {
+  const nonces = 'nonce' in expected ? [expected.nonce] : 'epochs' in expected ? expected.epochs : [];
+  assert(
+    nonces.every(({ length }) => length > 0),
+    'what makes evidence fresh is not empty',
+  );
 }
 
 /** The verifier's own times: a wrong one is a bug of the caller, not bad evidence. */

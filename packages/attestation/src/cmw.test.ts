@@ -114,6 +114,15 @@ describe('a wrapper is refused [ATT-20]', () => {
     expect(() => unwrapCmw(input)).toThrow(expect.objectContaining({ code: 'CMW_INVALID' }));
   });
 
+  test.each([
+    ['blanks', '["application/x", "Bw"]'],
+    ['an escaped character', '["application\\/x","Bw"]'],
+    ['a number in another form', '["application/x","Bw",4.0]'],
+    ['a line end behind it', '["application/x","Bw"]\n'],
+  ])('in JSON with %s, which is a second form of the same message', (_, text) => {
+    expect(() => unwrapCmw(fromUtf8(text))).toThrow(/spelling/);
+  });
+
   test('that cannot be made: a media type in a tag, a Content-Format in JSON', () => {
     for (const [cmw, form] of [
       [{ type: 'a/b', value }, 'tag'],

@@ -2,7 +2,7 @@
  * RATS Conceptual Message Wrapper (draft-ietf-rats-msg-wrap, sections 3.1 and 3.2): JSON record, CBOR record, and the CBOR
  * tag that RFC 9277 derives from a CoAP Content-Format. Collections and tunnels are refused.
  */
-import { ByteReader, ByteWriter, CoreError, fromUtf8, toUtf8 } from '@nemea/core';
+import { ByteReader, ByteWriter, bytesEqual, CoreError, fromUtf8, toUtf8 } from '@nemea/core';
 import { cacheKey } from './bounded-cache.ts';
 import { AttestationError } from './errors.ts';
 
@@ -157,11 +157,12 @@ function unwrapJson(bytes: Uint8Array): Cmw {
   const [type, text, indicator]: unknown[] = items;
   if (typeof type !== 'string') throw invalid('type: want a media type');
   if (typeof text !== 'string') throw invalid('value: want text');
+  if (items.length === 3 && typeof indicator !== 'number') throw invalid('indicator: want a number');
   const value = fromBase64Url(text);
-  checkType(type);
-  if (items.length === 2) return { type, value };
-  if (typeof indicator !== 'number') throw invalid('indicator: want a number');
-  return { type, value, indicator: checkIndicator(indicator) };
+  const cmw = typeof indicator === 'number' ? { type, value, indicator } : { type, value };
+  // JSON spells one text in many ways: blanks and escapes would be a second form of the same message.
+  if (!bytesEqual(wrapCmw(cmw, 'json'), bytes)) throw invalid('not the one JSON spelling of its content');
+  return cmw;
 }
 
 function checkType(type: CmwType): CmwType {

@@ -111,6 +111,7 @@ describe('a man in the middle', () => {
       }),
     );
     position = 10;
+    // However it ends, the command's length is known then.
     await tpm.seal(SECRET).catch(() => undefined);
     for (position = 14; position < length; position += 7) {
       await expect(tpm.seal(SECRET)).rejects.toMatchObject({ code: 'TPM_RETURN_CODE' });
