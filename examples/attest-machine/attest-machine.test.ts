@@ -2,8 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseEventLog } from '@nemea/attestation/eventlog';
-import { parseImaList } from '@nemea/attestation/ima';
+import { measureBoot } from '@nemea/attestation/testing';
 import { sha256 } from '@nemea/core';
 import { openUnixChannel, Tpm } from '@nemea/tpm';
 import { startTestTpm, type TestTpm } from '@nemea/tpm/testing';
@@ -13,7 +12,6 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 const VECTOR = join(import.meta.dirname, '../../vectors/eventlog/ovmf-secure-boot');
 const NEMEA = join(import.meta.dirname, '../../apps/cli/src/main.ts');
 const GUIDE = join(import.meta.dirname, '../../docs/attest-a-machine.md');
-const EV_NO_ACTION = 3;
 const dir = mkdtempSync(join(tmpdir(), 'nemea-machine-'));
 let machine: TestTpm;
 
@@ -31,13 +29,10 @@ beforeAll(async () => {
   cpSync(`${VECTOR}.bin`, join(dir, 'tpm0/binary_bios_measurements'));
   cpSync(`${VECTOR}.ima.bin`, join(dir, 'ima/binary_runtime_measurements'));
   machine = await startTestTpm();
-  for (const { type, pcr, digests } of parseEventLog(readFileSync(`${VECTOR}.bin`)).events) {
-    if (type !== EV_NO_ACTION && digests.sha256 !== undefined)
-      await machine.tpm.pcrExtend(pcr, digests.sha256);
-  }
-  for (const { pcr, violation, templateData } of parseImaList(readFileSync(`${VECTOR}.ima.bin`)).entries) {
-    await machine.tpm.pcrExtend(pcr, violation ? new Uint8Array(32).fill(0xff) : sha256(templateData));
-  }
+  await measureBoot(machine.tpm, {
+    eventLog: readFileSync(`${VECTOR}.bin`),
+    imaList: readFileSync(`${VECTOR}.ima.bin`),
+  });
   // It serves one client at a time.
   await machine.tpm.close();
   expect(program('machine', machine.socketPath, '00', dir)).toMatchObject({ status: 0, stderr: '' });

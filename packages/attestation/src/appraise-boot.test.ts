@@ -131,6 +131,34 @@ describe('a machine that boots as the golden one did is trusted', () => {
     );
     for (const { demand: text, why } of sentences) expect(`${text} ${why}`).toMatch(/\.|true/);
   });
+
+  test('and what a policy lets pass is never explained by the reason to refuse it', () => {
+    const { firmware, ima } = secure.policy;
+    const lax = explainPolicy({
+      ...secure.policy,
+      pcrs: { ...secure.policy.pcrs, exact: [0] },
+      firmware: {
+        ...firmware,
+        ...{ unmeasured: 'allow', secureBoot: 'any', keys: 'any', authorities: 'any', loaders: 'any' },
+        ...{ commandLine: null, errorSeparators: 'allow' },
+      },
+      ima: { ...ima, violations: 'allow' },
+    });
+    const strict = explainPolicy({
+      ...secure.policy,
+      firmware: { ...firmware, commandLine: { required: ['quiet'], allowed: null, forbidden: [] } },
+      ima: { ...ima, violations: 'refuse' },
+    });
+    const whyOf = new Map(strict.map(({ field, why }) => [field, why]));
+    const laxer = lax.filter(
+      ({ field, demand }) =>
+        !field.startsWith('pcrs') && !strict.some((it) => it.field === field && it.demand === demand),
+    );
+    expect(laxer).toHaveLength(8);
+    for (const { field, why } of laxer) expect(why, field).not.toBe(whyOf.get(field));
+    const pinned = explainPolicy({ ...secure.policy, pcrs: { ...secure.policy.pcrs, exact: [8, 9, 12] } });
+    expect(pinned.find(({ field }) => field === 'firmware.commandLine')?.why).toMatch(/admit no other line/);
+  });
 });
 
 const otherDigest = `sha256:${'00'.repeat(32)}`;

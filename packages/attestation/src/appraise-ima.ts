@@ -62,7 +62,8 @@ export function appraiseIma(input: Appraisal, digest: AppraisedClaim): ImaApprai
   const bad = verified.badEntries[0];
   if (!verified.ok) {
     const where = bad === undefined ? '' : `: ${bad.reason} in entry ${bad.number}, ${printable(bad.path)}`;
-    return without(refuse(claim, 'IMA_REPLAY_WRONG', `${verified.reason}${where}`), true);
+    const why = `the list does not replay to PCR ${IMA_PCR}: ${verified.reason}${where}`;
+    return without(refuse(claim, 'IMA_REPLAY_WRONG', why), true);
   }
   const counts = { entries: verified.to - verified.from, violations: verified.violations };
   return { claim: judgeEntries(input, claim, list, verified), counts, isMessengersWork: false };

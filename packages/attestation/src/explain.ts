@@ -1,4 +1,7 @@
 /** A policy in plain sentences: what it demands of a machine, and why that matters. */
+import { LINE_PCRS } from './boot-facts.ts';
+import { MEASURED_PCR } from './evidence.ts';
+import { IMA_PCR } from './ima/index.ts';
 import { levelName } from './level.ts';
 import type { AppraisalPolicy } from './policy.ts';
 import type { ComponentKind, ReferenceValuesDocument } from './reference-values.ts';
@@ -64,7 +67,8 @@ function explainTime({ freshness, clock }: AppraisalPolicy): Sentence[] {
   ];
 }
 
-function explainRegisters({ pcrs }: AppraisalPolicy, values?: ReferenceValuesDocument): Sentence[] {
+function explainRegisters(policy: AppraisalPolicy, values?: ReferenceValuesDocument): Sentence[] {
+  const { pcrs } = policy;
   const banks = [
     `SHA-256: ${pcrs.sha256.join(', ')}`,
     ...(pcrs.sha384.length > 0 ? [`SHA-384: ${pcrs.sha384.join(', ')}`] : []),
@@ -80,6 +84,28 @@ function explainRegisters({ pcrs }: AppraisalPolicy, values?: ReferenceValuesDoc
       'What is not quoted is not known.',
     ),
     sentence('pcrs.exact', exact, whyExact(pcrs.exact)),
+    ...unjudgedRegisters(policy),
+  ];
+}
+
+const FIRMWARE_PCRS_MAX = 7;
+
+/** A reader must not take a quoted register for a judged one. */
+function unjudgedRegisters({ pcrs, firmware, ima, measuredLog, rules }: AppraisalPolicy): Sentence[] {
+  const judged = new Set(pcrs.exact);
+  if (firmware.unmeasured === 'refuse') for (let pcr = 0; pcr <= FIRMWARE_PCRS_MAX; pcr++) judged.add(pcr);
+  if (firmware.commandLine !== null) for (const pcr of LINE_PCRS) judged.add(pcr);
+  if (ima.list === 'required') judged.add(IMA_PCR);
+  if (measuredLog === 'required') judged.add(MEASURED_PCR);
+  const rest = pcrs.sha256.filter((pcr) => !judged.has(pcr));
+  if (rest.length === 0) return [];
+  const but = rules.length === 0 ? '' : ', unless a rule below does';
+  return [
+    sentence(
+      'pcrs (not judged)',
+      `PCR ${rest.join(', ')} may hold anything${but}.`,
+      'They change for good reasons on many machines. To judge one, name it in pcrs.exact and give its value.',
+    ),
   ];
 }
 
@@ -96,7 +122,7 @@ function whyExact(exact: readonly number[]): string {
   return `${what}An exact value admits one state only: where it is not zero, it has to be learnt anew with each update.`;
 }
 
-function explainFirmware({ firmware }: AppraisalPolicy, values?: ReferenceValuesDocument): Sentence[] {
+function explainFirmware({ firmware, pcrs }: AppraisalPolicy, values?: ReferenceValuesDocument): Sentence[] {
   const { unmeasured, secureBoot, keys, authorities, loaders, commandLine, forbiddenEvents, findings } =
     firmware;
   const known = (mode: 'reference' | 'any', what: string, kind: ComponentKind): string =>
@@ -104,39 +130,53 @@ function explainFirmware({ firmware }: AppraisalPolicy, values?: ReferenceValues
       ? `${what} are not judged.`
       : `${what} are among the reference values (${count(values, kind)}).`;
   return [
-    sentence(
-      'firmware.unmeasured',
-      unmeasured === 'allow'
-        ? 'A machine that measured nothing while it booted passes.'
-        : 'The machine measured its boot, and its event log replays to PCR 0 to 7.',
-      unmeasured === 'allow'
-        ? 'Then nothing is known about its firmware and kernel.'
-        : 'The log says what the registers mean.',
-    ),
-    sentence(
-      'firmware.secureBoot',
-      secureBoot === 'required' ? 'Secure Boot was on.' : 'Secure Boot may have been off.',
-      'With Secure Boot the firmware starts only what its keys allow.',
-    ),
+    unmeasured === 'allow'
+      ? sentence(
+          'firmware.unmeasured',
+          'A machine that measured nothing while it booted passes.',
+          'Then nothing is known about its firmware and kernel.',
+        )
+      : sentence(
+          'firmware.unmeasured',
+          'The machine measured its boot, and its event log replays to PCR 0 to 7.',
+          'The log says what the registers mean.',
+        ),
+    secureBoot === 'required'
+      ? sentence(
+          'firmware.secureBoot',
+          'Secure Boot was on.',
+          'With Secure Boot the firmware starts only what its keys allow.',
+        )
+      : sentence(
+          'firmware.secureBoot',
+          'Secure Boot may have been off.',
+          'Then the firmware starts whatever it finds.',
+        ),
     sentence(
       'firmware.keys',
       known(keys, 'PK, KEK, db and dbx', 'secure-boot-key'),
-      'Who owns these keys decides what may start.',
+      keys === 'any'
+        ? 'Then anybody may have decided what may start.'
+        : 'Who owns these keys decides what may start.',
     ),
     sentence(
       'firmware.authorities',
       known(authorities, 'The keys that let each image start', 'boot-authority'),
-      'They say whose software was started.',
+      authorities === 'any'
+        ? "Then anybody's software may have been started, if db allows it."
+        : 'They say whose software was started.',
     ),
     sentence(
       'firmware.loaders',
       known(loaders, 'The images that were started', 'boot-loader'),
-      'A signed loader may still be an old one with known holes.',
+      loaders === 'any'
+        ? 'Then an old one passes, too, that is signed but has known holes.'
+        : 'A signed loader may still be an old one with known holes.',
     ),
     sentence(
       'firmware.commandLine',
       commandLineText(commandLine),
-      'Words such as init= or module.sig_enforce=0 undo what was signed.',
+      commandLine === null ? whyNoCommandLine(pcrs.exact) : `Words such as ${UNDOING} undo what was signed.`,
     ),
     sentence(
       'firmware.forbiddenEvents',
@@ -145,13 +185,17 @@ function explainFirmware({ firmware }: AppraisalPolicy, values?: ReferenceValues
         : `Events of these types are refused: ${forbiddenEvents.join(', ')}.`,
       'Some events tell of something that should not happen on this machine.',
     ),
-    sentence(
-      'firmware.errorSeparators',
-      firmware.errorSeparators === 'refuse'
-        ? 'A separator that tells of an error is refused.'
-        : 'A separator that tells of an error passes.',
-      'With it the firmware says that it could not measure as it should.',
-    ),
+    firmware.errorSeparators === 'refuse'
+      ? sentence(
+          'firmware.errorSeparators',
+          'A separator that tells of an error is refused.',
+          'With it the firmware says that it could not measure as it should.',
+        )
+      : sentence(
+          'firmware.errorSeparators',
+          'A separator that tells of an error passes.',
+          'Then registers may lack what the firmware could not measure.',
+        ),
     sentence(
       'firmware.findings',
       findings === 'any'
@@ -162,8 +206,18 @@ function explainFirmware({ firmware }: AppraisalPolicy, values?: ReferenceValues
   ];
 }
 
+const UNDOING = 'init= or module.sig_enforce=0';
+/** Where boot loaders, the kernel and stubs measure command lines. */
+const COMMAND_LINE_PCRS: readonly number[] = [8, 9, 12];
+
+function whyNoCommandLine(exact: readonly number[]): string {
+  return COMMAND_LINE_PCRS.every((pcr) => exact.includes(pcr))
+    ? `The exact values of PCR ${COMMAND_LINE_PCRS.join(', ')} admit no other line than the one that was learnt.`
+    : `Then words such as ${UNDOING} pass, which undo what was signed.`;
+}
+
 function commandLineText(demand: AppraisalPolicy['firmware']['commandLine']): string {
-  if (demand === null) return 'The kernel command line is not judged.';
+  if (demand === null) return 'The words of the kernel command line are not judged.';
   const { required, allowed, forbidden } = demand;
   const parts = [
     ...(required.length > 0 ? [`has ${required.join(' ')}`] : []),
@@ -211,13 +265,17 @@ function explainIma({ ima }: AppraisalPolicy, values?: ReferenceValuesDocument):
           ),
         ]
       : []),
-    sentence(
-      'ima.violations',
-      ima.violations === 'refuse'
-        ? 'A file that changed while it was measured is refused.'
-        : 'A file that changed while it was measured passes.',
-      'Its digest is not what was read.',
-    ),
+    ima.violations === 'refuse'
+      ? sentence(
+          'ima.violations',
+          'A file that changed while it was measured is refused.',
+          'Its digest is not what was read.',
+        )
+      : sentence(
+          'ima.violations',
+          'A file that changed while it was measured passes.',
+          'Then nothing is known of what was read from such files.',
+        ),
   ];
 }
 

@@ -9,7 +9,9 @@ import {
 } from '@nemea/tpm/structures';
 import { p256 } from '@noble/curves/nist.js';
 import type { Appraisal } from './appraisal.ts';
+import { parseEventLog } from './eventlog/index.ts';
 import { type Evidence, type MeasuredEvent, QUOTED_PCRS, qualifyingData } from './evidence.ts';
+import { parseImaList } from './ima/index.ts';
 import { LEVEL } from './level.ts';
 import { type AppraisalPolicy, parsePolicy } from './policy.ts';
 import { replayLog } from './replay.ts';
@@ -163,4 +165,19 @@ export function appraisalOf(deviation: Deviation = {}): Appraisal {
     nowMs: 10_000,
     ...deviation.appraisal,
   };
+}
+
+const EV_NO_ACTION = 3;
+
+/** Extends the SHA-256 bank of a TPM that has measured nothing yet by all that the logs of a recorded boot say was measured. */
+export async function measureBoot(
+  tpm: { pcrExtend(pcr: number, digest: Uint8Array): Promise<void> },
+  { eventLog, imaList }: { readonly eventLog: Uint8Array; readonly imaList: Uint8Array },
+): Promise<void> {
+  for (const { type, pcr, digests } of parseEventLog(eventLog).events) {
+    if (type !== EV_NO_ACTION && digests.sha256 !== undefined) await tpm.pcrExtend(pcr, digests.sha256);
+  }
+  for (const { pcr, violation, templateData } of parseImaList(imaList).entries) {
+    await tpm.pcrExtend(pcr, violation ? new Uint8Array(32).fill(0xff) : sha256(templateData));
+  }
 }
