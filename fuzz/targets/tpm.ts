@@ -10,6 +10,7 @@ import {
   encodePublicArea,
   encodeSignature,
   nameOf,
+  parseAnyPublicArea,
   parseAttest,
   parsePublicArea,
   parseSignature,
@@ -188,6 +189,7 @@ export const targets: readonly Target[] = [
     name: 'tpm/public',
     seeds: [identity.ekPublic, identity.akPublic, identity.vrfPublic].map((value) => fromHex(value)),
     run(input) {
+      codec(parseAnyPublicArea, encodePublicArea)(input);
       codec(parsePublicArea, encodePublicArea)(input);
       nameOf(input);
       toSpki(parsePublicArea(input));

@@ -4,7 +4,7 @@ import { run } from './commands/run.ts';
 import type { TpmIo } from './executor.ts';
 import type { TpmKey } from './object.ts';
 import { type PcrChoice, toSelections } from './structures/pcr-selection.ts';
-import { encodeSignature, type Signature } from './structures/signature.ts';
+import { type AnySignature, encodeSignature } from './structures/signature.ts';
 
 /** TPMS_ATTEST and TPMT_SIGNATURE exactly as the TPM returned them: the signature covers these very bytes. */
 export interface Attestation {
@@ -55,6 +55,6 @@ export async function certify(
 }
 
 /** A signature has one encoding, so these are the bytes that came. */
-export function attestation(attest: Uint8Array, signature: Signature): Attestation {
+export function attestation(attest: Uint8Array, signature: AnySignature): Attestation {
   return { attest, signature: encodeSignature(signature) };
 }

@@ -5,12 +5,14 @@ import type { TpmIo } from './executor.ts';
 import { ALG } from './structures/algorithms.ts';
 import { invalid } from './structures/buffer.ts';
 import {
+  type AnyCapabilityData,
   CAPABILITY,
   type CapabilityData,
   type CapabilityGroup,
   type CapabilityItem,
   PROPERTY,
 } from './structures/capability-data.ts';
+import { unsupported } from './structures/codec.ts';
 
 /** First handle of each range (TPM 2.0 Part 2, 7.2); loaded and saved sessions are listed apart. */
 const RANGE_FIRST = {
@@ -63,6 +65,8 @@ async function capabilityRange<G extends CapabilityGroup>(
     const { moreData, capabilityData } = await run(io, GetCapability, {
       parameters: { capability: CAPABILITY[group], property, propertyCount: PAGE_ITEMS },
     });
+    if (capabilityData.capability === 'unknown')
+      throw unsupported(`capability ${group}`, capabilityData.group);
     if (!isOf(capabilityData, group))
       throw invalid(`capability: got ${capabilityData.capability}, want ${group}`);
     items.push(...(capabilityData.items as readonly CapabilityItem<G>[]));
@@ -77,7 +81,7 @@ async function capabilityRange<G extends CapabilityGroup>(
 }
 
 function isOf<G extends CapabilityGroup>(
-  data: CapabilityData,
+  data: AnyCapabilityData,
   group: G,
 ): data is Extract<CapabilityData, { capability: G }> {
   return data.capability === group;

@@ -4,7 +4,7 @@ import type { Authorization } from './command.ts';
 import { TpmError } from './errors.ts';
 import type { TpmIo } from './executor.ts';
 import { nvRead } from './nv.ts';
-import { readPublic, type TpmKey, withPrimary } from './object.ts';
+import { readPublicArea, type TpmKey, toKey, withPrimary } from './object.ts';
 import {
   certificateKeyBits,
   spkiKeyBits,
@@ -85,8 +85,8 @@ export async function withEk<T>(
   const template = await readEkTemplate(io, id);
   for (const handle of await capabilities(io, 'handles', PERSISTENT_EKS.first)) {
     if (handle > PERSISTENT_EKS.last) break;
-    const key = await readPublic(io, handle);
-    if (matchesTemplate(key.publicArea, template)) return await use(key);
+    const area = await readPublicArea(io, handle);
+    if (matchesTemplate(encodePublicArea(area), template)) return await use(toKey(handle, area));
   }
   return await withPrimary(io, { hierarchy: 'endorsement', template, auth: endorsementAuth }, use);
 }

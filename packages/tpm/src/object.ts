@@ -4,7 +4,12 @@ import { CreatePrimary, Load, ReadPublic } from './commands/object.ts';
 import { run } from './commands/run.ts';
 import { TpmError } from './errors.ts';
 import type { TpmIo } from './executor.ts';
-import { encodePublicArea, nameOf, type PublicArea, parsePublicArea } from './structures/public-area.ts';
+import {
+  type AnyPublicArea,
+  encodePublicArea,
+  nameOf,
+  parseAnyPublicArea,
+} from './structures/public-area.ts';
 import { RC } from './structures/return-code.ts';
 
 /** A key in the TPM: its handle, its TPMT_PUBLIC bytes, and the name computed from them. */
@@ -30,20 +35,25 @@ export interface PrimaryRequest {
 export async function createPrimary(io: TpmIo, request: PrimaryRequest): Promise<TpmKey> {
   const { objectHandle, outPublic } = await run(io, CreatePrimary, {
     handles: { primaryHandle: HANDLE[request.hierarchy] },
-    parameters: { inPublic: parsePublicArea(request.template) },
+    parameters: { inPublic: parseAnyPublicArea(request.template) },
     auth: [request.auth ?? 'password'],
   });
   return toKey(objectHandle, outPublic);
 }
 
-/** TPM2_ReadPublic: what is behind a handle. */
+/** TPM2_ReadPublic: what is behind a handle. Throws `TPM_STRUCTURE_UNSUPPORTED` where its name is by a hash not known here. */
 export async function readPublic(io: TpmIo, handle: number): Promise<TpmKey> {
+  return toKey(handle, await readPublicArea(io, handle));
+}
+
+/** As `readPublic`, of any object that a TPM may hold. */
+export async function readPublicArea(io: TpmIo, handle: number): Promise<AnyPublicArea> {
   const { outPublic } = await run(io, ReadPublic, { handles: { objectHandle: handle } });
-  return toKey(handle, outPublic);
+  return outPublic;
 }
 
 /** The name is computed here, never taken from the TPM's answer. */
-function toKey(handle: number, area: PublicArea): TpmKey {
+export function toKey(handle: number, area: AnyPublicArea): TpmKey {
   const publicArea = encodePublicArea(area);
   return { handle, publicArea, name: nameOf(publicArea) };
 }
@@ -87,7 +97,7 @@ export async function withLoaded<T>(
   { parent, privateArea, publicArea }: LoadedBlob,
   use: (object: TpmKey) => Promise<T>,
 ): Promise<T> {
-  const inPublic = parsePublicArea(publicArea);
+  const inPublic = parseAnyPublicArea(publicArea);
   const { objectHandle } = await run(io, Load, {
     handles: { parentHandle: parent },
     parameters: { inPrivate: privateArea, inPublic },

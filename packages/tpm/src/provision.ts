@@ -13,7 +13,7 @@ import { lockPlatform } from './lifecycle.ts';
 import { type PrimaryRequest, type TpmKey, withPrimary } from './object.ts';
 import { findPersistent, storePersistent } from './persistent.ts';
 import { OBJECT_ATTRIBUTE } from './structures/algorithms.ts';
-import { parsePublicArea } from './structures/public-area.ts';
+import { parseAnyPublicArea } from './structures/public-area.ts';
 import { TEMPLATES } from './structures/templates.ts';
 
 /** TCG TPM v2.0 Provisioning Guidance, 7.8: where others look for the storage root key, and a place for the AK. */
@@ -220,7 +220,7 @@ function leftForPassword(step: ProvisionStepName): ProvisionStep {
 }
 
 function describe({ handle, publicArea }: TpmKey): string {
-  const { type, attributes } = parsePublicArea(publicArea);
+  const { type, attributes } = parseAnyPublicArea(publicArea);
   const guarded = attributes & OBJECT_ATTRIBUTE.noDa ? 'noDA' : 'guarded against guessing';
   return `${type} key at 0x${handle.toString(16)}, ${guarded}`;
 }

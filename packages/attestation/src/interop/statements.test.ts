@@ -11,12 +11,12 @@ import {
   startSharedTpm,
 } from '@nemea/tpm/interop/testing';
 import {
+  type AnySignature,
   type Attest,
   encodeSignature,
   parseAttest,
   parsePublicArea,
   parseSignature,
-  type Signature,
   TEMPLATES,
 } from '@nemea/tpm/structures';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -76,7 +76,7 @@ describe.each(KEYS)('statements by $kind:', ({ type, scheme, hash, ak }) => {
     return parseAttest(attest);
   }
 
-  async function accepted(attest: Uint8Array, signature: Signature): Promise<void> {
+  async function accepted(attest: Uint8Array, signature: AnySignature): Promise<void> {
     await shared.write('attest', attest);
     await shared.write('signature', encodeSignature(signature));
     const statement = ['-m', 'attest', '-s', 'signature', '-g', hash];

@@ -2,7 +2,7 @@ import { list, u16, u32 } from '../structures/codec.ts';
 import { tpmtTkCreation } from '../structures/object.ts';
 import { tpmlPcrSelection } from '../structures/pcr-selection.ts';
 import { tpmtSigScheme } from '../structures/scheme.ts';
-import { tpmtSignature } from '../structures/signature.ts';
+import { tpmtAnySignature } from '../structures/signature.ts';
 import { attestation, buffer, digest, optionalData } from './buffers.ts';
 import { command } from './command.ts';
 
@@ -13,7 +13,7 @@ const commandCodes = list('command codes', u32, 256);
 export const Certify = command('Certify', 0x148, {
   handles: { objectHandle: 'admin', signHandle: 'user' },
   parameters: signing,
-  response: { certifyInfo: attestation, signature: tpmtSignature },
+  response: { certifyInfo: attestation, signature: tpmtAnySignature },
 });
 export const CertifyCreation = command('CertifyCreation', 0x14a, {
   handles: { signHandle: 'user', objectHandle: 'none' },
@@ -23,32 +23,32 @@ export const CertifyCreation = command('CertifyCreation', 0x14a, {
     inScheme: tpmtSigScheme,
     creationTicket: tpmtTkCreation,
   },
-  response: { certifyInfo: attestation, signature: tpmtSignature },
+  response: { certifyInfo: attestation, signature: tpmtAnySignature },
 });
 export const CertifyX509 = command('CertifyX509', 0x197, {
   handles: { objectHandle: 'admin', signHandle: 'user' },
   parameters: { reserved: optionalData, inScheme: tpmtSigScheme, partialCertificate: buffer },
-  response: { addedToCertificate: buffer, tbsDigest: digest, signature: tpmtSignature },
+  response: { addedToCertificate: buffer, tbsDigest: digest, signature: tpmtAnySignature },
 });
 export const Quote = command('Quote', 0x158, {
   handles: { signHandle: 'user' },
   parameters: { ...signing, PCRselect: tpmlPcrSelection },
-  response: { quoted: attestation, signature: tpmtSignature },
+  response: { quoted: attestation, signature: tpmtAnySignature },
 });
 export const GetTime = command('GetTime', 0x14c, {
   handles: { privacyAdminHandle: 'user', signHandle: 'user' },
   parameters: signing,
-  response: { timeInfo: attestation, signature: tpmtSignature },
+  response: { timeInfo: attestation, signature: tpmtAnySignature },
 });
 export const GetSessionAuditDigest = command('GetSessionAuditDigest', 0x14d, {
   handles: { privacyAdminHandle: 'user', signHandle: 'user', sessionHandle: 'none' },
   parameters: signing,
-  response: { auditInfo: attestation, signature: tpmtSignature },
+  response: { auditInfo: attestation, signature: tpmtAnySignature },
 });
 export const GetCommandAuditDigest = command('GetCommandAuditDigest', 0x133, {
   handles: { privacyHandle: 'user', signHandle: 'user' },
   parameters: signing,
-  response: { auditInfo: attestation, signature: tpmtSignature },
+  response: { auditInfo: attestation, signature: tpmtAnySignature },
 });
 export const SetCommandCodeAuditStatus = command('SetCommandCodeAuditStatus', 0x140, {
   handles: { auth: 'user' },

@@ -4,7 +4,12 @@ import { tpmsSensitiveCreate } from '../structures/object.ts';
 
 export { data, digest, name } from '../structures/object.ts';
 
-import { DIGEST_BYTES_MAX, MODULUS_BYTES_MAX, tpmsEccPoint, tpmtPublic } from '../structures/public-area.ts';
+import {
+  DIGEST_BYTES_MAX,
+  MODULUS_BYTES_MAX,
+  tpmsEccPoint,
+  tpmtAnyPublic,
+} from '../structures/public-area.ts';
 
 /** The TPM2B types that commands share (TPM 2.0 Part 2, 10.4 and on), each with the most that any TPM takes. */
 const EMPTY = new Uint8Array(0);
@@ -23,7 +28,8 @@ export const eccParameter = bytes('ecc parameter', 128);
 export const eccPoint = sized('point', tpmsEccPoint);
 export const encryptedSecret = bytes('encrypted secret', SECRET_BYTES_MAX);
 export const privateArea = bytes('private area', BUFFER_BYTES_MAX);
-export const publicArea = sized('public area', tpmtPublic);
+/** Of any type: this TPM may know more than this package. */
+export const publicArea = sized('public area', tpmtAnyPublic);
 /** TPM2B_ATTEST stays bytes: they are what the signature covers. */
 export const attestation = bytes('attestation', STRUCTURE_BYTES_MAX);
 /** Absent: an empty password, and for a key no data. */

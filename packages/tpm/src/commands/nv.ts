@@ -1,7 +1,7 @@
 import { optional, sized, u16, u64 } from '../structures/codec.ts';
 import { tpmsNvPublic } from '../structures/context.ts';
 import { tpmtSigScheme } from '../structures/scheme.ts';
-import { tpmtSignature } from '../structures/signature.ts';
+import { tpmtAnySignature } from '../structures/signature.ts';
 import { attestation, buffer, digest, name, optionalData, optionalDigest } from './buffers.ts';
 import { command } from './command.ts';
 
@@ -43,5 +43,5 @@ export const NV_ChangeAuth = command('NV_ChangeAuth', 0x13b, {
 export const NV_Certify = command('NV_Certify', 0x184, {
   handles: { signHandle: 'user', authHandle: 'user', nvIndex: 'none' },
   parameters: { qualifyingData: optionalData, inScheme: tpmtSigScheme, size: u16, offset: optional(u16, 0) },
-  response: { certifyInfo: attestation, signature: tpmtSignature },
+  response: { certifyInfo: attestation, signature: tpmtAnySignature },
 });

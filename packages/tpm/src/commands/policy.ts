@@ -1,7 +1,7 @@
 import { bytes, i32, optional, u8, u16, u32, yesNo } from '../structures/codec.ts';
 import { tpmlDigest, tpmtTkAuth, tpmtTkVerified } from '../structures/object.ts';
 import { tpmlPcrSelection } from '../structures/pcr-selection.ts';
-import { tpmtSignature } from '../structures/signature.ts';
+import { tpmtAnySignature } from '../structures/signature.ts';
 import { digest, name, optionalDigest } from './buffers.ts';
 import { command } from './command.ts';
 
@@ -21,7 +21,7 @@ const comparison = { operandB: digest, offset: optional(u16, 0), operation: u16 
 
 export const PolicySigned = command('PolicySigned', 0x160, {
   handles: { authObject: 'none', ...session },
-  parameters: { ...limits, auth: tpmtSignature },
+  parameters: { ...limits, auth: tpmtAnySignature },
   response: granted,
 });
 export const PolicySecret = command('PolicySecret', 0x151, {

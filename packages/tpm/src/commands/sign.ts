@@ -1,7 +1,7 @@
 import { optional } from '../structures/codec.ts';
 import { NULL_HASH_CHECK, tpmtTkHashCheck, tpmtTkVerified } from '../structures/object.ts';
 import { tpmtSigScheme } from '../structures/scheme.ts';
-import { tpmtSignature } from '../structures/signature.ts';
+import { tpmtAnySignature } from '../structures/signature.ts';
 import { digest } from './buffers.ts';
 import { command } from './command.ts';
 
@@ -9,10 +9,10 @@ import { command } from './command.ts';
 export const Sign = command('Sign', 0x15d, {
   handles: { keyHandle: 'user' },
   parameters: { digest, inScheme: tpmtSigScheme, validation: optional(tpmtTkHashCheck, NULL_HASH_CHECK) },
-  response: { signature: tpmtSignature },
+  response: { signature: tpmtAnySignature },
 });
 export const VerifySignature = command('VerifySignature', 0x177, {
   handles: { keyHandle: 'none' },
-  parameters: { digest, signature: tpmtSignature },
+  parameters: { digest, signature: tpmtAnySignature },
   response: { validation: tpmtTkVerified },
 });

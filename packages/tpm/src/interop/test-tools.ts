@@ -14,7 +14,13 @@ import type { Credential } from '../credential.ts';
 import { openExecutor } from '../executor.ts';
 import { flush, type PrimaryRequest, type TpmKey } from '../object.ts';
 import { invalid, parseWhole, readSized, STRUCTURE_BYTES_MAX, writeSized } from '../structures/buffer.ts';
-import { encodePublicArea, nameOf, type PublicArea, parsePublicArea } from '../structures/public-area.ts';
+import {
+  type AnyPublicArea,
+  encodePublicArea,
+  nameOf,
+  type PublicArea,
+  parsePublicArea,
+} from '../structures/public-area.ts';
 import { endProcess, startSwtpm } from '../testing.ts';
 import { Tpm } from '../tpm.ts';
 
@@ -106,7 +112,7 @@ export async function readArea({ read }: SharedTpm, name: string): Promise<Publi
 }
 
 export interface ObjectFiles {
-  readonly outPublic: PublicArea;
+  readonly outPublic: AnyPublicArea;
   readonly outPrivate: Uint8Array;
 }
 

@@ -7,7 +7,7 @@ import { type TpmKey, withPrimary } from '../object.ts';
 import { parseAttest } from '../structures/attest.ts';
 import { parsePublicArea } from '../structures/public-area.ts';
 import { toSpki } from '../structures/public-key.ts';
-import { encodeSignature, parseSignature, type Signature } from '../structures/signature.ts';
+import { type AnySignature, encodeSignature, parseSignature } from '../structures/signature.ts';
 import { startTestTpm, type TestTpm } from '../testing.ts';
 import { type Session, withSession } from './session.ts';
 import { AK, SECRET } from './testing.ts';
@@ -63,7 +63,7 @@ describe('an audit session', () => {
   });
 });
 
-function isSignedBy(key: TpmKey, attest: Uint8Array, signature: Signature): boolean {
+function isSignedBy(key: TpmKey, attest: Uint8Array, signature: AnySignature): boolean {
   const parsed = parseSignature(encodeSignature(signature));
   if (parsed.scheme !== 'ecdsa') return false;
   const spki = Buffer.from(toSpki(parsePublicArea(key.publicArea)));

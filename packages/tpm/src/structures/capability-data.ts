@@ -1,4 +1,4 @@
-import { type Codec, list, struct, u16, u32, union, type ValueOf } from './codec.ts';
+import { type Codec, list, orUnknown, rest, struct, u16, u32, union, type ValueOf } from './codec.ts';
 import { type PcrSelect, tpmlPcrSelection, tpmsPcrSelect } from './pcr-selection.ts';
 import { tpmtHaOrNull } from './signature.ts';
 
@@ -43,6 +43,14 @@ export const tpmsCapabilityData = union(
   u32,
 );
 export type CapabilityData = ValueOf<typeof tpmsCapabilityData>;
+
+/** TPMS_CAPABILITY_DATA of any TPM_CAP, the vendor's own (0x100) and those of newer TPMs too. */
+export const tpmsAnyCapabilityData = orUnknown('capability', 'capability', tpmsCapabilityData, {
+  group: u32,
+  data: rest,
+});
+export type AnyCapabilityData = ValueOf<typeof tpmsAnyCapabilityData>;
+
 export type CapabilityGroup = CapabilityData['capability'];
 export type CapabilityItem<G extends CapabilityGroup> = Extract<
   CapabilityData,

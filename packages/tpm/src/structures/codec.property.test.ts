@@ -1,9 +1,14 @@
-import { toHex } from '@nemea/core';
+import { fromHex, toHex } from '@nemea/core';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ALG, CURVE, curveBytes, hashBytes } from './algorithms.ts';
 import { type Attest, tpmsAttest } from './attest.ts';
-import { type CapabilityData, tpmsCapabilityData } from './capability-data.ts';
+import {
+  CAPABILITY,
+  type CapabilityData,
+  tpmsAnyCapabilityData,
+  tpmsCapabilityData,
+} from './capability-data.ts';
 import {
   bytes,
   type Codec,
@@ -35,7 +40,7 @@ import {
   tpmtTkVerified,
 } from './object.ts';
 import { tpmlPcrSelection, tpmsPcrSelect } from './pcr-selection.ts';
-import { type PublicArea, tpmsEccPoint, tpmtPublic, tpmtPublicParms } from './public-area.ts';
+import { type PublicArea, tpmsEccPoint, tpmtAnyPublic, tpmtPublic, tpmtPublicParms } from './public-area.ts';
 import {
   tpmtAsymScheme,
   tpmtKdfScheme,
@@ -45,7 +50,7 @@ import {
   tpmtSymDef,
   tpmtSymDefObject,
 } from './scheme.ts';
-import { type Signature, tpmtHa, tpmtHaOrNull, tpmtSignature } from './signature.ts';
+import { type Signature, tpmtAnySignature, tpmtHa, tpmtHaOrNull, tpmtSignature } from './signature.ts';
 
 const any8 = fc.nat(0xff);
 const any16 = fc.nat(0xffff);
@@ -123,6 +128,30 @@ const anyPublic: fc.Arbitrary<PublicArea> = fc.oneof(
   ),
   variant('type', ['keyed-hash'], { ...header, scheme: keyedHashScheme, unique: digest }),
   variant('type', ['sym-cipher'], { ...header, symmetric: symDefObject, unique: digest }),
+);
+
+const known: ReadonlySet<number> = new Set(Object.values(ALG));
+const unknownAlgorithm = any16.filter((algorithm) => !known.has(algorithm));
+/** Of another type, or of a known type with something in it that is not known: a hash for the name, a curve. */
+const unknownPublic = fc.oneof(
+  variant('type', ['unknown'], {
+    ...header,
+    objectType: unknownAlgorithm,
+    nameAlg: fc.oneof(hashAlg, unknownAlgorithm),
+    body: upTo(1500),
+  }),
+  variant('type', ['unknown'], {
+    ...header,
+    objectType: fc.constantFrom(ALG.rsa, ALG.ecc, ALG.keyedHash, ALG.symCipher),
+    nameAlg: unknownAlgorithm,
+    body: upTo(300),
+  }),
+  variant('type', ['unknown'], {
+    ...header,
+    objectType: fc.constant(ALG.ecc),
+    // No cipher, no scheme, Curve25519, no key derivation, no point.
+    body: fc.constant(fromHex('001000100040001000000000')),
+  }),
 );
 
 const rsaSignature = { hashAlg, signature: upTo(512) };
@@ -236,6 +265,7 @@ const STRUCTURES: Readonly<Record<string, Row<unknown>>> = {
   TPMT_SYM_DEF: row(tpmtSymDef, fc.oneof(symDefObject, variant('algorithm', ['xor'], hashed))),
   TPMS_ECC_POINT: row(tpmsEccPoint, fc.record({ x: upTo(80), y: upTo(80) })),
   TPMT_PUBLIC: row(tpmtPublic, anyPublic),
+  'TPMT_PUBLIC of any TPM': row(tpmtAnyPublic, fc.oneof(anyPublic, unknownPublic)),
   TPMT_PUBLIC_PARMS: row(
     tpmtPublicParms,
     fc.oneof(
@@ -251,6 +281,10 @@ const STRUCTURES: Readonly<Record<string, Row<unknown>>> = {
     ),
   ),
   TPMT_SIGNATURE: row(tpmtSignature, anySignature),
+  'TPMT_SIGNATURE of any TPM': row(
+    tpmtAnySignature,
+    fc.oneof(anySignature, variant('scheme', ['unknown'], { algorithm: unknownAlgorithm, body: upTo(3000) })),
+  ),
   TPMS_ATTEST: row(tpmsAttest, anyAttest),
   TPMS_CREATION_DATA: row(
     tpmsCreationData,
@@ -283,6 +317,21 @@ const STRUCTURES: Readonly<Record<string, Row<unknown>>> = {
     fc.record({ nvIndex: any32, nameAlg: any16, attributes: any32, authPolicy: digest, dataSize: any16 }),
   ),
   TPMS_CAPABILITY_DATA: row(tpmsCapabilityData, anyCapability),
+  'TPMS_CAPABILITY_DATA of any TPM': row(
+    tpmsAnyCapabilityData,
+    fc.oneof(
+      anyCapability,
+      variant('capability', ['unknown'], {
+        group: any32.filter((group) => group > CAPABILITY.act),
+        data: upTo(1000),
+      }),
+      variant('capability', ['unknown'], {
+        group: fc.constant(CAPABILITY.authPolicies),
+        // One policy, by a hash that has no size here.
+        data: fc.constant(fromHex('0000000140000001ffff0102')),
+      }),
+    ),
+  ),
 };
 
 describe.each(Object.entries(STRUCTURES))('%s', (structure, { codec, values }) => {

@@ -1,4 +1,4 @@
-import { type ByteReader, ByteWriter } from '@nemea/core';
+import { type ByteReader, ByteWriter, errorCode } from '@nemea/core';
 import { TpmError } from '../errors.ts';
 import { ALG, hex16 } from './algorithms.ts';
 import { invalid, parseWhole } from './buffer.ts';
@@ -221,6 +221,45 @@ function variantsOf(name: string, key: string, variants: Variants) {
 /** A field of the value that has no bytes on the wire. */
 function literal(value: string): Codec<unknown> {
   return { read: () => value, write: () => undefined };
+}
+
+/** All that is left of the buffer. */
+export const rest: Codec<Uint8Array> = {
+  read: (reader) => reader.bytes(reader.remaining),
+  write: (writer, value) => void writer.bytes(value),
+};
+
+/** What names a type or an algorithm that this package does not know: its `fields`, which end in raw bytes. */
+export type Unknown<K extends string, F extends Fields> = Flat<
+  { readonly [P in K]: 'unknown' } & StructOf<F>
+>;
+
+/**
+ * `known` or, where `known` throws `TPM_STRUCTURE_UNSUPPORTED`, the variant `unknown`: what a newer TPM says is not lost.
+ * Nobody knows where the unknown ends, so it must be the last of its buffer.
+ */
+export function orUnknown<const K extends string, T extends { readonly [P in K]: string }, F extends Fields>(
+  name: string,
+  key: K,
+  known: Codec<T>,
+  fields: F,
+): Codec<T | Unknown<K, F>> {
+  const unknown: Codec<unknown> = struct({ [key]: literal('unknown'), ...fields });
+  return {
+    read(reader) {
+      const all = reader.bytes(reader.remaining);
+      try {
+        return decode(name, known, all);
+      } catch (error) {
+        if (errorCode(error) !== 'TPM_STRUCTURE_UNSUPPORTED') throw error;
+        return decode(name, unknown, all) as Unknown<K, F>;
+      }
+    },
+    write(writer, value) {
+      if (value[key] === 'unknown') unknown.write(writer, value);
+      else known.write(writer, value as T);
+    },
+  };
 }
 
 /** `codec`, with `absent` for callers who say nothing. */

@@ -2,8 +2,9 @@
  * TPM 2.0 structures as bytes: parse and encode, nothing else (TPM 2.0 Library Specification Part 2).
  * For verifiers: runs without a TPM and in a browser. Parsers are bounded, demand the exact end of the buffer and throw
  * only `TpmError`. What they return is what the bytes say, not what is true: signatures are checked by the caller, over
- * the received bytes. Every TPM type has a
- * codec named after it (`tpmtPublic`, `tpmsAttest`), for use with `decode` and `encode`.
+ * the received bytes. Every TPM type has a codec named after it (`tpmtPublic`, `tpmsAttest`), for use with `decode` and
+ * `encode`. Those with `Any` in their name read what a newer TPM says too, as `unknown` with its bytes; the others refuse it
+ * with `TPM_STRUCTURE_UNSUPPORTED`.
  */
 export { TpmError, type TpmErrorCode } from '../errors.ts';
 export {
@@ -32,11 +33,13 @@ export {
   tpmsClockInfo,
 } from './attest.ts';
 export {
+  type AnyCapabilityData,
   CAPABILITY,
   type CapabilityData,
   type CapabilityGroup,
   type CapabilityItem,
   PROPERTY,
+  tpmsAnyCapabilityData,
   tpmsCapabilityData,
 } from './capability-data.ts';
 export { type Codec, decode, encode, type ValueOf } from './codec.ts';
@@ -90,18 +93,22 @@ export {
   policyDigest,
 } from './policy-digest.ts';
 export {
+  type AnyPublicArea,
   type EccPoint,
   type EccPublicArea,
   encodePublicArea,
   type KeyedHashPublicArea,
   nameOf,
   type PublicArea,
+  parseAnyPublicArea,
   parsePublicArea,
   type RsaPublicArea,
   type SymCipherPublicArea,
   tpmsEccPoint,
+  tpmtAnyPublic,
   tpmtPublic,
   tpmtPublicParms,
+  type UnknownPublicArea,
 } from './public-area.ts';
 export { compressedPoint, eccPoint, toSpki } from './public-key.ts';
 export {
@@ -128,6 +135,7 @@ export {
   tpmtSymDefObject,
 } from './scheme.ts';
 export {
+  type AnySignature,
   type EcdaaSignature,
   type EcdsaSignature,
   encodeSignature,
@@ -136,7 +144,9 @@ export {
   type RsaSignature,
   type Signature,
   type TpmSignature,
+  tpmtAnySignature,
   tpmtHa,
   tpmtSignature,
+  type UnknownSignature,
 } from './signature.ts';
 export { matchesTemplate, TEMPLATES, vrfTemplate } from './templates.ts';

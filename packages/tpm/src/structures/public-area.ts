@@ -8,6 +8,8 @@ import {
   decode,
   encode,
   type Fields,
+  orUnknown,
+  rest,
   struct,
   u16,
   u32,
@@ -58,7 +60,7 @@ export const point = {
 export const tpmsEccPoint = struct(point);
 export type EccPoint = ValueOf<typeof tpmsEccPoint>;
 
-const anyPublic = union('object type', 'type', {
+const knownPublic = union('object type', 'type', {
   rsa: [ALG.rsa, { ...header, ...parameters.rsa, modulus: bytes('modulus', MODULUS_BYTES_MAX) }],
   ecc: [ALG.ecc, { ...header, ...parameters.ecc, ...point }],
   'keyed-hash': [
@@ -71,15 +73,25 @@ const anyPublic = union('object type', 'type', {
   ],
 });
 
-export type PublicArea = ValueOf<typeof anyPublic>;
+export type PublicArea = ValueOf<typeof knownPublic>;
 export type RsaPublicArea = Extract<PublicArea, { type: 'rsa' }>;
 export type EccPublicArea = Extract<PublicArea, { type: 'ecc' }>;
 /** An HMAC or XOR key or, without a scheme, sealed data. */
 export type KeyedHashPublicArea = Extract<PublicArea, { type: 'keyed-hash' }>;
 export type SymCipherPublicArea = Extract<PublicArea, { type: 'sym-cipher' }>;
 
-/** TPMT_PUBLIC (TPM 2.0 Part 2, 12.2.4). */
-export const tpmtPublic: Codec<PublicArea> = checked(anyPublic, checkUnique);
+/** TPMT_PUBLIC (TPM 2.0 Part 2, 12.2.4) of a type, and with algorithms, that this package knows. */
+export const tpmtPublic: Codec<PublicArea> = checked(knownPublic, checkUnique);
+
+/** TPMT_PUBLIC of any object that a TPM may hold. All types begin alike; `body` is what only a newer client understands. */
+export const tpmtAnyPublic = orUnknown('public area', 'type', tpmtPublic, {
+  objectType: u16,
+  ...header,
+  nameAlg: u16,
+  body: rest,
+});
+export type AnyPublicArea = ValueOf<typeof tpmtAnyPublic>;
+export type UnknownPublicArea = Extract<AnyPublicArea, { type: 'unknown' }>;
 
 /** TPMT_PUBLIC_PARMS. */
 export const tpmtPublicParms = union('object type', 'type', {
@@ -109,13 +121,21 @@ export function parsePublicArea(bytes: Uint8Array): PublicArea {
   return decode('public area', tpmtPublic, bytes);
 }
 
-/** TPMT_PUBLIC bytes: the inverse of `parsePublicArea`. */
-export function encodePublicArea(area: PublicArea): Uint8Array {
-  return encode(tpmtPublic, area);
+/** As `parsePublicArea`, for who only hands on or names it. Throws `TPM_STRUCTURE_INVALID`. */
+export function parseAnyPublicArea(bytes: Uint8Array): AnyPublicArea {
+  return decode('public area', tpmtAnyPublic, bytes);
 }
 
-/** The object's name: nameAlg || H(TPMT_PUBLIC). Always computed here, never taken from the peer. */
+/** TPMT_PUBLIC bytes: the inverse of both. */
+export function encodePublicArea(area: AnyPublicArea): Uint8Array {
+  return encode(tpmtAnyPublic, area);
+}
+
+/**
+ * The object's name: nameAlg || H(TPMT_PUBLIC). Always computed here, never taken from the peer. Of any type of object;
+ * throws `TPM_STRUCTURE_UNSUPPORTED` for a hash that `digestOf` refuses.
+ */
 export function nameOf(publicArea: Uint8Array): Uint8Array {
-  const { nameAlg } = parsePublicArea(publicArea);
+  const { nameAlg } = parseAnyPublicArea(publicArea);
   return concatBytes(new ByteWriter().u16(nameAlg).toBytes(), digestOf(nameAlg, publicArea));
 }

@@ -2,7 +2,7 @@ import { concatBytes, fromHex } from '@nemea/core';
 import { TpmError } from '../errors.ts';
 import { CURVE, curveBytes } from './algorithms.ts';
 import { leftPad } from './buffer.ts';
-import type { EccPublicArea, PublicArea, RsaPublicArea } from './public-area.ts';
+import type { AnyPublicArea, EccPublicArea, RsaPublicArea } from './public-area.ts';
 
 const SEQUENCE = 0x30;
 const INTEGER = 0x02;
@@ -31,14 +31,14 @@ export function compressedPoint(area: EccPublicArea): Uint8Array {
 }
 
 /** DER SubjectPublicKeyInfo, comparable byte for byte with a certificate's. Throws `TPM_STRUCTURE_UNSUPPORTED`. */
-export function toSpki(area: PublicArea): Uint8Array {
+export function toSpki(area: AnyPublicArea): Uint8Array {
   if (area.type === 'ecc') {
     return der(SEQUENCE, algorithmOf(area.curve), der(BIT_STRING, Uint8Array.of(0), eccPoint(area)));
   }
   if (area.type === 'rsa') {
     return der(SEQUENCE, ALGORITHM_RSA, der(BIT_STRING, Uint8Array.of(0), rsaPublicKey(area)));
   }
-  throw new TpmError('TPM_STRUCTURE_UNSUPPORTED', `a ${area.type} object has no public key`);
+  throw new TpmError('TPM_STRUCTURE_UNSUPPORTED', `no public key of a ${area.type} object`);
 }
 
 function algorithmOf(curve: number): Uint8Array {

@@ -8,6 +8,8 @@ import {
   decode,
   encode,
   type Fields,
+  orUnknown,
+  rest,
   u16,
   union,
   unsupported,
@@ -87,6 +89,15 @@ export const tpmtSignature = union('signature scheme', 'scheme', {
 });
 
 export type Signature = ValueOf<typeof tpmtSignature>;
+
+/** TPMT_SIGNATURE of any scheme that a TPM may have. */
+export const tpmtAnySignature = orUnknown('signature', 'scheme', tpmtSignature, {
+  algorithm: u16,
+  body: rest,
+});
+export type AnySignature = ValueOf<typeof tpmtAnySignature>;
+export type UnknownSignature = Extract<AnySignature, { scheme: 'unknown' }>;
+
 export type RsaSignature = Extract<Signature, { scheme: 'rsassa' | 'rsapss' }>;
 export type EcdaaSignature = Extract<Signature, { scheme: 'ecdaa' }>;
 /**
@@ -106,6 +117,6 @@ export function parseSignature(bytes: Uint8Array): TpmSignature {
 }
 
 /** TPMT_SIGNATURE bytes: the inverse of `parseSignature`. */
-export function encodeSignature(signature: Signature): Uint8Array {
-  return encode(tpmtSignature, signature);
+export function encodeSignature(signature: AnySignature): Uint8Array {
+  return encode(tpmtAnySignature, signature);
 }

@@ -1,5 +1,5 @@
 import { bytesEqual, fromHex } from '@nemea/core';
-import { encodePublicArea, parsePublicArea } from './public-area.ts';
+import { encodePublicArea, parseAnyPublicArea, parsePublicArea } from './public-area.ts';
 
 // PolicySecret(TPM_RH_ENDORSEMENT), TCG EK Credential Profile B.3.
 const EK_POLICY = '837197674484b3f81a90cc8d46a5d724fd52d76e06520b64f2a1da1b331469aa';
@@ -31,9 +31,13 @@ export function vrfTemplate(authPolicy: Uint8Array): Uint8Array {
   return encodePublicArea({ ...area, attributes: VRF_BY_POLICY, authPolicy });
 }
 
-/** Whether a public area is the template in every field but the key itself. Throws what `parsePublicArea` throws. */
+/**
+ * Whether a public area is the template in every field but the key itself. Of a type that is not known here it is none.
+ * Throws `TPM_STRUCTURE_INVALID`, and for the template what `parsePublicArea` throws.
+ */
 export function matchesTemplate(publicArea: Uint8Array, template: Uint8Array): boolean {
-  return bytesEqual(withoutKey(publicArea), withoutKey(template));
+  const wanted = withoutKey(template);
+  return parseAnyPublicArea(publicArea).type !== 'unknown' && bytesEqual(withoutKey(publicArea), wanted);
 }
 
 function withoutKey(publicArea: Uint8Array): Uint8Array {

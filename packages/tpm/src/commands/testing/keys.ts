@@ -5,6 +5,7 @@ import { HANDLE } from '../../command.ts';
 import { ALG, CURVE, OBJECT_ATTRIBUTE } from '../../structures/algorithms.ts';
 import { policyDigest } from '../../structures/policy-digest.ts';
 import {
+  type AnyPublicArea,
   type EccPublicArea,
   encodePublicArea,
   type KeyedHashPublicArea,
@@ -106,7 +107,7 @@ const SIGNER_POINT = {
 const MESSAGE = fromUtf8('a message');
 const DIGEST = sha256(MESSAGE);
 
-function nodeKey(area: PublicArea) {
+function nodeKey(area: AnyPublicArea) {
   return createPublicKey({ key: Buffer.from(toSpki(area)), format: 'der', type: 'spki' });
 }
 
