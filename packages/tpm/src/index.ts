@@ -81,12 +81,7 @@ export { type Identity, type IdentityOptions, openIdentity } from './identity.ts
 export { type DictionaryAttack, inspect, type TpmInfo } from './inspect.ts';
 export type { NvAccess, NvCertifyRequest, NvDefinition } from './nv.ts';
 export type { Hierarchy, LoadedKey, PrimaryRequest, TpmKey } from './object.ts';
-export {
-  authorityPolicyDigest,
-  type PcrApproval,
-  type PcrPolicy,
-  type PolicyAuthority,
-} from './pcr-policy.ts';
+export { authorityPolicyDigest, type PcrPolicy } from './pcr-policy.ts';
 export { findPersistent, type PersistentOptions, removePersistent, storePersistent } from './persistent.ts';
 export {
   PERSISTENT,
@@ -100,6 +95,7 @@ export type { TurnTerms } from './queue.ts';
 export { ResourceManager } from './resources/resource-manager.ts';
 export { type SealOptions, sealedPublicArea } from './sealing.ts';
 export { policyPcr, policyRestart, underPolicy, withPolicySession } from './sessions/policy.ts';
+export type { PolicyApproval, PolicyAuthority, PolicyMeans, PolicySigner } from './sessions/policy-means.ts';
 export type { EncryptionOptions } from './sessions/protection.ts';
 export { satisfyPolicy } from './sessions/satisfy.ts';
 export {

@@ -145,8 +145,19 @@ export async function nvCertify(io: TpmIo, ak: TpmKey, request: NvCertifyRequest
   return attestation(certifyInfo, signature);
 }
 
+/** How an index is named in a command. */
+export interface IndexHandles {
+  readonly authHandle: number;
+  readonly nvIndex: number;
+}
+
+/** The handles for reading an index. */
+export async function nvHandles(io: TpmIo, index: number): Promise<IndexHandles> {
+  return handlesFor(await nvReadPublic(io, index), authRead);
+}
+
 /** By number, because an index's first write changes its name. */
-function handlesFor({ nvIndex, attributes }: NvPublic, byItself: number) {
+function handlesFor({ nvIndex, attributes }: NvPublic, byItself: number): IndexHandles {
   return { authHandle: attributes & byItself ? nvIndex : HANDLE.owner, nvIndex };
 }
 

@@ -1,7 +1,8 @@
 import { generateKeyPairSync, sign } from 'node:crypto';
 import { concatBytes, fromUtf8, sha256, toHex } from '@nemea/core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { authorityPolicyDigest, type PcrPolicy, type PolicyAuthority } from './pcr-policy.ts';
+import { authorityPolicyDigest, type PcrPolicy } from './pcr-policy.ts';
+import type { PolicyAuthority } from './sessions/policy-means.ts';
 import { ALG, CURVE } from './structures/algorithms.ts';
 import { pcrDigest } from './structures/pcr-selection.ts';
 import { approvalDigest, pcrPolicyDigest } from './structures/policy-digest.ts';

@@ -4,9 +4,10 @@ import { Create, Unseal } from '../commands/index.ts';
 import { run } from '../commands/run.ts';
 import { parseSealedBlob } from '../sealed-blob.ts';
 import { withPolicySession } from '../sessions/policy.ts';
+import { satisfyPolicy } from '../sessions/satisfy.ts';
 import { ALG, OBJECT_ATTRIBUTE } from '../structures/algorithms.ts';
 import { policyDigest } from '../structures/policy-digest.ts';
-import { makePremises, POLICIES, type Premises } from './test-policies.ts';
+import { makePremises, meansOf, POLICIES, type Premises } from './test-policies.ts';
 import {
   filesOf,
   hexHandle,
@@ -95,7 +96,7 @@ describe.each(POLICIES)('under $name:', (policy) => {
         withPolicySession(
           io,
           async (session) => {
-            await policy.assert(io, session, premises);
+            await satisfyPolicy(io, session, policy.assertions(premises), meansOf(premises));
             const auth = [{ session, auth: fromUtf8(password) }];
             return await run(io, Unseal, { handles: { itemHandle }, auth });
           },

@@ -1,31 +1,13 @@
 import { generateKeyPairSync, sign } from 'node:crypto';
 import { ByteWriter, concatBytes, fromUtf8, toHex } from '@nemea/core';
 import { HANDLE } from '../command.ts';
-import {
-  LoadExternal,
-  PolicyAuthorize,
-  PolicyAuthorizeNV,
-  PolicyAuthValue,
-  PolicyCommandCode,
-  PolicyCounterTimer,
-  PolicyLocality,
-  PolicyNV,
-  PolicyOR,
-  PolicyPassword,
-  PolicyPCR,
-  PolicySecret,
-  PolicySigned,
-  Unseal,
-  VerifySignature,
-} from '../commands/index.ts';
-import { run } from '../commands/run.ts';
-import type { TpmIo } from '../executor.ts';
+import { Unseal } from '../commands/index.ts';
 import type { TpmKey } from '../object.ts';
-import type { Session } from '../sessions/session.ts';
+import type { PolicyMeans } from '../sessions/policy-means.ts';
 import { ALG, digestOf } from '../structures/algorithms.ts';
 import { OPERATION, type PolicyAssertion, policyDigest } from '../structures/policy-digest.ts';
-import { nameOf, parsePublicArea } from '../structures/public-area.ts';
-import { encodeSignature, type Signature } from '../structures/signature.ts';
+import { nameOf } from '../structures/public-area.ts';
+import { encodeSignature } from '../structures/signature.ts';
 import { hexHandle, type SharedTpm } from './test-tools.ts';
 
 /** What the policies speak of. */
@@ -38,19 +20,17 @@ export interface Premises {
   readonly policyIndex: Uint8Array;
 }
 
-/** One policy, said three times. */
+/** One policy, said twice. */
 export interface SharedPolicy {
   readonly name: string;
   /** Of the policy and of the object's name. */
   readonly hash: 'sha256' | 'sha384';
   /** Whether the object's password is demanded too. */
   readonly wantsPassword: boolean;
-  /** In software. */
+  /** For this client, which computes its digest and satisfies it. */
   assertions(premises: Premises): readonly PolicyAssertion[];
   /** By tpm2-tools, each with its arguments but for the session. */
   readonly tools: readonly (readonly string[])[];
-  /** By this client. */
-  assert(io: TpmIo, policySession: Session, premises: Premises): Promise<unknown>;
 }
 
 const PCR = 16;
@@ -63,9 +43,10 @@ const REF = fromUtf8('a reference');
 const TIME_MS_MAX = 0x7fffffff;
 const key = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 
-function signed(message: Uint8Array): Signature {
+function signed(message: Uint8Array): Uint8Array {
   const rs = sign('sha256', message, { key: key.privateKey, dsaEncoding: 'ieee-p1363' });
-  return { scheme: 'ecdsa', hashAlg: ALG.sha256, r: rs.subarray(0, 32), s: rs.subarray(32) };
+  const [r, s] = [rs.subarray(0, 32), rs.subarray(32)];
+  return encodeSignature({ scheme: 'ecdsa', hashAlg: ALG.sha256, r, s });
 }
 
 const EXTENDED = { sha256: 'ab'.repeat(32), sha384: 'cd'.repeat(48) } as const;
@@ -79,14 +60,10 @@ function pcrAssertion(bank: 'sha256' | 'sha384'): PolicyAssertion {
 }
 
 const OF_PCR = policyDigest([pcrAssertion('sha256')]);
+const APPROVAL = { approvedPolicy: OF_PCR, signature: signed(concatBytes(OF_PCR, REF)) };
 const OF_PASSWORD = policyDigest([{ type: 'auth-value' }]);
 const BRANCHES = [OF_PASSWORD, OF_PCR];
 const policyPcr = ['policypcr', '-l', `sha256:${PCR}`] as const;
-const assertPcr: SharedPolicy['assert'] = (io, policySession) =>
-  run(io, PolicyPCR, {
-    handles: { policySession },
-    parameters: { pcrs: [{ hashAlg: ALG.sha256, pcrs: [PCR] }] },
-  });
 const EARLY = {
   operandB: new ByteWriter().u64(BigInt(TIME_MS_MAX)).toBytes(),
   operation: OPERATION.unsignedLt,
@@ -99,7 +76,6 @@ export const POLICIES: readonly SharedPolicy[] = [
     name: 'PolicyPCR',
     assertions: () => [pcrAssertion('sha256')],
     tools: [policyPcr],
-    assert: assertPcr,
   },
   {
     ...simple,
@@ -107,11 +83,6 @@ export const POLICIES: readonly SharedPolicy[] = [
     hash: 'sha384',
     assertions: () => [pcrAssertion('sha384')],
     tools: [['policypcr', '-l', `sha384:${PCR}`]],
-    assert: (io, policySession) =>
-      run(io, PolicyPCR, {
-        handles: { policySession },
-        parameters: { pcrs: [{ hashAlg: ALG.sha384, pcrs: [PCR] }] },
-      }),
   },
   {
     ...simple,
@@ -119,7 +90,6 @@ export const POLICIES: readonly SharedPolicy[] = [
     wantsPassword: true,
     assertions: () => [{ type: 'password' }],
     tools: [['policypassword']],
-    assert: (io, policySession) => run(io, PolicyPassword, { handles: { policySession } }),
   },
   {
     ...simple,
@@ -131,79 +101,42 @@ export const POLICIES: readonly SharedPolicy[] = [
       { type: 'command-code', code: Unseal.code },
     ],
     tools: [['policyauthvalue'], policyPcr, ['policycommandcode', 'TPM2_CC_Unseal']],
-    async assert(io, policySession, premises) {
-      const handles = { policySession };
-      await run(io, PolicyAuthValue, { handles });
-      await assertPcr(io, policySession, premises);
-      await run(io, PolicyCommandCode, { handles, parameters: { code: Unseal.code } });
-    },
   },
   {
     ...simple,
     name: 'PolicyOR',
     assertions: () => [pcrAssertion('sha256'), { type: 'or', digests: BRANCHES }],
     tools: [policyPcr, ['policyor', 'sha256:branch-1,branch-2']],
-    async assert(io, policySession, premises) {
-      await assertPcr(io, policySession, premises);
-      await run(io, PolicyOR, { handles: { policySession }, parameters: { pHashList: BRANCHES } });
-    },
   },
   {
     ...simple,
     name: 'PolicySecret of the owner',
     assertions: () => [{ type: 'secret', name: new ByteWriter().u32(HANDLE.owner).toBytes() }],
     tools: [['policysecret', '-c', 'o']],
-    assert: (io, policySession) =>
-      run(io, PolicySecret, { handles: { authHandle: HANDLE.owner, policySession } }),
   },
   {
     ...simple,
     name: 'PolicySecret of a key with a password',
     assertions: ({ guard }) => [{ type: 'secret', name: guard.name, policyRef: REF }],
     tools: [['policysecret', '-c', hexHandle(GUARD), '-q', toHex(REF), GUARD_PASSWORD]],
-    assert: (io, policySession, { guard }) =>
-      run(io, PolicySecret, {
-        handles: { authHandle: guard, policySession },
-        parameters: { policyRef: REF },
-        auth: [{ password: fromUtf8(GUARD_PASSWORD) }],
-      }),
   },
   {
     ...simple,
     name: 'PolicySigned',
     assertions: ({ signer }) => [{ type: 'signed', name: nameOf(signer), policyRef: REF }],
     tools: [['policysigned', '-c', 'signer', '-g', 'sha256', '-s', 'signed', '-q', toHex(REF)]],
-    async assert(io, policySession, { signer }) {
-      const { nonceTpm } = policySession;
-      // TPM 2.0 Part 3, 23.3: the nonce, no expiration, no cpHash, the reference.
-      const auth = signed(concatBytes(nonceTpm, new Uint8Array(4), REF));
-      await run(io, PolicySigned, {
-        handles: { authObject: await loadSigner(io, signer), policySession },
-        parameters: { nonceTPM: nonceTpm, policyRef: REF, auth },
-      });
-    },
   },
   {
     ...simple,
     name: 'PolicyAuthorize of a PolicyPCR',
-    assertions: ({ signer }) => [{ type: 'authorize', name: nameOf(signer), policyRef: REF }],
+    assertions: ({ signer }) => [
+      pcrAssertion('sha256'),
+      { type: 'authorize', name: nameOf(signer), policyRef: REF },
+    ],
     tools: [
       policyPcr,
       ['policyauthorize', '-n', 'signer.name', '-i', 'branch-2', '-t', 'ticket', '-q', toHex(REF)],
     ],
-    async assert(io, policySession, premises) {
-      await assertPcr(io, policySession, premises);
-      const approval = concatBytes(OF_PCR, REF);
-      const { validation } = await run(io, VerifySignature, {
-        handles: { keyHandle: await loadSigner(io, premises.signer) },
-        parameters: { digest: digestOf(ALG.sha256, approval), signature: signed(approval) },
-      });
-      const keySign = nameOf(premises.signer);
-      await run(io, PolicyAuthorize, {
-        handles: { policySession },
-        parameters: { approvedPolicy: OF_PCR, policyRef: REF, keySign, checkTicket: validation },
-      });
-    },
   },
   {
     ...simple,
@@ -212,45 +145,35 @@ export const POLICIES: readonly SharedPolicy[] = [
       { type: 'nv', name: dataIndex, operandB: DATA.slice(2, 4), offset: 2, operation: OPERATION.eq },
     ],
     tools: [['policynv', '-C', 'o', '-i', 'operand', '--offset=2', hexHandle(DATA_INDEX), 'eq']],
-    assert: (io, policySession) =>
-      run(io, PolicyNV, {
-        handles: { authHandle: HANDLE.owner, nvIndex: DATA_INDEX, policySession },
-        parameters: { operandB: DATA.slice(2, 4), offset: 2, operation: OPERATION.eq },
-      }),
   },
   {
     ...simple,
     name: 'PolicyAuthorizeNV of a PolicyPCR',
-    assertions: ({ policyIndex }) => [{ type: 'authorize-nv', name: policyIndex }],
+    assertions: ({ policyIndex }) => [pcrAssertion('sha256'), { type: 'authorize-nv', name: policyIndex }],
     tools: [policyPcr, ['policyauthorizenv', '-C', 'o', hexHandle(POLICY_INDEX)]],
-    async assert(io, policySession, premises) {
-      await assertPcr(io, policySession, premises);
-      await run(io, PolicyAuthorizeNV, {
-        handles: { authHandle: HANDLE.owner, nvIndex: POLICY_INDEX, policySession },
-      });
-    },
   },
   {
     ...simple,
     name: 'PolicyCounterTimer',
     assertions: () => [{ type: 'counter-timer', ...EARLY }],
     tools: [['policycountertimer', '--ult', `time=${TIME_MS_MAX}`]],
-    assert: (io, policySession) =>
-      run(io, PolicyCounterTimer, { handles: { policySession }, parameters: EARLY }),
   },
   {
     ...simple,
     name: 'PolicyLocality',
     assertions: () => [{ type: 'locality', locality: 1 }],
     tools: [['policylocality', 'zero']],
-    assert: (io, policySession) =>
-      run(io, PolicyLocality, { handles: { policySession }, parameters: { locality: 1 } }),
   },
 ];
 
-async function loadSigner(io: TpmIo, signer: Uint8Array): Promise<number> {
-  const parameters = { inPublic: parsePublicArea(signer), hierarchy: HANDLE.owner };
-  return (await run(io, LoadExternal, { parameters })).objectHandle;
+/** What this client satisfies them with. */
+export function meansOf({ guard, signer }: Premises): PolicyMeans {
+  return {
+    secrets: [{ entity: guard, auth: { password: fromUtf8(GUARD_PASSWORD) } }],
+    signers: [{ publicArea: signer, sign: signed }],
+    authorities: [{ publicArea: signer, policyRef: REF, approvals: [APPROVAL] }],
+    indexes: [{ index: DATA_INDEX }, { index: POLICY_INDEX }],
+  };
 }
 
 /** Makes, by the tools, what the policies speak of. */
@@ -269,10 +192,9 @@ export async function makePremises(shared: SharedTpm): Promise<Premises> {
   await write('signer.pem', key.publicKey.export({ format: 'pem', type: 'spki' }));
   await tool('loadexternal', '-C', 'o', '-G', 'ecc', '-u', 'signer.pem', '-c', 'signer', '-n', 'signer.name');
   await tool('readpublic', '-c', 'signer', '-f', 'tpmt', '-o', 'signer.area');
-  await write('signed', encodeSignature(signed(concatBytes(new Uint8Array(4), REF))));
-  const approval = concatBytes(OF_PCR, REF);
-  await write('approval', approval);
-  await write('approval.signature', encodeSignature(signed(approval)));
+  await write('signed', signed(concatBytes(new Uint8Array(4), REF)));
+  await write('approval', concatBytes(OF_PCR, REF));
+  await write('approval.signature', APPROVAL.signature);
   const approved = ['-m', 'approval', '-s', 'approval.signature', '-t', 'ticket'];
   await tool('verifysignature', '-c', 'signer', '-g', 'sha256', ...approved);
 

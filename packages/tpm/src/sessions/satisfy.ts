@@ -1,4 +1,6 @@
+import { assertNever } from '@nemea/core';
 import {
+  PolicyAuthorizeNV,
   PolicyAuthValue,
   PolicyCommandCode,
   PolicyCounterTimer,
@@ -6,6 +8,7 @@ import {
   PolicyDuplicationSelect,
   PolicyLocality,
   PolicyNameHash,
+  PolicyNV,
   PolicyNvWritten,
   PolicyOR,
   PolicyPassword,
@@ -15,29 +18,34 @@ import {
   PolicyTemplate,
 } from '../commands/policy.ts';
 import { run } from '../commands/run.ts';
-import { TpmError } from '../errors.ts';
 import type { TpmIo } from '../executor.ts';
 import { digestOf } from '../structures/algorithms.ts';
 import type { PolicyAssertion } from '../structures/policy-digest.ts';
+import { assertAuthorized, assertSigned, indexOf, type PolicyMeans, secretOf } from './policy-means.ts';
 import type { Session } from './session.ts';
 
-const HANDLE_BYTES = 4;
 const EMPTY = new Uint8Array(0);
 
 /**
- * Asserts a policy in a session, in order: the commands for which nobody else is needed. `secret` is a hierarchy's, with
- * an empty password. Signed and authorized policies, and those over NV contents, want a key or an index: run
- * `PolicySigned`, `PolicyAuthorize`, `PolicyNV` yourself between two calls of this. Throws `TPM_ARGUMENT_INVALID`.
+ * Asserts a policy in a session, in order. What needs more than the session takes it from `means`: passwords, signatures,
+ * approvals, NV indexes. Throws `TPM_ARGUMENT_INVALID` where they lack what the policy names, `TPM_POLICY_REFUSED` where
+ * nobody approved the policy of now, and `TPM_RETURN_CODE` where the TPM finds that an assertion does not hold.
  */
 export async function satisfyPolicy(
   io: TpmIo,
   session: Session,
   assertions: readonly PolicyAssertion[],
+  means: PolicyMeans = {},
 ): Promise<void> {
-  for (const assertion of assertions) await assertOne(io, session, assertion);
+  for (const assertion of assertions) await assertOne(io, session, assertion, means);
 }
 
-async function assertOne(io: TpmIo, session: Session, assertion: PolicyAssertion): Promise<unknown> {
+async function assertOne(
+  io: TpmIo,
+  session: Session,
+  assertion: PolicyAssertion,
+  means: PolicyMeans,
+): Promise<unknown> {
   const handles = { policySession: session };
   switch (assertion.type) {
     case 'pcr': {
@@ -45,9 +53,33 @@ async function assertOne(io: TpmIo, session: Session, assertion: PolicyAssertion
       return await run(io, PolicyPCR, { handles, parameters });
     }
     case 'secret': {
+      const { entity, auth } = await secretOf(io, assertion.name, means);
       const { policyRef = EMPTY } = assertion;
-      const authHandle = hierarchyOf(assertion.name);
-      return await run(io, PolicySecret, { handles: { authHandle, ...handles }, parameters: { policyRef } });
+      return await run(io, PolicySecret, {
+        handles: { authHandle: entity, ...handles },
+        parameters: { policyRef },
+        auth: [auth],
+      });
+    }
+    case 'signed':
+      return await assertSigned(io, session, assertion, means);
+    case 'authorize':
+      return await assertAuthorized(io, session, assertion, means);
+    case 'authorize-nv': {
+      const index = await indexOf(io, assertion, means);
+      return await run(io, PolicyAuthorizeNV, {
+        handles: { ...index.handles, ...handles },
+        auth: index.auth,
+      });
+    }
+    case 'nv': {
+      const index = await indexOf(io, assertion, means);
+      const { operandB, offset = 0, operation } = assertion;
+      return await run(io, PolicyNV, {
+        handles: { ...index.handles, ...handles },
+        parameters: { operandB, offset, operation },
+        auth: index.auth,
+      });
     }
     case 'or':
       return await run(io, PolicyOR, { handles, parameters: { pHashList: assertion.digests } });
@@ -85,17 +117,6 @@ async function assertOne(io: TpmIo, session: Session, assertion: PolicyAssertion
       return await run(io, PolicyDuplicationSelect, { handles, parameters });
     }
     default:
-      // signed, authorize, authorize-nv, nv.
-      throw new TpmError('TPM_ARGUMENT_INVALID', `policy: nobody here can satisfy ${assertion.type}`);
+      return assertNever(assertion);
   }
-}
-
-/** A hierarchy is named by its handle. */
-function hierarchyOf(name: Uint8Array): number {
-  if (name.length !== HANDLE_BYTES)
-    throw new TpmError(
-      'TPM_ARGUMENT_INVALID',
-      `policy secret: got a name of ${name.length} bytes, want a hierarchy`,
-    );
-  return new DataView(name.buffer, name.byteOffset).getUint32(0);
 }
