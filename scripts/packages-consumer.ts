@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** A stranger's project: judges recorded evidence with the packed packages, and is type-checked against their declarations. */
@@ -9,6 +9,7 @@ import { appraise, failedClaims, LEVEL, parseEvidence, parsePolicy, parseReferen
 import { Tpm, TpmError } from '@nemea/tpm';
 import { fromHex } from '@nemea/tpm/core';
 import { parseAttest } from '@nemea/tpm/structures';
+import { otherResults } from './result-checks.mjs';
 
 const vectors = JSON.parse(readFileSync('evidence.json', 'utf8'));
 const policy = parsePolicy({
@@ -41,15 +42,21 @@ try {
 } catch (error) {
   console.log(error instanceof TpmError, typeof Tpm.open, typeof failedClaims);
 }
+const results = JSON.parse(readFileSync('results.json', 'utf8'));
+console.log(results.cases.length, 'results', await otherResults(results));
 `;
 
-export const EXPECTED = 'quote affirming true\ntrue function function\n';
+export const EXPECTED = 'quote affirming true\ntrue function function\n8 results []\n';
 
 const root = join(import.meta.dirname, '..');
 
 /** Writes the project into a folder whose `node_modules` has the packages. */
 export function writeConsumer(folder: string): void {
-  cpSync(join(root, 'vectors/attestation/evidence.json'), join(folder, 'evidence.json'));
+  for (const name of ['evidence.json', 'results.json'])
+    cpSync(join(root, 'vectors/attestation', name), join(folder, name));
+  // The same check as in this repository and in a browser; what is not published here is carried by @nemea/tpm.
+  const checks = readFileSync(join(root, 'scripts/browser/result-checks.ts'), 'utf8');
+  writeFileSync(join(folder, 'result-checks.mts'), checks.replace("'@nemea/core'", "'@nemea/tpm/core'"));
   writeFileSync(
     join(folder, 'package.json'),
     JSON.stringify({ name: 'consumer', private: true, type: 'module' }),

@@ -13,6 +13,7 @@ import { describeBoot, parseEventLog, verifyEventLog } from '@nemea/attestation/
 import { parseImaList, quotedPcr10, verifyIma } from '@nemea/attestation/ima';
 import { CodedError, fromHex, toHex } from '@nemea/core';
 import { parseAttest, parsePublicArea, parseSignature } from '@nemea/tpm/structures';
+import { otherResults, type ResultVectors } from './result-checks.ts';
 
 /** Reads a file of `vectors/`. */
 export type ReadVector = (path: string) => Promise<Uint8Array>;
@@ -34,6 +35,8 @@ export async function checkVectors(read: ReadVector): Promise<Outcome> {
   await checkStructures(read, expect);
   await checkQuotes(read, expect);
   await checkEvidence(read, expect);
+  const results = await json<ResultVectors>(read, 'attestation/results.json');
+  expect('results and EAR, byte by byte', await otherResults(results), []);
   await checkBoot(read, expect, 'ovmf-kernel', false);
   await checkBoot(read, expect, 'ovmf-secure-boot', true);
   return { checked, wrong };
