@@ -135,7 +135,11 @@ function byBank(slots: readonly Slot[], values: readonly Uint8Array[]): PcrBankV
   return [...banks].map(([hashAlg, values]) => ({ hashAlg, values }));
 }
 
-/** TPM2_PCR_Extend: value = H(value || digest), of the SHA-256 bank or of each bank for which a digest is given. */
+/**
+ * TPM2_PCR_Extend: value = H(value || digest), of the SHA-256 bank or of each bank for which a digest is given. The TPM
+ * passes over digests of banks that it does not keep (TPM 2.0 Part 3, 22.2). Throws `TPM_ARGUMENT_INVALID`, for a list of
+ * none too: it would succeed, and measure nothing.
+ */
 export async function pcrExtend(
   io: TpmIo,
   pcr: number,
@@ -143,5 +147,7 @@ export async function pcrExtend(
 ): Promise<void> {
   assertPcr(pcr);
   const digests = digest instanceof Uint8Array ? [{ hashAlg: ALG.sha256, digest }] : digest;
+  if (digests.length === 0)
+    throw new TpmError('TPM_ARGUMENT_INVALID', 'pcr digests: got none, want one or more');
   await run(io, PCR_Extend, { handles: { pcrHandle: pcr }, parameters: { digests } });
 }

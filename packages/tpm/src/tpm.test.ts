@@ -3,6 +3,7 @@ import { bytesEqual, fromHex, fromUtf8, sha256, toHex } from '@nemea/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Attestation } from './attestation.ts';
 import { openUnixChannel } from './channel/unix.ts';
+import { PCR_Event, PCR_Extend, PCR_Read } from './commands/pcr.ts';
 import type { TpmIo } from './executor.ts';
 import { Tpm, type TpmKey } from './index.ts';
 import { withLoaded, withPrimary } from './object.ts';
@@ -190,6 +191,37 @@ describe('PCRs', () => {
     const [after] = await tpm.pcrRead([9]);
     if (before === undefined || after === undefined) throw new Error('want a value');
     expect(toHex(after.value)).toBe(toHex(sha256(before.value, digest)));
+  });
+
+  it('extends by each digest of a list in turn, and by none when one is of a hash unknown to it', async () => {
+    const [first, second] = [sha256(fromUtf8('first')), sha256(fromUtf8('second'))];
+    const [before] = await tpm.pcrRead([9]);
+    if (before === undefined) throw new Error('want a value');
+    const digests = [first, second].map((digest) => ({ hashAlg: ALG.sha256, digest }));
+    const unknown = { hashAlg: ALG.sha3With256, digest: first };
+    await expect(tpm.pcrExtend(9, [...digests, unknown])).rejects.toMatchObject({
+      data: { name: 'HASH (parameter 1)', accused: { name: 'digests' } },
+    });
+    await tpm.pcrExtend(9, digests);
+    const [after] = await tpm.pcrRead([9]);
+    expect(toHex(after?.value ?? NONCE)).toBe(toHex(sha256(sha256(before.value, first), second)));
+  });
+
+  it('refuses to measure nothing, which the command of the TPM takes for done', async () => {
+    const counter = () => tpm.run(PCR_Read, { parameters: { pcrSelectionIn: [] } });
+    const before = await counter();
+    await tpm.run(PCR_Extend, { handles: { pcrHandle: 9 }, parameters: { digests: [] } });
+    expect(await counter()).toEqual(before);
+    await expect(tpm.pcrExtend(9, [])).rejects.toMatchObject({ code: 'TPM_ARGUMENT_INVALID' });
+  });
+
+  it('measures an event without data as the digest of nothing', async () => {
+    const [before] = await tpm.pcrRead([16]);
+    await tpm.run(PCR_Event, { handles: { pcrHandle: 16 }, parameters: { eventData: new Uint8Array(0) } });
+    const [after] = await tpm.pcrRead([16]);
+    expect(toHex(after?.value ?? NONCE)).toBe(
+      toHex(sha256(before?.value ?? NONCE, sha256(new Uint8Array(0)))),
+    );
   });
 
   it('refuses a digest of another size and a PCR that is none', async () => {

@@ -127,7 +127,7 @@ export class Tpm {
     return this.exclusive((io) => pcrReadBanks(io, choice));
   }
 
-  /** Extends the SHA-256 bank, or each bank for which a digest is given. */
+  /** Extends the SHA-256 bank, or each bank for which a digest is given and that the TPM keeps. */
   pcrExtend(pcr: number, digest: Uint8Array | readonly HashValue[]): Promise<void> {
     return this.exclusive((io) => pcrExtend(io, pcr, digest));
   }
