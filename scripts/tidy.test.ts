@@ -171,8 +171,23 @@ describe('purity', () => {
         'impure-machine packages/vrf/src/prove.ts:1',
       ]);
       expect(problems({ 'packages/vrf/src/prove.test.ts': text })).toEqual([]);
-      expect(problems({ 'packages/node/src/loop.ts': text })).toEqual([]);
+      expect(problems({ 'packages/tpm/src/queue.ts': text })).toEqual([]);
     }
+  });
+
+  it('lets time, randomness and adapters reach a node through its ports only', () => {
+    for (const text of ['const now = performance.now();\n', 'const nonce = randomBytes(32);\n']) {
+      expect(problems({ 'packages/node/src/votes.ts': text })).toEqual([
+        'impure-machine packages/node/src/votes.ts:1',
+      ]);
+      expect(problems({ 'packages/node/src/adapters/clock/system-clock.ts': text })).toEqual([]);
+    }
+    const text = "import { openOverlay } from './adapters/overlay.ts';\n";
+    const overlay = { 'packages/node/src/adapters/overlay.ts': '' };
+    expect(problems({ ...overlay, 'packages/node/src/votes.ts': text })).toEqual([
+      'adapter-outside-composition packages/node/src/votes.ts:1',
+    ]);
+    expect(problems({ ...overlay, 'packages/node/src/production.ts': text })).toEqual([]);
   });
 
   it('keeps Node out of what runs in browsers', () => {

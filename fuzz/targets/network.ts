@@ -35,8 +35,8 @@ import {
   encodeHandshakeMessage,
   parseHandshakeMessage,
 } from '../../packages/node/src/adapters/network/handshake-message.ts';
-import { parsePeerAddress } from '../../packages/node/src/adapters/network/identity.ts';
 import { ReleaseError } from '../../packages/node/src/adapters/release/manifest.ts';
+import { parsePeerAddress } from '../../packages/node/src/peers/peer-address.ts';
 import { TransportError } from '../../packages/node/src/ports/transport.ts';
 import * as protocol from '../../packages/node/src/protocol.ts';
 import { NetworkError } from '../../packages/sdk/src/ledger/network.ts';

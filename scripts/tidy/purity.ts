@@ -18,6 +18,14 @@ const GLOBAL_IO =
 /** Machines that must give the same effects for the same inputs, on every node and in every replay. */
 const PURE_ROOMS =
   /^packages\/(?:core|vrf|consensus|membership)\/src\/|^packages\/attestation\/src\/appraise/;
+/** A node's own code: it runs whole in the simulator, so that time and randomness come to it through ports. */
+const PORTED_ROOMS = /^packages\/node\/src\/(?!adapters\/)/;
+/** Where ports get their adapters. */
+const COMPOSITIONS = new Set([
+  'packages/node/src/index.ts',
+  'packages/node/src/production.ts',
+  'packages/node/src/owner/owner.ts',
+]);
 const IMPURE =
   /(?<![\w$])(?:Date\.now|new Date\(\s*\)|performance\.now|process\.hrtime|Math\.random|crypto\.(?:getRandomValues|randomUUID|randomBytes)|getRandomValues|randomBytes|randomInt|randomUUID|setTimeout|setInterval|setImmediate|queueMicrotask)(?![\w$])/g;
 /** `core` also runs in browsers. */
@@ -48,7 +56,14 @@ function checkFile(file: TextFile): Problem[] {
       report('io-outside-adapters', match.index, `${match[0]}…) does I/O: take a port as an argument`);
     }
   }
-  if (PURE_ROOMS.test(file.path)) {
+  const isPorted = PORTED_ROOMS.test(file.path);
+  if (isPorted && !COMPOSITIONS.has(file.path)) {
+    for (const { specifier, offset, typeOnly } of importsOf(source)) {
+      if (!typeOnly && /^\.{1,2}\/(?:.*\/)?adapters\//.test(specifier))
+        report('adapter-outside-composition', offset, `${specifier}: take a port as an argument`);
+    }
+  }
+  if (PURE_ROOMS.test(file.path) || isPorted) {
     for (const match of source.bare.matchAll(IMPURE)) {
       report('impure-machine', match.index, `${match[0]}: time and randomness arrive as inputs`);
     }

@@ -2,10 +2,14 @@ import type { AttestationResult, MeasuredLog } from '@nemea/attestation';
 import type { Member, MembershipState, OperationBody } from '@nemea/membership';
 import type { Ledger } from '@nemea/sdk';
 import type { Logger } from 'pino';
+import type { Clock } from './ports/clock.ts';
+import type { Random } from './ports/random.ts';
 import type { Overlay } from './ports/transport.ts';
 
 /** What a node's services share. Everything impure that they touch is named here. */
 export interface NodeContext {
+  readonly clock: Clock;
+  readonly random: Random;
   readonly ledger: Ledger;
   readonly logger: Logger;
   readonly measured: MeasuredLog;

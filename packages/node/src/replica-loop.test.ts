@@ -8,6 +8,7 @@ import {
 } from '@nemea/membership';
 import { NETWORK_ID, verifySignature } from '@nemea/membership/testing';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { systemClock } from './adapters/clock/system-clock.ts';
 import { ReplicaLoop } from './replica-loop.ts';
 import { MemoryJournal, silent, TestChain, type TestNode, testNode, testNodes } from './testing.ts';
 
@@ -29,6 +30,7 @@ async function start(node: TestNode, journal = new MemoryJournal(), effects: Eff
   const others = () => network.filter((member) => member.node !== node && !member.isCut);
   const isCut = () => network.find((member) => member.node === node)?.isCut ?? false;
   const loop = await ReplicaLoop.start({
+    clock: systemClock,
     ledger: chain.ledgerOf(node),
     journal,
     logger: silent,

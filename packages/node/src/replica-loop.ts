@@ -37,7 +37,8 @@ import {
 } from '@nemea/membership';
 import type { Ledger } from '@nemea/sdk';
 import type { Logger } from 'pino';
-import { Rate } from './adapters/network/slots.ts';
+import { Rate } from './peers/rate.ts';
+import { type Clock, sleep, type Timer } from './ports/clock.ts';
 import type { Journal } from './ports/journal.ts';
 import { decisionsRequestCodec } from './protocol.ts';
 
@@ -46,6 +47,7 @@ const QUEUE_MAX = 8_192;
 /** Messages that wait for a block that this node has not seen, and for how long. */
 const PARKED_MAX = 1_024;
 const PARKED_TIMEOUT_MS = 5_000;
+const BLOCK_WAIT_MS = 100;
 const ANSWER_BYTES_MAX = 4 << 20;
 /** Operations that one peer may bring first, on average; an honest member makes a few in an epoch. */
 const NEW_REQUESTS_PER_SECOND = 64;
@@ -64,6 +66,7 @@ export interface ReplicaTransport {
 }
 
 export interface ReplicaLoopOptions {
+  readonly clock: Clock;
   readonly ledger: Ledger;
   readonly journal: Journal;
   readonly logger: Logger;
@@ -91,7 +94,7 @@ export class ReplicaLoop {
   #isClosed = false;
   readonly #seen = new Set<string>();
   readonly #rates = new Map<string, Rate>();
-  readonly #timers = new Map<TimerId, NodeJS.Timeout>();
+  readonly #timers = new Map<TimerId, Timer>();
   readonly #parked: {
     readonly operations: readonly SignedOperation[];
     readonly deadlineMs: number;
@@ -169,10 +172,10 @@ export class ReplicaLoop {
     const digest = toHex(sha256(bytes));
     if (this.#seen.has(digest)) return;
     // What is new is charged to who brings it, so that nobody can fill the order by flooding or by old operations.
-    const rate = this.#rates.get(peer) ?? new Rate(NEW_REQUESTS_PER_SECOND, performance.now());
+    const rate = this.#rates.get(peer) ?? new Rate(NEW_REQUESTS_PER_SECOND, this.#options.clock.elapsedMs());
     this.#rates.set(peer, rate);
     if (this.#rates.size > RATES_MAX) this.#rates.delete(this.#rates.keys().next().value as string);
-    if (rate.take(performance.now()) > 0) return;
+    if (rate.take(this.#options.clock.elapsedMs()) > 0) return;
     const signed = parseSignedOperation(bytes);
     if (!this.#isAuthentic(signed)) return;
     this.#whenAnchored([signed], () => {
@@ -212,7 +215,7 @@ export class ReplicaLoop {
 
   /** Layer 1 moved on: what waited for a block may go ahead. */
   onBlock(): void {
-    const now = performance.now();
+    const now = this.#options.clock.elapsedMs();
     for (const waiting of this.#parked.splice(0)) {
       if (this.#isAnchored(waiting.operations)) waiting.run();
       else if (now < waiting.deadlineMs) this.#parked.push(waiting);
@@ -221,7 +224,7 @@ export class ReplicaLoop {
 
   close(): void {
     this.#isClosed = true;
-    for (const timer of this.#timers.values()) clearTimeout(timer);
+    for (const timer of this.#timers.values()) timer.cancel();
     this.#timers.clear();
     this.#queue.length = 0;
   }
@@ -247,7 +250,7 @@ export class ReplicaLoop {
       return;
     }
     if (this.#parked.length >= PARKED_MAX) this.#parked.shift();
-    this.#parked.push({ operations, deadlineMs: performance.now() + PARKED_TIMEOUT_MS, run });
+    this.#parked.push({ operations, deadlineMs: this.#options.clock.elapsedMs() + PARKED_TIMEOUT_MS, run });
   }
 
   #isAnchored(operations: readonly SignedOperation[]): boolean {
@@ -329,7 +332,7 @@ export class ReplicaLoop {
         this.#startTimer(effect.id, effect.timeoutMs);
         return;
       case 'stopTimer':
-        clearTimeout(this.#timers.get(effect.id));
+        this.#timers.get(effect.id)?.cancel();
         this.#timers.delete(effect.id);
         return;
       case 'fetch':
@@ -349,10 +352,10 @@ export class ReplicaLoop {
   }
 
   #startTimer(id: TimerId, timeoutMs: number): void {
-    clearTimeout(this.#timers.get(id));
+    this.#timers.get(id)?.cancel();
     this.#timers.set(
       id,
-      setTimeout(() => this.#enqueue({ type: 'timeout', id }), timeoutMs),
+      this.#options.clock.after(timeoutMs, () => this.#enqueue({ type: 'timeout', id })),
     );
   }
 
@@ -419,7 +422,7 @@ export class ReplicaLoop {
       } catch (error) {
         logger.warn({ code: errorCode(error) }, 'layer 1 does not answer, execution waits');
       }
-      if (ledger.history.head < block) await new Promise((resolve) => setTimeout(resolve, 100));
+      if (ledger.history.head < block) await sleep(this.#options.clock, BLOCK_WAIT_MS);
     }
   }
 }

@@ -11,6 +11,8 @@ import {
 } from '@nemea/sdk';
 import { pino } from 'pino';
 import { privateKeyToAccount } from 'viem/accounts';
+import { systemClock } from './adapters/clock/system-clock.ts';
+import { systemRandom } from './adapters/clock/system-random.ts';
 import type { NodeContext } from './context.ts';
 import type { Journal } from './ports/journal.ts';
 import type { Overlay } from './ports/transport.ts';
@@ -180,6 +182,8 @@ export function testContext(
     throw new Error('not part of this test');
   };
   return {
+    clock: systemClock,
+    random: systemRandom,
     ledger: chain.ledgerOf(node),
     logger: silent,
     get measured() {

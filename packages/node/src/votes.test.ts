@@ -4,6 +4,8 @@ import { type Ledger, LedgerHistory, type Network, voteDigest, voteTypedData } f
 import { pino } from 'pino';
 import { privateKeyToAccount } from 'viem/accounts';
 import { describe, expect, it } from 'vitest';
+import { systemClock } from './adapters/clock/system-clock.ts';
+import { systemRandom } from './adapters/clock/system-random.ts';
 import type { NodeContext } from './context.ts';
 import { voteMessageCodec } from './protocol.ts';
 import { isCanonicalSignature, Votes } from './votes.ts';
@@ -88,6 +90,8 @@ function ballotBox() {
   };
   const state = initialState(ledger.networkId, history);
   const context: NodeContext = {
+    clock: systemClock,
+    random: systemRandom,
     ledger,
     logger: pino({ level: 'silent' }),
     state: () => state,

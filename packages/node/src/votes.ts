@@ -2,8 +2,9 @@ import { CodedError, errorCode, fromHex, toHex } from '@nemea/core';
 import { membersInOrder, type Vote } from '@nemea/membership';
 import { LedgerError, type Receipt, voteDigest } from '@nemea/sdk';
 import { type Hex, recoverAddress } from 'viem';
-import { peerIdOf } from './adapters/network/peer-id.ts';
 import type { NodeContext } from './context.ts';
+import { peerIdOf } from './peers/peer-id.ts';
+import { sleep } from './ports/clock.ts';
 import { PROTOCOLS, voteMessageCodec } from './protocol.ts';
 
 /** Votes that this node takes part in at a time. */
@@ -165,17 +166,17 @@ export class Votes {
 
   /** Members take turns until layer 1 shows the result; the one whose turn it is counts and submits. */
   async #submitInTurn(ballot: Ballot): Promise<void> {
-    const { ledger, logger } = this.#context;
+    const { clock, ledger, logger } = this.#context;
     const order = membersInOrder(this.#context.state().roster).map((member) => member.account);
     if (!order.includes(ledger.account)) return;
     const turn = Number(BigInt(ballot.digest) % BigInt(order.length));
     const rank = (order.indexOf(ledger.account) - turn + order.length) % order.length;
-    await sleep(rank * SUBMIT_STEP_MS);
-    const deadlineMs = performance.now() + SUBMIT_TIMEOUT_MS;
-    while (!this.#isClosed && performance.now() < deadlineMs && !this.#isOnLedger(ballot.vote)) {
+    await sleep(clock, rank * SUBMIT_STEP_MS);
+    const deadlineMs = clock.elapsedMs() + SUBMIT_TIMEOUT_MS;
+    while (!this.#isClosed && clock.elapsedMs() < deadlineMs && !this.#isOnLedger(ballot.vote)) {
       const certificate = await this.#certificateOf(ballot);
       if (certificate === undefined) {
-        await sleep(CERTIFICATE_POLL_MS);
+        await sleep(clock, CERTIFICATE_POLL_MS);
         continue;
       }
       try {
@@ -187,7 +188,7 @@ export class Votes {
           { vote: ballot.vote.type, code: errorCode(error), ...refused },
           'layer 1 did not take the vote yet',
         );
-        await sleep(SUBMIT_STEP_MS);
+        await sleep(clock, SUBMIT_STEP_MS);
       }
     }
   }
@@ -249,6 +250,21 @@ function sortedSignatures(ballot: Ballot, weights: ReadonlyMap<string, number>):
     .map(([, signature]) => signature);
 }
 
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+/** What a vote decides: a later one on the same subject makes it obsolete. */
+export function subjectOf(vote: Vote): string {
+  switch (vote.type) {
+    case 'Admission':
+      return `member ${vote.record.account}`;
+    case 'Eviction':
+      return `member ${vote.account}`;
+    case 'EpochRecord':
+      return 'epoch';
+    case 'Election':
+      return `election ${toHex(vote.taskId)}`;
+    case 'Settlement':
+    case 'TaskFailure':
+      return `end ${toHex(vote.taskId)}`;
+    case 'DisputeVerdict':
+      return `dispute ${toHex(vote.disputeId)}`;
+  }
 }

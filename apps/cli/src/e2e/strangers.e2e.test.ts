@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CodedError } from '@nemea/core';
 import {
-  type Device,
   initDevice,
   joinNetwork,
   type Outward,
@@ -15,6 +14,8 @@ import {
   parseEndpoint,
   peerIdOf,
   recordOf,
+  systemClock,
+  type TpmDevice,
 } from '@nemea/node';
 import { openLedger } from '@nemea/sdk';
 import { pino } from 'pino';
@@ -28,7 +29,7 @@ const BYZANTINE = fileURLToPath(new URL('./test/byzantine-node.ts', import.meta.
 const REFUSED_TIMEOUT_MS = 120_000;
 
 let field: Field;
-const devices: Device[] = [];
+const devices: TpmDevice[] = [];
 beforeAll(async () => {
   field = await Field.open({ nodes: 4, codes: [], clients: false });
 });
@@ -53,7 +54,7 @@ async function members() {
   );
 }
 
-async function newDevice(name: string, options: { ca?: string; deposit?: bigint } = {}): Promise<Device> {
+async function newDevice(name: string, options: { ca?: string; deposit?: bigint } = {}): Promise<TpmDevice> {
   const dir = join(field.net.paths.dir, 'strangers', name);
   const caDir = join(field.net.paths.dir, options.ca ?? 'ca');
   await initDevice({ dir, name, tpm: { kind: 'swtpm' }, caDir, ports: { overlay: 1, reception: 2 } });
@@ -64,12 +65,12 @@ async function newDevice(name: string, options: { ca?: string; deposit?: bigint 
 }
 
 /** Applies at every door; resolves to the reasons of the refusal. */
-async function refusalOf(device: Device, changes: Partial<Parameters<typeof joinNetwork>[0]> = {}) {
+async function refusalOf(device: TpmDevice, changes: Partial<Parameters<typeof joinNetwork>[0]> = {}) {
   const ledger = await openLedger(field.net.network, device.keys.accountKey);
   const outward = await openOutward({ privateKey: device.keys.peerSeed, networkId: ledger.networkId });
   const { tpm, identity, measured, ekChain } = device;
   const candidate = {
-    ...{ ledger, tpm, identity, measured, ekChain, record: recordOf(device, 1) },
+    ...{ clock: systemClock, ledger, tpm, identity, measured, ekChain, record: recordOf(device, 1) },
     ...{ logger: pino({ level: 'silent' }), ...changes },
   };
   const doors = (await members()).map(({ account, reception, peer }) => ({

@@ -3,7 +3,9 @@ import { fromHex } from '@nemea/core';
 import { openCapsuleStore, openRuncSandbox } from '@nemea/node/adapters';
 import { serveControl } from '@nemea/node/control';
 import { readDeviceFacts, socketPath } from '@nemea/node/device';
-import { Node } from '@nemea/node/node';
+import { startNode as start } from '@nemea/node/node';
+import { productionPorts } from '@nemea/node/production';
+import { parseRelease } from '@nemea/node/release';
 import { parseNetwork } from '@nemea/sdk';
 import { builtImage } from '../devnet/image.ts';
 import { note, openLogger, untilStopped } from '../output.ts';
@@ -23,9 +25,14 @@ export async function startNode(options: {
   const sandbox =
     built === undefined ? undefined : await openRuncSandbox({ nodeId: `n${facts.account.slice(2, 14)}` });
   for (const warning of sandbox?.warnings ?? []) logger.warn({ code: warning.code }, warning.message);
-  const node = await Node.start({
+  const ports = productionPorts({
     dir: options.dir,
     network,
+    openStore: (privateKey, networkId) =>
+      openCapsuleStore({ privateKey, listen: '/ip4/127.0.0.1/tcp/0', networkId, protocols: {} }),
+    ...(sandbox === undefined ? {} : { sandbox }),
+  });
+  const node = await start(ports, {
     logger,
     ...(options.genesis === undefined
       ? {}
@@ -34,21 +41,19 @@ export async function startNode(options: {
             JSON.parse(readFileSync(options.genesis, 'utf8')) as { account: string; address: string }[]
           ).filter((door) => door.account !== facts.account),
         }),
-    ...(sandbox === undefined || built === undefined
+    ...(built === undefined
       ? {}
-      : {
-          sandbox,
-          image: { file: options.image as string, digest: fromHex(built.digest), name: built.name },
-        }),
-    openStore: (privateKey, networkId) =>
-      openCapsuleStore({ privateKey, listen: '/ip4/127.0.0.1/tcp/0', networkId, protocols: {} }),
+      : { image: { file: options.image as string, digest: fromHex(built.digest), name: built.name } }),
   });
   const control = await serveControl(socketPath(options.dir, 'control.sock'), {
-    'GET /status': async () => node.status(),
+    'GET /status': async () => ({
+      ...node.status(),
+      rssMb: Math.round(process.memoryUsage.rss() / 1_048_576),
+    }),
     'GET /attestations': async () => node.attestations(),
     'GET /record': async () => node.record(),
     'POST /load-release': async (body) =>
-      node.loadRelease(new Uint8Array(readFileSync((body as { file: string }).file))),
+      node.loadRelease(parseRelease(new Uint8Array(readFileSync((body as { file: string }).file)))),
   });
   logger.info({ account: node.account }, 'node is a member and serves');
   note(`node ${node.account} is up`);

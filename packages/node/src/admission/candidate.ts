@@ -1,12 +1,11 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { collectEvidence, encodeEvidence, type MeasuredLog } from '@nemea/attestation';
+import { collectEvidence, encodeEvidence, type MeasuredLog, type PcrReader } from '@nemea/attestation';
 import { assert, CodedError, errorCode, sha256 } from '@nemea/core';
 import { candidateId, type NodeRecord } from '@nemea/membership';
 import { type Ledger, recoverVoter } from '@nemea/sdk';
-import type { Identity, Tpm } from '@nemea/tpm';
 import { eccPoint, parsePublicArea, toSpki } from '@nemea/tpm/structures';
 import type { Logger } from 'pino';
-import type { Device } from '../adapters/device/device.ts';
+import { type Clock, sleep } from '../ports/clock.ts';
+import type { Device, DeviceIdentity } from '../ports/device.ts';
 import type { Outward } from '../ports/transport.ts';
 import {
   type AdmissionRequest,
@@ -27,10 +26,11 @@ export class CandidateError extends CodedError<CandidateErrorCode> {}
 
 /** What a candidate shows of itself, and the TPM that stands behind it. */
 export interface Candidate {
+  readonly clock: Clock;
   readonly ledger: Ledger;
   readonly logger: Logger;
-  readonly tpm: Tpm;
-  readonly identity: Identity;
+  readonly tpm: PcrReader;
+  readonly identity: DeviceIdentity;
   readonly measured: MeasuredLog;
   readonly eventLog?: Device['eventLog'];
   readonly ekChain: readonly Uint8Array[];
@@ -45,7 +45,7 @@ export interface Door {
 
 /** A device as NodeRegistry would hold it. */
 export function recordOf(device: Device, level: number): NodeRecord {
-  const { account, facts, identity, peerKey } = device;
+  const { account, endpoint, identity, peerKey } = device;
   const ak = point(identity.akPublic);
   const vrf = point(identity.vrfPublic);
   return {
@@ -57,10 +57,7 @@ export function recordOf(device: Device, level: number): NodeRecord {
     vrfX: vrf.x,
     vrfY: vrf.y,
     level,
-    endpoint: encodeEndpoint({
-      overlay: `/ip4/127.0.0.1/tcp/${facts.ports.overlay}`,
-      reception: `/ip4/127.0.0.1/tcp/${facts.ports.reception}`,
-    }),
+    endpoint: encodeEndpoint(endpoint),
   };
 }
 
@@ -101,7 +98,7 @@ export async function registerAtGenesis(
   const application = await buildApplication(candidate);
   const vote = { type: 'Admission', record, epoch: 0 } as const;
   const signatures = new Map([[record.account, await ledger.signVote(vote)]]);
-  const deadline = performance.now() + timeoutMs;
+  const deadline = candidate.clock.elapsedMs() + timeoutMs;
   await Promise.all(
     doors.map(async (door) => {
       const judged = await standBefore(candidate, outward, door, application, deadline);
@@ -138,14 +135,14 @@ export async function joinNetwork(
 ): Promise<void> {
   const { ledger, logger, record } = candidate;
   const application = await buildApplication(candidate);
-  const deadline = performance.now() + timeoutMs;
+  const deadline = candidate.clock.elapsedMs() + timeoutMs;
   const reasons = new Set<string>();
   let appliedEpoch = -1;
   const answered = new Set<string>();
   for (;;) {
     await ledger.sync();
     if (isAdmitted(ledger, record.account)) return;
-    if (performance.now() > deadline) throw refusedOrLate(reasons, timeoutMs);
+    if (candidate.clock.elapsedMs() > deadline) throw refusedOrLate(reasons, timeoutMs);
     const epoch = ledger.history.epochOf(ledger.history.head);
     if (epoch !== appliedEpoch) {
       appliedEpoch = epoch;
@@ -173,7 +170,7 @@ export async function joinNetwork(
     if (outcomes.filter((outcome) => outcome === 'refused').length * 2 > doors.length) {
       throw refusedOrLate(reasons, timeoutMs);
     }
-    await delay(POLL_MS);
+    await sleep(candidate.clock, POLL_MS);
   }
 }
 
@@ -231,13 +228,13 @@ async function standBefore(
       const judged = await oneTrial(candidate, outward, door, application);
       if (judged !== undefined) return judged;
     } catch (error) {
-      if (performance.now() > deadline) throw error;
+      if (candidate.clock.elapsedMs() > deadline) throw error;
       candidate.logger.debug({ door: door.account, code: errorCode(error) }, 'door is not open yet');
     }
-    if (performance.now() > deadline) {
+    if (candidate.clock.elapsedMs() > deadline) {
       throw new CandidateError('ADMISSION_TIMED_OUT', `${door.account} did not judge in time`);
     }
-    await delay(POLL_MS);
+    await sleep(candidate.clock, POLL_MS);
   }
 }
 

@@ -9,7 +9,8 @@ import { type Ledger, voteTypedData } from '@nemea/sdk';
 import { eccPoint, parsePublicArea, toSpki } from '@nemea/tpm/structures';
 import { privateKeyToAccount } from 'viem/accounts';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type Device, initDevice, openDevice } from '../adapters/device/device.ts';
+import { systemRandom } from '../adapters/clock/system-random.ts';
+import { initDevice, openDevice, type TpmDevice } from '../adapters/device/device.ts';
 import { type Application, applicationCodec } from '../protocol.ts';
 import { network, TestChain, testNode } from '../testing.ts';
 import { beginTrial, concludeTrial, recordBinding, type Trial, vrfCertificationData } from './judge.ts';
@@ -18,8 +19,8 @@ import { beginTrial, concludeTrial, recordBinding, type Trial, vrfCertificationD
 
 let nowMs: number;
 let root: string;
-let candidate: Device;
-let other: Device;
+let candidate: TpmDevice;
+let other: TpmDevice;
 let honest: Application;
 let ledger: Ledger;
 let chain: TestChain;
@@ -64,7 +65,7 @@ function pointOf(publicArea: Uint8Array): { x: Uint8Array; y: Uint8Array } {
   return { x: point.slice(1, 33), y: point.slice(33) };
 }
 
-async function applicationOf(device: Device): Promise<Application> {
+async function applicationOf(device: TpmDevice): Promise<Application> {
   const { identity } = device;
   const [ak, vrf] = [pointOf(identity.akPublic), pointOf(identity.vrfPublic)];
   const record: NodeRecord = {
@@ -94,10 +95,10 @@ const begin = (change: Partial<Application> = {}, record: Partial<NodeRecord> = 
   beginTrial(
     ledger,
     applicationCodec.encode({ ...honest, ...change, record: { ...honest.record, ...record } }),
-    nowMs,
+    { nowMs, random: systemRandom },
   );
 
-async function answerOf(device: Device, trial: Trial, challenge = trial.nonce) {
+async function answerOf(device: TpmDevice, trial: Trial, challenge = trial.nonce) {
   const { credential } = trial.enrolment;
   return {
     secret: await device.identity.activateCredential(credential),
@@ -153,7 +154,7 @@ describe('papers are refused [ATT-16]', () => {
   });
 
   test('when they cannot be read', async () => {
-    await refused(beginTrial(ledger, fromUtf8('papers'), nowMs), 'application');
+    await refused(beginTrial(ledger, fromUtf8('papers'), { nowMs, random: systemRandom }), 'application');
   });
 });
 

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import {
   AttestationError,
   appraise,
@@ -19,8 +18,9 @@ import { bytesEqual, CodedError, hashDomain, sha256, toHex } from '@nemea/core';
 import { judgingPolicy, type NodeRecord } from '@nemea/membership';
 import { type Ledger, recoverVoter } from '@nemea/sdk';
 import { eccPoint, parsePublicArea } from '@nemea/tpm/structures';
-import { toPeerAddress } from '../adapters/network/identity.ts';
-import { peerIdOf } from '../adapters/network/peer-id.ts';
+import { toPeerAddress } from '../peers/peer-address.ts';
+import { peerIdOf } from '../peers/peer-id.ts';
+import type { Random } from '../ports/random.ts';
 import { type Application, applicationCodec, parseEndpoint } from '../protocol.ts';
 
 /** Devnet chains: their TPM makers are whoever started them, so no certificate of theirs can mean hardware. */
@@ -63,7 +63,7 @@ export interface Trial {
 export async function beginTrial(
   ledger: Ledger,
   applicationBytes: Uint8Array,
-  nowMs: number,
+  { nowMs, random }: { nowMs: number; random: Random },
 ): Promise<Trial> {
   const application = applicationCodec.parse(applicationBytes);
   const { record } = application;
@@ -90,9 +90,9 @@ export async function beginTrial(
     ekPublic: application.ekPublic,
     endorsement: ekCertificate,
     akPublic: application.akPublic,
-    secret: new Uint8Array(randomBytes(32)),
+    secret: random(32),
   });
-  return { application, enrolment, nonce: new Uint8Array(randomBytes(32)) };
+  return { application, enrolment, nonce: random(32) };
 }
 
 /** Second half: the activated credential and the fresh quote. Returns every reason, whatever the verdict. */

@@ -4,7 +4,9 @@ import { type Ledger, LedgerHistory, type Network, voteTypedData } from '@nemea/
 import { pino } from 'pino';
 import { privateKeyToAccount } from 'viem/accounts';
 import { describe, expect, it } from 'vitest';
-import { peerIdOf } from '../adapters/network/peer-id.ts';
+import { systemClock } from '../adapters/clock/system-clock.ts';
+import { systemRandom } from '../adapters/clock/system-random.ts';
+import { peerIdOf } from '../peers/peer-id.ts';
 import { admissionRequestCodec, admissionResponseCodec, applicationCodec } from '../protocol.ts';
 import { ReceptionDesk } from './reception-desk.ts';
 
@@ -94,6 +96,8 @@ function openDesk() {
     transferNative: unused,
   };
   const desk = new ReceptionDesk({
+    clock: systemClock,
+    random: systemRandom,
     ledger,
     logger: pino({ level: 'silent' }),
     accounts: new Set([honest.account]),

@@ -10,6 +10,8 @@ import {
 import { type Ledger, LedgerError } from '@nemea/sdk';
 import type { Logger } from 'pino';
 import type { NodeContext } from '../context.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Random } from '../ports/random.ts';
 import {
   type AdmissionRequest,
   type AdmissionResponse,
@@ -45,6 +47,8 @@ interface Pending {
 
 /** What the desk needs before there is a network: at genesis every named account judges every other. */
 export interface GenesisJudging {
+  readonly clock: Clock;
+  readonly random: Random;
   readonly ledger: Ledger;
   readonly logger: Logger;
   readonly accounts: ReadonlySet<string>;
@@ -158,14 +162,14 @@ export class ReceptionDesk {
     }
     if (this.#pending.size >= TRIALS_MAX)
       throw new AdmissionError('DESK_FULL', `more than ${TRIALS_MAX} candidates`);
-    const pending: Pending = { application, peer, startedMs: Date.now(), proposedEpoch };
+    const pending: Pending = { application, peer, startedMs: this.#genesis.clock.wallMs(), proposedEpoch };
     this.#pending.set(id, pending);
     return pending;
   }
 
   /** An open candidacy of an earlier epoch gets another jury: what this node said in the old one counts no more. */
   #renew(id: string, pending: Pending): void {
-    pending.startedMs = Date.now();
+    pending.startedMs = this.#genesis.clock.wallMs();
     const { history } = this.#genesis.ledger;
     const candidacy = this.#context?.state().candidacies.get(id);
     if (candidacy?.outcome === 'open' && candidacy.epoch < history.epochOf(history.head))
@@ -189,8 +193,9 @@ export class ReceptionDesk {
     const pending = this.#pendingOf(peer, id);
     if (!this.#mayJudge(id, pending)) return { kind: 'wait', code: 'NOT_A_JUDGE' };
     if (pending.judged !== undefined) return pending.judged;
+    const { clock, ledger, random } = this.#genesis;
     try {
-      pending.trial = await beginTrial(this.#genesis.ledger, pending.application, Date.now());
+      pending.trial = await beginTrial(ledger, pending.application, { nowMs: clock.wallMs(), random });
     } catch (error) {
       if (!(error instanceof CodedError)) throw error;
       return this.#record(id, pending, {
@@ -215,7 +220,11 @@ export class ReceptionDesk {
     const pending = this.#pendingOf(peer, id);
     if (pending.trial === undefined) throw new AdmissionError('CANDIDATE_UNKNOWN', 'no challenge was given');
     if (pending.judged !== undefined) return pending.judged;
-    return this.#record(id, pending, concludeTrial(this.#genesis.ledger, pending.trial, answer, Date.now()));
+    return this.#record(
+      id,
+      pending,
+      concludeTrial(this.#genesis.ledger, pending.trial, answer, this.#genesis.clock.wallMs()),
+    );
   }
 
   /** Before genesis the verdict is a signed vote in the candidate's own hand; later an operation before all members. */
@@ -270,11 +279,11 @@ export class ReceptionDesk {
   /** The machine refuses to decide while others may still judge: ask again, for a while. */
   #closeLater(context: NodeContext, candidate: Uint8Array, tries: number): void {
     if (tries === 0) return;
-    setTimeout(() => {
+    this.#genesis.clock.after(CLOSE_AFTER_MS, () => {
       if (context.state().candidacies.get(toHex(candidate))?.outcome !== 'open') return;
       context.propose({ kind: 'close-candidacy', candidate });
       this.#closeLater(context, candidate, tries - 1);
-    }, CLOSE_AFTER_MS).unref();
+    });
   }
 
   #mayJudge(id: string, pending: Pending): boolean {
@@ -294,7 +303,7 @@ export class ReceptionDesk {
 
   #forgetOld(): void {
     for (const [id, pending] of this.#pending) {
-      if (Date.now() - pending.startedMs > TRIAL_TIMEOUT_MS) {
+      if (this.#genesis.clock.wallMs() - pending.startedMs > TRIAL_TIMEOUT_MS) {
         this.#pending.delete(id);
         this.#proofs.delete(id);
       }

@@ -12,7 +12,7 @@ import {
 } from '@nemea/membership';
 import { NETWORK_ID } from '@nemea/membership/testing';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { peerIdOf } from '../adapters/network/peer-id.ts';
+import { peerIdOf } from '../peers/peer-id.ts';
 import { answerCodec, challengeCodec } from '../protocol.ts';
 import {
   network,

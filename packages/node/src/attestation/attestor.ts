@@ -1,5 +1,3 @@
-import { randomBytes } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { AttestationResult } from '@nemea/attestation';
 import { CodedError, errorCode, sha256, toHex } from '@nemea/core';
 import {
@@ -16,8 +14,9 @@ import {
   membersInOrder,
 } from '@nemea/membership';
 import { keccak256 } from 'viem';
-import { peerIdOf } from '../adapters/network/peer-id.ts';
 import type { NodeContext } from '../context.ts';
+import { peerIdOf } from '../peers/peer-id.ts';
+import { sleep } from '../ports/clock.ts';
 import { answerCodec, type Challenge, challengeCodec, PROTOCOLS } from '../protocol.ts';
 
 /** How long a target may take: a busy hardware TPM signs in under a second, and queues. */
@@ -52,7 +51,7 @@ export async function challengeMember(
   },
 ): Promise<Attested> {
   const { ledger } = context;
-  const nonce = new Uint8Array(randomBytes(32));
+  const nonce = context.random(32);
   const request = {
     epoch: ask.epoch,
     attestor: ledger.account,
@@ -150,7 +149,7 @@ export class Attestor {
     proof: Uint8Array,
   ): Promise<Attestation | undefined> {
     const context = this.#context;
-    await delay(momentOf(beta, context.ledger.network.epochMs));
+    await sleep(context.clock, momentOf(beta, context.ledger.network.epochMs));
     try {
       const attested = await challengeMember(context, target, {
         epoch,

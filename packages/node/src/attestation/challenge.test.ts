@@ -23,7 +23,7 @@ import { NETWORK_ID } from '@nemea/membership/testing';
 import { keccak256 } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type Device, initDevice, openDevice } from '../adapters/device/device.ts';
+import { initDevice, openDevice, type TpmDevice } from '../adapters/device/device.ts';
 import { recordOf } from '../admission/candidate.ts';
 import type { NodeContext } from '../context.ts';
 import { answerCodec, type Challenge, challengeCodec } from '../protocol.ts';
@@ -35,7 +35,7 @@ import { Target } from './target.ts';
 const EPOCH = 2;
 
 let dir: string;
-let [attestor, target]: Device[] = [];
+let [attestor, target]: TpmDevice[] = [];
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'nemea-challenge-'));
   [attestor, target] = await Promise.all(
@@ -58,10 +58,10 @@ afterAll(async () => {
 
 let field: ReturnType<typeof openField>;
 beforeEach(() => {
-  field = openField(attestor as Device, target as Device);
+  field = openField(attestor as TpmDevice, target as TpmDevice);
 });
 
-function openField(asking: Device, asked: Device) {
+function openField(asking: TpmDevice, asked: TpmDevice) {
   const [askingNode, askedNode] = [nodeOf(asking), nodeOf(asked)];
   const chain = new TestChain([askingNode, askedNode]);
   chain.approve('release', asked.release.digest);
@@ -94,7 +94,7 @@ function openField(asking: Device, asked: Device) {
   };
 }
 
-function nodeOf(device: Device): TestNode {
+function nodeOf(device: TpmDevice): TestNode {
   const madeByTheTpm = () => {
     throw new Error('quotes and proofs are made by the TPM here');
   };
@@ -108,13 +108,18 @@ function nodeOf(device: Device): TestNode {
   };
 }
 
-async function proofFor(by: Device, about: Device, chain: TestChain, epoch: number): Promise<Uint8Array> {
+async function proofFor(
+  by: TpmDevice,
+  about: TpmDevice,
+  chain: TestChain,
+  epoch: number,
+): Promise<Uint8Array> {
   const epochSeed = chain.history.epochSeed(epoch) as Uint8Array;
   const alpha = attestAlpha({ networkId: NETWORK_ID, epochSeed }, about.account);
   return (await by.identity.vrfProve(alpha)).proof;
 }
 
-function evidenceOf(device: Device, challenge: Uint8Array, binding: Uint8Array): Promise<Uint8Array> {
+function evidenceOf(device: TpmDevice, challenge: Uint8Array, binding: Uint8Array): Promise<Uint8Array> {
   const { tpm, identity, measured } = device;
   return collectEvidence({ tpm, identity, log: measured, networkId: NETWORK_ID, challenge, binding }).then(
     encodeEvidence,
@@ -122,7 +127,7 @@ function evidenceOf(device: Device, challenge: Uint8Array, binding: Uint8Array):
 }
 
 function contextOf(
-  device: Device,
+  device: TpmDevice,
   node: TestNode,
   chain: TestChain,
   wire?: (message: Uint8Array) => Promise<Uint8Array>,
@@ -157,7 +162,7 @@ function bindingOf(challenge: Challenge): Uint8Array {
 }
 
 /** An answer over any evidence, signed by whoever lies. */
-function signedBy(device: Device, challenge: Challenge, evidence: Uint8Array): Uint8Array {
+function signedBy(device: TpmDevice, challenge: Challenge, evidence: Uint8Array): Uint8Array {
   const evidenceDigest = sha256(evidence);
   const digest = answerDigest({ binding: bindingOf(challenge), nonce: challenge.nonce, evidenceDigest });
   return answerCodec.encode({ evidence, stateDigest: new Uint8Array(32), signature: device.sign(digest) });
@@ -186,7 +191,7 @@ describe('an attestor', () => {
   test('refuses an answer that another key signed [FAULT-13]', async () => {
     const forged = field.ask(async (message) => {
       const { evidence } = answerCodec.parse(await field.answer(message));
-      return signedBy(attestor as Device, challengeCodec.parse(message), evidence);
+      return signedBy(attestor as TpmDevice, challengeCodec.parse(message), evidence);
     });
     await expect(forged).rejects.toMatchObject({ code: 'ANSWER_SIGNATURE_INVALID' });
   });
@@ -194,8 +199,8 @@ describe('an attestor', () => {
   test('holds evidence of another machine against the target that signed for it [FAULT-12]', async () => {
     const attested = await field.ask(async (message) => {
       const challenge = challengeCodec.parse(message);
-      const evidence = await evidenceOf(attestor as Device, challenge.nonce, bindingOf(challenge));
-      return signedBy(target as Device, challenge, evidence);
+      const evidence = await evidenceOf(attestor as TpmDevice, challenge.nonce, bindingOf(challenge));
+      return signedBy(target as TpmDevice, challenge, evidence);
     });
     expect(attested.result).toMatchObject({ verdict: 'contraindicated', authentic: false });
   });
@@ -208,7 +213,7 @@ describe('an attestor', () => {
       return answer;
     });
     const attested = await field.ask(async (message) =>
-      signedBy(target as Device, challengeCodec.parse(message), old),
+      signedBy(target as TpmDevice, challengeCodec.parse(message), old),
     );
     expect(attested.result.verdict).toBe('contraindicated');
     expect(refusedClaims(attested)).toHaveLength(1);
@@ -241,7 +246,7 @@ describe('a target', () => {
   }
 
   test('drops a proof of another epoch and reports the signed request to layer 1, once [FAULT-10]', async () => {
-    const proof = await proofFor(attestor as Device, target as Device, field.chain, EPOCH - 1);
+    const proof = await proofFor(attestor as TpmDevice, target as TpmDevice, field.chain, EPOCH - 1);
     for (let tries = 0; tries < 2; tries++) {
       await expect(field.ask(field.answer, proof)).rejects.toMatchObject({ code: 'CHALLENGE_VRF_FALSE' });
     }
@@ -258,7 +263,7 @@ describe('a target', () => {
   });
 
   test('drops what the attestor did not sign, and reports nobody for it [FAULT-14]', async () => {
-    const proof = await proofFor(attestor as Device, target as Device, field.chain, EPOCH - 1);
+    const proof = await proofFor(attestor as TpmDevice, target as TpmDevice, field.chain, EPOCH - 1);
     await expect(send(() => ({ proof }), false)).rejects.toMatchObject({
       code: 'CHALLENGE_SIGNATURE_INVALID',
     });

@@ -14,7 +14,7 @@ import { NETWORK_ID, verifySignature } from '@nemea/membership/testing';
 import { requestTypedData } from '@nemea/sdk';
 import { keccak256 } from 'viem';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { peerIdOf } from '../adapters/network/peer-id.ts';
+import { peerIdOf } from '../peers/peer-id.ts';
 import { answerCodec, type Challenge, challengeCodec } from '../protocol.ts';
 import { network, TestChain, type TestNode, testContext, testNode, testNodes } from '../testing.ts';
 import { ChallengeError, Target } from './target.ts';

@@ -13,8 +13,8 @@ import {
 } from '@nemea/membership';
 import { recoverRequester } from '@nemea/sdk';
 import { keccak256 } from 'viem';
-import { peerIdOf } from '../adapters/network/peer-id.ts';
 import type { NodeContext } from '../context.ts';
+import { peerIdOf } from '../peers/peer-id.ts';
 import { answerCodec, type Challenge, challengeCodec } from '../protocol.ts';
 
 /** Answers that one attestor may ask for with one draw: it needs one, retries give it a few. */

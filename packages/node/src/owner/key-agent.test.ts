@@ -14,6 +14,8 @@ import { type TaskOnLedger, taskAlpha, taskDrawSeed } from '@nemea/membership';
 import { evidenceOf, NETWORK_ID, verifySignature } from '@nemea/membership/testing';
 import { voteTypedData } from '@nemea/sdk';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { systemClock } from '../adapters/clock/system-clock.ts';
+import { systemRandom } from '../adapters/clock/system-random.ts';
 import { phaseResultCodec, signedPhaseResultCodec } from '../protocol.ts';
 import { phaseResultDigest } from '../tasks/phase-result.ts';
 import { accountBytes, network, silent, TestChain, type TestNode, testNode, testNodes } from '../testing.ts';
@@ -44,6 +46,8 @@ beforeEach(async () => {
   unwrapped = 0;
   runKey = await generateReceiverKey();
   agent = new KeyAgent({
+    clock: systemClock,
+    random: systemRandom,
     ledger: chain.ledgerOf(owner),
     logger: silent,
     verifySignature,

@@ -21,6 +21,8 @@ import {
 } from '@nemea/membership';
 import { type Ledger, recoverVoter } from '@nemea/sdk';
 import type { Logger } from 'pino';
+import type { Clock } from '../ports/clock.ts';
+import type { Random } from '../ports/random.ts';
 import { authenticatePhaseResult } from '../tasks/phase-result.ts';
 import { Nonces } from './nonces.ts';
 
@@ -33,6 +35,8 @@ export interface HeldCapsule {
 }
 
 export interface KeyAgentOptions {
+  readonly clock: Clock;
+  readonly random: Random;
   readonly ledger: Ledger;
   readonly logger: Logger;
   capsule(capsuleId: Uint8Array): HeldCapsule | undefined;
@@ -49,10 +53,11 @@ class Refusal extends CodedError<ReleaseRefusal> {}
  */
 export class KeyAgent {
   readonly #options: KeyAgentOptions;
-  readonly #nonces = new Nonces();
+  readonly #nonces: Nonces;
 
   constructor(options: KeyAgentOptions) {
     this.#options = options;
+    this.#nonces = new Nonces(options.random);
   }
 
   async handle(_peer: string, message: Uint8Array): Promise<Uint8Array> {
@@ -79,7 +84,7 @@ export class KeyAgent {
     if (this.#options.capsule(capsuleId) === undefined) {
       throw new Refusal('CAPSULE_UNKNOWN', `capsule ${toHex(capsuleId)} is not held here`);
     }
-    return { kind: 'nonce', nonce: this.#nonces.give([taskId, capsuleId], performance.now()) };
+    return { kind: 'nonce', nonce: this.#nonces.give([taskId, capsuleId], this.#options.clock.elapsedMs()) };
   }
 
   /** The checks in order; the key is touched only after the last of them. */
@@ -115,7 +120,11 @@ export class KeyAgent {
   }
 
   #takeNonce(request: ReleaseRequest): HeldCapsule {
-    const fits = this.#nonces.take(request.nonce, [request.taskId, request.capsuleId], performance.now());
+    const fits = this.#nonces.take(
+      request.nonce,
+      [request.taskId, request.capsuleId],
+      this.#options.clock.elapsedMs(),
+    );
     if (!fits)
       throw new Refusal('NONCE_UNKNOWN', 'nonce was not given for this task and capsule, or is used up');
     const capsule = this.#options.capsule(request.capsuleId);
@@ -195,7 +204,7 @@ export class KeyAgent {
         challenge: request.nonce,
         binding: releaseBinding(request),
       },
-      nowMs: Date.now(),
+      nowMs: this.#options.clock.wallMs(),
     });
     if (result.verdict === 'contraindicated') {
       const reasons = result.claims

@@ -1,5 +1,6 @@
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHmac, timingSafeEqual } from 'node:crypto';
 import { concatBytes, toHex } from '@nemea/core';
+import type { Random } from '../ports/random.ts';
 
 const TIMEOUT_MS = 30_000;
 /** Used nonces remembered. Who makes it forget one gains a second look at a request, and no key that opens for it. */
@@ -13,14 +14,20 @@ const MAC_BYTES = 16;
  * many take no place from anybody. Good once, for a while.
  */
 export class Nonces {
-  readonly #secret = randomBytes(32);
+  readonly #random: Random;
+  readonly #secret: Uint8Array;
   readonly #used = new Set<string>();
+
+  constructor(random: Random) {
+    this.#random = random;
+    this.#secret = random(32);
+  }
 
   /** A nonce (32 bytes) for a purpose, given as parts of fixed length. */
   give(purpose: readonly Uint8Array[], nowMs: number): Uint8Array {
     const time = new Uint8Array(TIME_BYTES);
     new DataView(time.buffer).setFloat64(0, nowMs);
-    const head = concatBytes(time, randomBytes(RANDOM_BYTES));
+    const head = concatBytes(time, this.#random(RANDOM_BYTES));
     return concatBytes(head, this.#mac(head, purpose));
   }
 

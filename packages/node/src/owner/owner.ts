@@ -12,7 +12,9 @@ import {
 import { bytesEqual, CodedError, fromHex, sha256, toHex } from '@nemea/core';
 import { type Ledger, type Network, openLedger, type Receipt } from '@nemea/sdk';
 import type { Logger } from 'pino';
-import { type Device, openDevice } from '../adapters/device/device.ts';
+import { systemClock } from '../adapters/clock/system-clock.ts';
+import { systemRandom } from '../adapters/clock/system-random.ts';
+import { openDevice, type TpmDevice } from '../adapters/device/device.ts';
 import { KeyFiles, readPayload } from '../adapters/storage/owner-files.ts';
 import { ResultBox } from '../adapters/storage/result-box.ts';
 import type { CapsuleStore, CapsuleStoreOptions } from '../ports/block-store.ts';
@@ -69,7 +71,7 @@ export interface SealedOnNetwork {
  * writes none of it.
  */
 export class Owner {
-  readonly #device: Device;
+  readonly #device: TpmDevice;
   readonly #ledger: Ledger;
   readonly #logger: Logger;
   readonly #agent: KeyAgent;
@@ -77,13 +79,15 @@ export class Owner {
   readonly #keys: KeyFiles;
   #store: CapsuleStore | undefined;
 
-  private constructor(device: Device, ledger: Ledger, logger: Logger) {
+  private constructor(device: TpmDevice, ledger: Ledger, logger: Logger) {
     this.#device = device;
     this.#ledger = ledger;
     this.#logger = logger;
     this.#results = new ResultBox(join(device.dir, 'results'));
     this.#keys = new KeyFiles(join(device.dir, 'capsules'));
     this.#agent = new KeyAgent({
+      clock: systemClock,
+      random: systemRandom,
       ledger,
       logger,
       capsule: (capsuleId) => this.#held(capsuleId),

@@ -8,6 +8,7 @@ import {
   taskDrawSeed,
 } from '@nemea/membership';
 import type { NodeContext } from '../context.ts';
+import { sleep } from '../ports/clock.ts';
 
 /** A retry is drawn from a block that is still to come. */
 const START_BLOCK_TIMEOUT_MS = 60_000;
@@ -81,7 +82,7 @@ export class Bidder {
     const order = membersInOrder(this.#context.state().roster).map((member) => member.account);
     const turn = (taskId[0] as number) % order.length;
     const rank = (order.indexOf(ledger.account) - turn + order.length) % order.length;
-    await sleep(rank * CLOSE_STEP_MS);
+    await sleep(this.#context.clock, rank * CLOSE_STEP_MS);
     for (let tries = 0; tries < CLOSE_TRIES * (CLOSE_STEP_MS / CLOSE_POLL_MS); tries++) {
       const task = this.#context.state().tasks.get(toHex(taskId));
       if (
@@ -93,9 +94,9 @@ export class Bidder {
       const { roster } = this.#context.state();
       if (task !== undefined && isDrawRipe(roster, task, ledger.history.head)) {
         this.#context.propose({ kind: 'close-bids', taskId, attempt });
-        await sleep(CLOSE_STEP_MS);
+        await sleep(this.#context.clock, CLOSE_STEP_MS);
       } else {
-        await sleep(CLOSE_POLL_MS);
+        await sleep(this.#context.clock, CLOSE_POLL_MS);
       }
     }
   }
@@ -104,8 +105,4 @@ export class Bidder {
     this.#proofs.set(key, proof);
     if (this.#proofs.size > 256) this.#proofs.delete(this.#proofs.keys().next().value as string);
   }
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

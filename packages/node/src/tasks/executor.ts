@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { type RunOpening, runCommitment } from '@nemea/attestation';
 import {
   encodeCleanupCertificate,
@@ -24,8 +23,8 @@ import {
   type Phase,
   type TaskOnLedger,
 } from '@nemea/membership';
-import { peerIdOf } from '../adapters/network/peer-id.ts';
 import type { NodeContext } from '../context.ts';
+import { peerIdOf } from '../peers/peer-id.ts';
 import type { CapsuleStore } from '../ports/block-store.ts';
 import type { Sandbox, SandboxFailureCode } from '../ports/sandbox.ts';
 import { PROTOCOLS, phaseNoticeCodec, resultNoticeCodec, signedPhaseResultCodec } from '../protocol.ts';
@@ -144,11 +143,11 @@ export class Executor {
           taskId,
           codeDigest: task.codeDigest,
           imageDigest: task.imageDigest,
-          salt: new Uint8Array(randomBytes(32)),
+          salt: this.#context.random(32),
         },
         store,
         runKey: await generateReceiverKey(),
-        startedAtMs: Date.now(),
+        startedAtMs: this.#context.clock.wallMs(),
       };
       const certificate = await this.#perform(run);
       this.#context.propose({ kind: 'complete', taskId, attempt, certificate });
@@ -186,7 +185,7 @@ export class Executor {
       quoteBefore,
       quoteAfter: await this.#quote(run, 'after', after.digest),
       startedAtMs: run.startedAtMs,
-      finishedAtMs: Date.now(),
+      finishedAtMs: this.#context.clock.wallMs(),
     });
     await this.#enterPhase(run, 'after', sha256(certificate), certificate);
     await this.#showCertificate(run, certificate);

@@ -1,10 +1,11 @@
 import { sha256 } from '@nemea/core';
 import { expect, test } from 'vitest';
+import { systemClock } from '../adapters/clock/system-clock.ts';
 import { RunPhases } from './phases.ts';
 
 const taskId = sha256(Uint8Array.of(1));
 const digest = (n: number) => sha256(Uint8Array.of(n));
-const phases = () => new RunPhases((_task, _attempt, account) => account === 'verifier');
+const phases = () => new RunPhases(systemClock, (_task, _attempt, account) => account === 'verifier');
 
 test('a phase that has begun has the digest it began with', async () => {
   const runs = phases();

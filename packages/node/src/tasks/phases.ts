@@ -1,6 +1,7 @@
 import { toHex } from '@nemea/core';
 import type { Phase } from '@nemea/membership';
 import type { PhaseStates } from '../attestation/target.ts';
+import type { Clock } from '../ports/clock.ts';
 
 /** Runs that this node answers for at a time; one machine runs one, a few more may be closing. */
 const RUNS_MAX = 8;
@@ -11,9 +12,11 @@ const RUNS_MAX = 8;
  */
 export class RunPhases implements PhaseStates {
   readonly #runs = new Map<string, { digests: Map<Phase, Uint8Array>; waiting: (() => void)[] }>();
+  readonly #clock: Clock;
   readonly #isVerifier: (taskId: Uint8Array, attempt: number, account: string) => boolean;
 
-  constructor(isVerifier: (taskId: Uint8Array, attempt: number, account: string) => boolean) {
+  constructor(clock: Clock, isVerifier: (taskId: Uint8Array, attempt: number, account: string) => boolean) {
+    this.#clock = clock;
     this.#isVerifier = isVerifier;
   }
 
@@ -40,9 +43,9 @@ export class RunPhases implements PhaseStates {
     if (run === undefined) return undefined;
     if (!run.digests.has(phase)) {
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, timeoutMs);
+        const timer = this.#clock.after(timeoutMs, resolve);
         run.waiting.push(() => {
-          clearTimeout(timer);
+          timer.cancel();
           resolve();
         });
       });

@@ -2,9 +2,9 @@ import { findRun, parseEvidence, type Verdict } from '@nemea/attestation';
 import { parseCleanupCertificate } from '@nemea/capsule';
 import { bytesEqual, CodedError, errorCode, fromHex, sha256, toHex } from '@nemea/core';
 import { type Member, type Phase, phaseContext, type TaskOnLedger } from '@nemea/membership';
-import { peerIdOf } from '../adapters/network/peer-id.ts';
 import { type Attested, challengeMember } from '../attestation/attestor.ts';
 import type { NodeContext } from '../context.ts';
+import { peerIdOf } from '../peers/peer-id.ts';
 import { type PhaseNotice, phaseNoticeCodec, phaseResultCodec, signedPhaseResultCodec } from '../protocol.ts';
 import { phaseResultDigest } from './phase-result.ts';
 

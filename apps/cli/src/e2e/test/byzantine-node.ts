@@ -4,11 +4,11 @@
  */
 import { readFileSync } from 'node:fs';
 import { sha256 } from '@nemea/core';
-import { type Device, Node, openCapsuleStore, openDevice } from '@nemea/node';
+import { openCapsuleStore, openDevice, productionPorts, startNode, type TpmDevice } from '@nemea/node';
 import { parseNetwork } from '@nemea/sdk';
 import { openLogger, untilStopped } from '../../output.ts';
 
-async function openLyingDevice(dir: string): Promise<Device> {
+async function openLyingDevice(dir: string): Promise<TpmDevice> {
   const device = await openDevice(dir);
   const { identity } = device;
   return {
@@ -18,12 +18,12 @@ async function openLyingDevice(dir: string): Promise<Device> {
 }
 
 const [dir = '', networkFile = ''] = process.argv.slice(2);
-const node = await Node.start({
+const ports = productionPorts({
   dir,
   network: parseNetwork(readFileSync(networkFile, 'utf8')),
-  logger: openLogger('byzantine', 'info'),
-  openDevice: openLyingDevice,
+  openDevice: () => openLyingDevice(dir),
   openStore: (privateKey, networkId) =>
     openCapsuleStore({ privateKey, listen: '/ip4/127.0.0.1/tcp/0', networkId, protocols: {} }),
 });
+const node = await startNode(ports, { logger: openLogger('byzantine', 'info') });
 await untilStopped(() => node.close());

@@ -7,19 +7,19 @@ import { nameOf } from '@nemea/tpm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openDeviceKeys } from '../keys/sealed-keys.ts';
 import {
-  type Device,
   DeviceError,
   type DeviceFacts,
   initDevice,
   openDevice,
   readDeviceFacts,
   socketPath,
+  type TpmDevice,
 } from './device.ts';
 
 let root: string;
 let dir: string;
 let facts: DeviceFacts;
-let device: Device;
+let device: TpmDevice;
 
 const init = (name: string) =>
   initDevice({

@@ -9,8 +9,9 @@ import { addressOf } from '@nemea/sdk';
 import { type EncryptionOptions, type Identity, nameOf, openIdentity, type Tpm } from '@nemea/tpm';
 import { EK_TEMPLATE_IDS, type EkTemplateId } from '@nemea/tpm/structures';
 import { z } from 'zod';
+import { peerIdOf } from '../../peers/peer-id.ts';
+import type { Device } from '../../ports/device.ts';
 import { type DeviceKeys, openDeviceKeys } from '../keys/sealed-keys.ts';
-import { peerIdOf } from '../network/peer-id.ts';
 import { measureRelease, type Release } from '../release/manifest.ts';
 import { caCertificates, createDevnetCa } from '../tpm/certificate-authority.ts';
 import { openTpm, type TpmLocation } from '../tpm/open-tpm.ts';
@@ -53,30 +54,16 @@ const factsSchema: z.ZodType<DeviceFacts> = z.strictObject({
   ports: z.record(z.string(), z.number().int().min(0).max(65_535)),
 });
 
-/** A device that runs: its TPM is open, its software measured, its keys unsealed. */
-export interface Device {
+/** A device with a real TPM, or with swtpm, and its folder. */
+export interface TpmDevice extends Device {
   readonly dir: string;
   readonly facts: DeviceFacts;
   readonly release: Release;
   readonly tpm: Tpm;
   readonly identity: Identity;
-  readonly measured: MeasuredLog;
-  /** Reads the firmware's event log; undefined for a TPM that no firmware measured into. */
-  readonly eventLog: (() => Promise<Uint8Array>) | undefined;
   readonly keys: DeviceKeys;
-  readonly account: string;
-  readonly peerKey: Uint8Array;
-  readonly peerId: string;
-  /** DER, the EK certificate first, up to its root. */
-  readonly ekChain: readonly Uint8Array[];
-  /**
-   * Settles, with `DEVICE_TPM_LOST`, when the TPM is gone. Nothing can be proved any more, and what was measured is
-   * forgotten when the TPM starts anew: close the device, and open it again from the beginning.
-   */
+  /** Settles with `DEVICE_TPM_LOST`. */
   readonly lost: Promise<DeviceError>;
-  sign(message: Uint8Array): Uint8Array;
-  verifySignature(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
-  close(): Promise<void>;
 }
 
 const paths = (dir: string) => ({
@@ -150,14 +137,14 @@ export function readDeviceFacts(dir: string): DeviceFacts {
 }
 
 /** Starts a device. The software measures itself into PCR 14 before any key is unsealed. */
-export function openDevice(dir: string): Promise<Device> {
+export function openDevice(dir: string): Promise<TpmDevice> {
   return openDeviceAt(resolve(dir), readDeviceFacts(dir));
 }
 
 /** Facts of a device that is being made: its TPM is taken for what it says it is. */
 type Draft = Omit<DeviceFacts, 'ek'> & Partial<Pick<DeviceFacts, 'ek'>>;
 
-async function openDeviceAt(dir: string, draft: Draft): Promise<Device> {
+async function openDeviceAt(dir: string, draft: Draft): Promise<TpmDevice> {
   const at = paths(dir);
   const software: SoftwareTpm | undefined =
     draft.tpm.kind === 'swtpm'
@@ -194,6 +181,10 @@ async function openDeviceAt(dir: string, draft: Draft): Promise<Device> {
       measured,
       eventLog: eventLogOf(facts.tpm),
       keys,
+      endpoint: {
+        overlay: `/ip4/127.0.0.1/tcp/${facts.ports.overlay ?? 0}`,
+        reception: `/ip4/127.0.0.1/tcp/${facts.ports.reception ?? 0}`,
+      },
       account: addressOf(keys.accountKey),
       peerKey: signer.publicKey,
       peerId: peerIdOf(signer.publicKey),

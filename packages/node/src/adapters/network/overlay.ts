@@ -2,6 +2,7 @@ import type { Connection } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import type { CodedError } from '@nemea/core';
 import type { Libp2p } from 'libp2p';
+import { type PeerAddress, parsePeerAddress, toPeerAddress } from '../../peers/peer-address.ts';
 import {
   type MemberAddress,
   type Overlay,
@@ -16,7 +17,7 @@ import {
 import { attestedNoise } from './attested-noise.ts';
 import { Channel } from './channel.ts';
 import { abortConnections, createHost, startHost } from './host.ts';
-import { type PeerAddress, parsePeerAddress, toPeerAddress, toPrivateKey } from './identity.ts';
+import { toPrivateKey } from './identity.ts';
 import { Redial } from './redial.ts';
 import { serveProtocols } from './serve.ts';
 import { Slots } from './slots.ts';

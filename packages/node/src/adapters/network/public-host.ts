@@ -1,10 +1,11 @@
 import type { Connection, MultiaddrConnection, ServiceMap } from '@libp2p/interface';
 import { noise } from '@libp2p/noise';
 import type { Libp2p, Libp2pOptions } from 'libp2p';
+import { parsePeerAddress } from '../../peers/peer-address.ts';
 import { type Protocol, type PublicHostLimits, TransportError } from '../../ports/transport.ts';
 import { Channel } from './channel.ts';
 import { abortConnections, createHost, startHost } from './host.ts';
-import { parsePeerAddress, toPrivateKey } from './identity.ts';
+import { toPrivateKey } from './identity.ts';
 import { serveProtocols } from './serve.ts';
 import { Slots } from './slots.ts';
 

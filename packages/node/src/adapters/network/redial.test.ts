@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { peerIdOfSeed, toPeerAddress } from './identity.ts';
+import { toPeerAddress } from '../../peers/peer-address.ts';
+import { peerIdOfSeed } from './identity.ts';
 import { Redial, type RedialOptions } from './redial.ts';
 import { LISTEN, seedOf } from './test/support.ts';
 

@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import type { PeerAddress } from './identity.ts';
+import type { PeerAddress } from '../../peers/peer-address.ts';
 
 export interface RedialOptions {
   readonly self: string;

@@ -2,11 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection, Stream } from '@libp2p/interface';
 import { errorCode } from '@nemea/core';
 import type { Libp2p } from 'libp2p';
+import { Rate } from '../../peers/rate.ts';
 import { type Protocol, TransportError } from '../../ports/transport.ts';
 import type { Frame } from './frame.ts';
 import { FramedStream } from './framed-stream.ts';
 import type { Slots } from './slots.ts';
-import { Rate } from './slots.ts';
 
 export interface ServeOptions {
   readonly protocols: Readonly<Record<string, Protocol>>;

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { Rate, Slots } from './slots.ts';
+import { Rate } from '../../peers/rate.ts';
+import { Slots } from './slots.ts';
 
 test('slots are given to waiters in order of arrival', async () => {
   const slots = new Slots(1);

@@ -1,0 +1,11 @@
+import type { Clock } from '../../ports/clock.ts';
+
+/** The machine's own clocks and timers. */
+export const systemClock: Clock = {
+  wallMs: () => Date.now(),
+  elapsedMs: () => performance.now(),
+  after(delayMs, task) {
+    const timer = setTimeout(task, delayMs);
+    return { cancel: () => clearTimeout(timer) };
+  },
+};

@@ -1,0 +1,35 @@
+import { join } from 'node:path';
+import { type Network, openLedger } from '@nemea/sdk';
+import { systemClock } from './adapters/clock/system-clock.ts';
+import { systemRandom } from './adapters/clock/system-random.ts';
+import { openDevice } from './adapters/device/device.ts';
+import { openOutward } from './adapters/network/outward.ts';
+import { openOverlay } from './adapters/network/overlay.ts';
+import { openReception } from './adapters/network/reception.ts';
+import { openSqliteJournal } from './adapters/storage/sqlite-journal.ts';
+import type { NodePorts } from './ports/node-ports.ts';
+
+export interface ProductionOptions extends Pick<NodePorts, 'openStore' | 'sandbox'> {
+  /** The device's folder, as `initDevice` made it. */
+  readonly dir: string;
+  readonly network: Network;
+  /** How the device is opened, where not by its own TPM alone. */
+  readonly openDevice?: NodePorts['openDevice'];
+}
+
+/** A node's ports on the real world: this machine's clock, its TPM, disk and network, and the layer 1 of the network file. */
+export function productionPorts(options: ProductionOptions): NodePorts {
+  const { dir, network, openStore, sandbox } = options;
+  return {
+    clock: systemClock,
+    random: systemRandom,
+    openDevice: options.openDevice ?? (() => openDevice(dir)),
+    openLedger: (accountKey) => openLedger(network, accountKey),
+    openJournal: (owner) => openSqliteJournal(join(dir, 'journal.sqlite'), owner),
+    openReception,
+    openOutward,
+    openOverlay,
+    openStore,
+    ...(sandbox === undefined ? {} : { sandbox }),
+  };
+}
