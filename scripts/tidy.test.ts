@@ -57,6 +57,49 @@ function problems(changes: Readonly<Record<string, string | undefined>>): string
   return tidy(house(changes)).map(({ rule, path, line }) => `${rule} ${path}:${line}`);
 }
 
+const SPEC = `# Rules
+- **[TPM-1]** One.
+- **[TPM-2]** Two.
+
+| rule | what must hold |
+|---|---|
+| RUN-1 | A run ends. |
+`;
+const KEPT = {
+  'ARCHITECTURE.md': `${HOUSE['ARCHITECTURE.md']?.replace('scripts/\n', 'scripts/\ndocs/\n')}`,
+  'docs/spec/tpm.md': SPEC,
+  'packages/tpm/src/rules.ts': '/** One [TPM-1], and two [TPM-2]. */\nexport const rules = 2;\n',
+  'packages/tpm/src/rules.test.ts': "test('one [TPM-1]', one);\ntest('a run ends [RUN-1]', run);\n",
+  'scripts/matrix/quote.ts': "export const row = ['flipped', 'TPM_REFUSED', 'TPM-2'];\n",
+};
+
+describe('rules of docs/spec', () => {
+  it('are kept by code and shown by tests; those in tables are shown by tests', () => {
+    expect(problems(KEPT)).toEqual([]);
+  });
+
+  it('are missed where no code, or no test, cites them', () => {
+    expect(
+      problems({ ...KEPT, 'packages/tpm/src/rules.ts': '/** [TPM-1] */\nexport const one = 1;\n' }),
+    ).toEqual(['rule-unkept docs/spec/tpm.md:3']);
+    expect(problems({ ...KEPT, 'scripts/matrix/quote.ts': 'export const row = 1;\n' })).toEqual([
+      'rule-untested docs/spec/tpm.md:3',
+    ]);
+    expect(problems({ ...KEPT, 'packages/tpm/src/rules.test.ts': "test('one [TPM-1]', one);\n" })).toEqual([
+      'rule-untested docs/spec/tpm.md:7',
+    ]);
+  });
+
+  it('are not cited by a number that there is not, nor given twice', () => {
+    expect(
+      problems({ ...KEPT, 'packages/vrf/src/prove.ts': '// [TPM-9]\nexport const prove = 1;\n' }),
+    ).toEqual(['rule-unknown packages/vrf/src/prove.ts:1']);
+    expect(problems({ ...KEPT, 'docs/spec/tpm.md': `${SPEC}\n- **[TPM-1]** Again.\n` })).toEqual([
+      'rule-twice docs/spec/tpm.md:9',
+    ]);
+  });
+});
+
 describe('this repository', () => {
   it('keeps its own house rules', () => {
     const found = tidy(readRepository(join(import.meta.dirname, '..')));

@@ -5,6 +5,7 @@ import { checkHygiene } from './tidy/hygiene.ts';
 import { checkImports } from './tidy/imports.ts';
 import { longestFiles, longestFunctions } from './tidy/longest.ts';
 import { checkPurity } from './tidy/purity.ts';
+import { checkRules } from './tidy/rules.ts';
 
 /** The house rules of STYLE.md and ARCHITECTURE.md that a program can keep. */
 export function tidy(repository: Repository): Problem[] {
@@ -13,6 +14,7 @@ export function tidy(repository: Repository): Problem[] {
     ...checkPurity(repository),
     ...checkDocuments(repository),
     ...checkHygiene(repository),
+    ...checkRules(repository),
   ];
 }
 

@@ -112,7 +112,7 @@ describe('a machine that boots as the golden one did is trusted', () => {
     expect(sourceOf('ima')).toMatch(/^evidence\.imaList, \d+ bytes$/);
   });
 
-  test('and the golden machine teaches the same twice, whatever stands in its policy', () => {
+  test('and the golden machine teaches the same twice, whatever stands in its policy [ATT-29]', () => {
     const { eventLog, imaList, pcrs } = secure.evidence;
     const again = learnPolicy({ level: LEVEL.development, pcrs, eventLog, imaList });
     expect(JSON.stringify(again)).toBe(
@@ -295,7 +295,7 @@ const rows: readonly (readonly [string, string, Machine, Change])[] = [
   ],
 ];
 
-describe('a machine is refused, with the reason', () => {
+describe('a machine is refused, with the reason [ATT-27] [ATT-28]', () => {
   test.each(rows)('%s: %s', (_, failure, machine, change) => {
     const result = appraise(appraisalOf(machine, change));
     expect(failuresOf(result)).toEqual([failure]);
@@ -310,7 +310,7 @@ describe('a machine is refused, with the reason', () => {
   });
 });
 
-test('a boot order of 0001, 0000, which measures like an error separator, is none', () => {
+test('a boot order of 0001, 0000, which measures like an error separator, is none [ATT-27]', () => {
   const eventLog = writeAgileLog(['sha256'], bootEvents(40));
   expect(learnPolicy({ level: LEVEL.development, eventLog }).policy.firmware.errorSeparators).toBe('refuse');
   const capped = writeAgileLog(['sha256'], [...bootEvents(40), separator(1, 1)]);

@@ -28,7 +28,7 @@ export function appraiseClock(input: Appraisal, quote: QuoteAttest | null): Appr
   return affirm(claim, before === undefined ? 'safe, no earlier record' : 'safe, not behind the record');
 }
 
-/** Challenge or epoch make the quote fresh; the deadline bounds how long an answer may be held back. */
+/** Challenge or epoch make the quote fresh [ATT-21]; the deadline bounds how long an answer may be held back. */
 export function appraiseFreshness(input: Appraisal, quote: QuoteAttest | null): AppraisedClaim {
   const { deadlineMs } = input.expected;
   const claim = claimOf('freshness', 'time of appraisal', input.nowMs, deadlineMs ?? null);

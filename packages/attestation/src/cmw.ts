@@ -1,6 +1,6 @@
 /**
  * RATS Conceptual Message Wrapper (draft-ietf-rats-msg-wrap, sections 3.1 and 3.2): JSON record, CBOR record, and the CBOR
- * tag that RFC 9277 derives from a CoAP Content-Format. Collections and tunnels are refused.
+ * tag that RFC 9277 derives from a CoAP Content-Format. Collections and tunnels are refused. [ATT-20]
  */
 import { ByteReader, ByteWriter, bytesEqual, CoreError, fromUtf8, toUtf8 } from '@nemea/core';
 import { cacheKey } from './bounded-cache.ts';

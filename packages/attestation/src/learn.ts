@@ -59,7 +59,7 @@ const TAUGHT_PCRS_MAX = 15;
 const CODE_PCR = 0;
 
 /**
- * Demands of every machine what this one shows, no more and no less. The result is in a stable order: two machines that measure the
+ * Demands of every machine what this one shows, no more and no less [ATT-29]. The result is in a stable order: two machines that measure the
  * same teach the same bytes. Throws `LEARNING_FAILED` when a log does not explain the registers, or what the parsers throw.
  */
 export function learnPolicy(machine: GoldenMachine): Lesson {

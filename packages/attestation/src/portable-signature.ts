@@ -13,7 +13,7 @@ export const CURVES: ReadonlyMap<number, typeof p256> = new Map([
 ]);
 const RSASSA = { sha1: PKCS1_SHA1, sha256: PKCS1_SHA256, sha384: PKCS1_SHA384, sha512: PKCS1_SHA512 };
 
-/** The path for browsers, where a signature must be checked at once: WebCrypto would make every judge wait. */
+/** The path for browsers [QUO-8], where a signature must be checked at once: WebCrypto would make every judge wait. */
 export function verifyPortable(
   key: SigningKey,
   signature: EcdsaSignature | RsaSignature,

@@ -30,7 +30,7 @@ const LARGEST_SCALARS = new Map(
 
 /**
  * Why a TPM's signature over `message` does not count; null when it does. The message is the received bytes, never a
- * re-encoding. Of ECDSA high and low s both pass, as TPMs return both. SHA-1 is refused unless asked for.
+ * re-encoding. Of ECDSA high and low s both pass, as TPMs return both [QUO-5]. SHA-1 is refused unless asked for [QUO-4].
  */
 export function refuseSignature(
   key: SigningKey,
@@ -96,7 +96,7 @@ export function verifyTpmSignature(
   return refuseSignature(key, signature, message) === null;
 }
 
-/** Whether the scheme is the key's own, or one of its type where the key demands none. */
+/** Whether the scheme is the key's own, or one of its type where the key demands none [QUO-3]. */
 function fits(key: SigningKey, { scheme, hashAlg }: CheckedSignature): boolean {
   if ((scheme === 'ecdsa') !== (key.type === 'ecc')) return false;
   if (key.scheme === undefined) return true;

@@ -49,7 +49,7 @@ describe('a TPM that its maker provisioned', () => {
   });
 
   test.each(['L-1', 'H-3'] as const)(
-    'activates a credential by its key %s, under the policy of its range',
+    'activates a credential by its key %s, under the policy of its range [EK-3]',
     async (ek) => {
       const opened = await openIdentity(maker.tpm, { ek });
       expect(opened.ekTemplate).toBe(ek);

@@ -4,7 +4,7 @@ import { note, print } from '../output.ts';
 import type { MakeOptions } from '../quote/make.ts';
 import type { VerifyOptions } from '../quote/verify.ts';
 
-/** What scripts may rely on. */
+/** What scripts may rely on [QUO-10]. */
 const EXIT = { good: 0, refused: 1, unreadable: 2 } as const;
 
 interface Printed {

@@ -151,7 +151,7 @@ describe('a quote by tpm2_quote', () => {
     expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80);
   });
 
-  test('verifies in a TPM2B, with a plain signature, with bare PCR values, with the same values in JSON', async () => {
+  test('verifies in a TPM2B, with a plain signature, with bare PCR values, with the same values in JSON [QUO-9]', async () => {
     const wrapped = changed('ecc.msg', (bytes) => concatBytes(Uint8Array.of(0, bytes.length), bytes));
     expect(await verify('ecc', { attest: wrapped })).toMatchObject({ exit: 0 });
     const output = ['-m', 'plain.msg', '-s', 'plain.sig', '-o', 'plain.pcrs', '-f', 'plain', '-F', 'values'];
@@ -173,7 +173,7 @@ describe('a quote by tpm2_quote', () => {
   });
 });
 
-describe('a quote is refused with exit code 1', () => {
+describe('a quote is refused with exit code 1 [QUO-10]', () => {
   const attest = (change: (bytes: Uint8Array) => Uint8Array) => () => ({
     attest: changed('ecc.msg', change),
   });
@@ -213,7 +213,7 @@ describe('a quote is refused with exit code 1', () => {
   });
 });
 
-describe('what is no quote at all ends with exit code 2', () => {
+describe('what is no quote at all ends with exit code 2 [QUO-10]', () => {
   const garbage = (): string => {
     writeFileSync(at('garbage'), 'these are not the bytes of a TPM');
     return at('garbage');

@@ -35,7 +35,7 @@ export interface Verification {
   readonly error?: { readonly code: string; readonly message: string };
 }
 
-/** Verifies the files. Throws `UnreadableError` for what is no quote, signature, key, nonce or PCR file at all. */
+/** Verifies the files [QUO-9]. Throws `UnreadableError` for what is no quote, signature, key, nonce or PCR file at all. */
 export function verifyFiles(options: VerifyOptions): Verification {
   const input = readInput(options);
   const verdict = verifyQuote(input);

@@ -72,7 +72,7 @@ describe('an EK certificate is accepted', () => {
     expect(verified.ekId).toEqual(sha256(spki));
   });
 
-  test('but its level is no better than its root allows, or its maker is known for', async () => {
+  test('but its level is no better than its root allows, or its maker is known for [EK-10]', async () => {
     expect(verify([await leaf(), middleDer], NOW_MS, LEVEL.development).level).toBe(LEVEL.development);
     const unknown = await leaf({ extensions: [basic, agreement, usage, tpmName('id:00001014')] });
     expect(verify([unknown, middleDer]).level).toBe(LEVEL.development);
@@ -207,7 +207,7 @@ describe('a chain is refused', () => {
   });
 });
 
-describe('an EK certificate is refused', () => {
+describe('an EK certificate is refused [EK-8]', () => {
   const rows: readonly (readonly [string, Extension[], string])[] = [
     ['without extended key usage', [basic, agreement, infineon], 'extended key usage lacks'],
     [
@@ -271,4 +271,43 @@ describe('an EK certificate is refused', () => {
     const strict = await leaf({ subject: '' });
     expect(verify([strict, middleDer]).level).toBe(LEVEL.hardware);
   });
+});
+
+test('path, revocation, purpose, key and identity are looked at in this order [EK-5]', async () => {
+  const order = [
+    'EK_CERTIFICATE_EXPIRED',
+    'EK_REVOCATION_UNKNOWN',
+    'EK_PURPOSE_WRONG',
+    'EK_KEY_WEAK',
+    'EK_IDENTITY_INVALID',
+  ] as const;
+  const weak = await crypto.subtle.generateKey(
+    {
+      name: 'RSASSA-PKCS1-v1_5',
+      hash: 'SHA-256',
+      modulusLength: 1024,
+      publicExponent: Uint8Array.of(1, 0, 1),
+    },
+    true,
+    ['sign', 'verify'],
+  );
+  const roots = [{ certificate: rootDer, levelMax: LEVEL.hardware }];
+  const told = [...order, 'OK'].map(async (_, first) => {
+    const has = (fault: (typeof order)[number]): boolean => order.indexOf(fault) >= first;
+    const faulty = await leaf({
+      ...(has('EK_CERTIFICATE_EXPIRED') ? { notAfter: new Date(NOW_MS - 1000) } : {}),
+      ...(has('EK_KEY_WEAK') ? { key: weak } : {}),
+      extensions: [
+        basic,
+        agreement,
+        ...(has('EK_PURPOSE_WRONG') ? [] : [usage]),
+        ...(has('EK_IDENTITY_INVALID') ? [] : [infineon]),
+      ],
+    });
+    const revocation = has('EK_REVOCATION_UNKNOWN') ? { revocation: { crls: [] } } : {};
+    const check = () =>
+      verifyEkCertificate({ chain: [faulty, middleDer], roots, nowMs: NOW_MS, ...revocation });
+    return codeOf(check).split(':')[0];
+  });
+  expect(await Promise.all(told)).toEqual([...order, 'OK']);
 });

@@ -49,7 +49,7 @@ const request = () => ({
 const refusal = (code: string) => expect.objectContaining({ code });
 
 describe('enrolment', () => {
-  test('is proven by the TPM that holds both keys, with the keys that the AK certified', async () => {
+  test('is proven by the TPM that holds both keys, with the keys that the AK certified [EK-12]', async () => {
     const enrolment = beginEnrolment(request());
     const secret = await server.tpm.activateCredential({ ak, ek, ...enrolment.credential });
     const { attest, signature } = await server.tpm.certify(vrf, ak, DATA);
@@ -64,7 +64,7 @@ describe('enrolment', () => {
     });
   });
 
-  test('is refused without the secret, or with one that was recovered for another AK', async () => {
+  test('is refused without the secret, or with one that was recovered for another AK [EK-14]', async () => {
     const enrolment = beginEnrolment(request());
     const secret = await server.tpm.activateCredential({ ak, ek, ...enrolment.credential });
     expect(checkActivation(enrolment, secret)).toBe(true);
@@ -78,7 +78,7 @@ describe('enrolment', () => {
     });
   });
 
-  test('does not begin when the EK is not the endorsed one, or a key is not what it must be', () => {
+  test('does not begin when the EK is not the endorsed one, or a key is not what it must be [EK-13]', () => {
     expect(() => beginEnrolment({ ...request(), endorsement: endorsedKey(ak) })).toThrow(
       refusal('ENROLMENT_INVALID'),
     );
@@ -97,7 +97,7 @@ describe('enrolment', () => {
     expect(() => beginEnrolment({ ...request(), secret: new Uint8Array(16) })).toThrow('assertion failed');
   });
 
-  test('takes a key that the verifier pinned, and no other', () => {
+  test('takes a key that the verifier pinned, and no other [EK-12]', () => {
     const ekId = ekIdOf(ek.publicArea);
     expect(toHex(ekId)).toBe(toHex(endorsedKey(ek).ekId));
     const pins = { ekIds: [sha256(fromUtf8('another machine')), ekId], level: LEVEL.hardware };
@@ -110,7 +110,7 @@ describe('enrolment', () => {
   });
 });
 
-describe('a certified key is refused', () => {
+describe('a certified key is refused [EK-15]', () => {
   async function certified(key: TpmKey, by = ak) {
     const { attest, signature } = await server.tpm.certify(key, by, DATA);
     return { attest, signature, akPublic: by.publicArea, keyPublic: key.publicArea, qualifyingData: DATA };
@@ -127,7 +127,7 @@ describe('a certified key is refused', () => {
     );
   });
 
-  test('when the AK is in the owner hierarchy', async () => {
+  test('when the AK is in the owner hierarchy [EK-16]', async () => {
     await using owned = await server.tpm.createPrimary({ hierarchy: 'owner', template: TEMPLATES.ak });
     const certification = await certified(vrf, owned);
     expect(() => checkKeyCertification(certification)).toThrow(refusal('AK_HIERARCHY_WRONG'));

@@ -441,7 +441,7 @@ describe('findings [LOG-16]', () => {
     expect(inspectEventLog(parseEventLog(writeAgileLog(['sha1', 'sha256'], bootEvents(60))))).toEqual([]);
   });
 
-  test('tell bodies that do not decode, and refuse nothing', () => {
+  test('tell bodies that do not decode, and refuse nothing [LOG-13]', () => {
     expect(quirksOf({ pcr: 5, type: 'EV_EFI_GPT_EVENT', data: u32(0) })).toEqual(['body-undecodable']);
     expect(quirksOf({ pcr: 1, type: 0x4321, data: u32(0) })).toEqual(['type-unknown']);
   });

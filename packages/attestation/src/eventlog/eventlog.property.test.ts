@@ -109,7 +109,7 @@ test('a SHA-1 log is read back as well', () => {
   );
 });
 
-test('a log that was tampered with is refused by its own error, or everything about it can still be told', () => {
+test('a log that was tampered with is refused by its own error, or everything about it can still be told [LOG-1]', () => {
   const logs = [
     writeAgileLog(['sha256'], bootEvents(40)),
     writeAgileLog(['sha1', 'sha384'], bootEvents(32)),
@@ -148,7 +148,7 @@ function applied(
   return change.cut === 0 ? copy.subarray(0, Math.floor((change.edits[0]?.at ?? 0.5) * copy.length)) : copy;
 }
 
-test('any bytes under any type decode to a body, never to an exception', () => {
+test('any bytes under any type decode to a body, never to an exception [LOG-13]', () => {
   fc.assert(
     fc.property(anyEvent, ({ pcr, type, data }) => {
       const { body, problem } = decodeEvent({ pcr, type: Number(type), data });

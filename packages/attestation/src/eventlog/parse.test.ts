@@ -41,7 +41,7 @@ function withHeader(algorithms: Uint8Array): Uint8Array {
   return sha1Record(0, 3, ZERO_DIGEST, concatBytes(fixed, algorithms));
 }
 
-describe('a whole log', () => {
+describe('a whole log [LOG-1]', () => {
   test('gives its events in order, with offsets and digests', () => {
     const log = parseEventLog(LOG);
     expect(log.format).toBe('crypto-agile');

@@ -239,7 +239,7 @@ class FrameParser {
     }
   }
 
-  /** The end: nothing is left, or one kind of padding and nothing else. Anything between is a broken log. [LOG-4] */
+  /** The end: nothing is left, or one kind of padding and nothing else. Anything between is a broken log. [LOG-4] [LOG-5] */
   #isPaddingAhead(): boolean {
     const left = this.#bytes.length - this.#offset;
     if (left === 0) return true;

@@ -14,7 +14,7 @@ export function isSpecId(data: Uint8Array): boolean {
 
 /**
  * TCG_EfiSpecIdEvent and its two forerunners (TCG PFP 1.06, 10.4.5.1; TCG EFI Platform 1.22, 7.4; BIOS 1.21, 11.3.4.1).
- * Null when it cannot be read; `problem` then says why, and otherwise what is odd behind the algorithms.
+ * Null when it cannot be read; `problem` then says why, and otherwise what is odd behind the algorithms. [LOG-2]
  */
 export function parseSpecId(data: Uint8Array): { specId: SpecId | null; problem: string } {
   const reader = new LittleEndianReader(data);

@@ -127,7 +127,7 @@ describe('verification', () => {
     });
   });
 
-  test('knows no value in a bank that the log has not, or only in part', () => {
+  test('knows no value in a bank that the log has not, or only in part [LOG-8]', () => {
     const foreign = { bank: 'sha384', pcr: 4, value: new Uint8Array(48) } as const;
     expect(verifyEventLog(log, [foreign])).toMatchObject({
       ok: false,

@@ -51,7 +51,7 @@ export interface AppraiseImaOptions {
   readonly pcrs?: PcrBanks | undefined;
 }
 
-/** Judges every entry by the policy. Whatever the policy does not mention is refused. [IMA-21] */
+/** Judges every entry by the policy. Whatever the policy does not mention is refused. [IMA-19] [IMA-21] */
 export function appraiseIma(list: ImaList, options: AppraiseImaOptions): ImaAppraisal {
   const { verification } = options;
   const { from, to } = verification ?? { from: 0, to: list.entries.length };
@@ -89,7 +89,7 @@ function judge(
   if (defect !== undefined) return verdict(entry, false, defect);
   const { fields } = entry;
   if (entry.violation) {
-    // No hash covers what a violation says, its path included, so no exclusion can be for it.
+    // [IMA-22] No hash covers what a violation says, its path included, so no exclusion can be for it.
     const accepted = options.policy.violations === 'accept';
     return verdict(entry, accepted, accepted ? 'VIOLATION_ACCEPTED' : 'VIOLATION');
   }

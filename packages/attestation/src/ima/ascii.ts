@@ -31,7 +31,8 @@ export interface AsciiOptions {
 
 /**
  * ascii_runtime_measurements: `pcr hash template field field ...`, one space between, a field may be empty. Template
- * data is built again from the text, as the kernel hashed it [IMA-7].
+ * data is built again from the text, as the kernel hashed it [IMA-7]. A line feed in a file name is not escaped, so it ends the
+ * line: what is left is no entry, or one with a wrong template hash [IMA-10].
  */
 export function parseAscii(bytes: Uint8Array, options: AsciiOptions): ImaList {
   const crlf = hasCrlf(bytes);

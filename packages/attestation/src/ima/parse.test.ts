@@ -63,7 +63,7 @@ const ENTRIES: readonly WrittenEntry[] = [
 ];
 
 describe('both forms of a list', () => {
-  test('say the same of every template', () => {
+  test('say the same of every template [IMA-7]', () => {
     const [ascii, binary] = [parseImaList(writeAscii(ENTRIES)), parseImaList(writeBinary(ENTRIES))];
     expect(ascii.form).toBe('ascii');
     expect(binary.form).toBe('binary');
@@ -127,7 +127,7 @@ describe('both forms of a list', () => {
     expect(findBadEntries(parseImaList(bytes, { templateHashAlgorithm: 'sm3_256' }))).toEqual([]);
   });
 
-  test('may be empty: that is a list of no entries', () => {
+  test('may be empty: that is a list of no entries [IMA-3]', () => {
     expect(parseImaList(new Uint8Array()).entries).toEqual([]);
     expect(parseImaList(new Uint8Array(), { form: 'binary' }).entries).toEqual([]);
   });
@@ -233,7 +233,7 @@ describe('text of an ASCII list', () => {
   });
 });
 
-describe('bytes of a binary list', () => {
+describe('bytes of a binary list [IMA-1]', () => {
   const one = writeBinary([fileEntry('/usr/bin/a')]);
 
   test('are refused wherever they are cut short', () => {

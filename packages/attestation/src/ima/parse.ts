@@ -17,7 +17,7 @@ export interface ParseImaOptions {
 
 /**
  * Parses ascii_runtime_measurements or binary_runtime_measurements of any kernel, or their siblings for one bank. Says
- * nothing about truth: `verifyIma` does. The list refers to `bytes`, which must not change. Throws only `ImaError`.
+ * nothing about truth: `verifyIma` does. The list refers to `bytes`, which must not change. Throws only `ImaError`. [IMA-1]
  */
 export function parseImaList(bytes: Uint8Array, options: ParseImaOptions = {}): ImaList {
   if (bytes.length > IMA_BYTES_MAX) {

@@ -35,7 +35,7 @@ export function isSignableHash(hash: string): boolean {
 
 /**
  * Verifies a signature over a digest that was made before: RSASSA-PKCS1-v1_5 or ECDSA with the signature in DER. Node
- * and WebCrypto hash for themselves, so this is arithmetic; all of it is public, so it need not take constant time.
+ * and WebCrypto hash for themselves, so this is arithmetic; all of it is public, so it need not take constant time. [IMA-16]
  */
 export function verifyDigest(
   key: ImaPublicKey,

@@ -9,7 +9,7 @@ const list = parseImaList(read('published.txt'));
 const ring = parseImaKeys(read('rsa2048.pem'));
 
 describe('lines that others published', () => {
-  test('have the template hashes that are built again from their text', () => {
+  test('have the template hashes that are built again from their text [IMA-7]', () => {
     expect(list.entries.length).toBe(14);
     expect(new Set(list.entries.map(({ template }) => template))).toEqual(
       new Set(['ima', 'ima-ng', 'ima-sig', 'ima-sigv2', 'ima-buf']),

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { constants, generateKeyPairSync, type KeyObject, privateEncrypt } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -111,6 +111,30 @@ describe('a signature', () => {
     ],
   ])('%s is refused', (_what, signature, reason) => {
     expect(verifyFileSignature(file({ signature }), RSA.ring)).toMatchObject({ valid: false, reason });
+  });
+
+  test('by RSA counts only when its whole padding is the expected one [IMA-16]', () => {
+    // RFC 8017, 9.2: 00 01 FF .. FF 00, the digest's header, the digest. A parser that skips to the digest takes all of these.
+    const info = concatBytes(fromHex('3031300d060960864801650304020105000420'), DIGEST);
+    const block = (padding: number, after: Uint8Array = new Uint8Array(0)): Uint8Array => {
+      const head = concatBytes(Uint8Array.of(0, 1), new Uint8Array(padding).fill(0xff), Uint8Array.of(0));
+      const body = concatBytes(head, info, after);
+      return concatBytes(body, new Uint8Array(256 - body.length));
+    };
+    const whole = 256 - info.length - 3;
+    const judge = (encoded: Uint8Array): string => {
+      const raw = privateEncrypt({ key: RSA.key, padding: constants.RSA_NO_PADDING }, encoded);
+      return verifyFileSignature(file({ signature: imaSignature(RSA.id, raw) }), RSA.ring).reason;
+    };
+    expect(judge(block(whole))).toBe('SIGNATURE_VALID');
+    for (const forged of [
+      block(8),
+      block(8, fromUtf8('garbage')),
+      block(whole - 1, Uint8Array.of(1)),
+      block(whole).with(1, 2),
+      block(whole).with(100, 0xfe),
+    ])
+      expect(judge(forged)).toBe('SIGNATURE_INVALID');
   });
 
   test('that is missing is said to be so', () => {

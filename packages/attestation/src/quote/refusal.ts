@@ -1,9 +1,9 @@
 /** Why a quote does not count: one code for each check, in the order in which they are made. */
 export const QUOTE_REFUSAL_CODES = [
-  'ATTEST_MALFORMED',
-  'ATTEST_TRAILING',
   'ATTEST_MAGIC_WRONG',
   'ATTEST_TYPE_WRONG',
+  'ATTEST_MALFORMED',
+  'ATTEST_TRAILING',
   'SIGNATURE_MALFORMED',
   'SIGNATURE_TRAILING',
   'KEY_NOT_RESTRICTED',

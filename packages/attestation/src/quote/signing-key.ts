@@ -69,7 +69,7 @@ const knownKeys = new BoundedCache<SigningKey>(KEYS_REMEMBERED_MAX);
 
 /**
  * Reads a public key: SubjectPublicKeyInfo as PEM or DER, TPMT_PUBLIC, or TPM2B_PUBLIC. Throws `KEY_INVALID`. The
- * same bytes give the same object while they are remembered, so that what is derived from a key is derived once.
+ * same bytes give the same object while they are remembered, so that what is derived from a key is derived once. [QUO-2]
  */
 export function parseSigningKey(key: Uint8Array | string): SigningKey {
   if (key.length > KEY_BYTES_MAX) throw invalid(`got ${key.length} bytes, want at most ${KEY_BYTES_MAX}`);

@@ -32,7 +32,7 @@ test.each(quotes)('a quote that tpm2-tools made verifies, with its PCR file: $na
   }
 });
 
-test.each(quotes)('and by the path for browsers: $name', (recorded) => {
+test.each(quotes)('and by the path for browsers: $name [QUO-8]', (recorded) => {
   const signature = readSignature(fromHex(recorded.signature));
   if ('code' in signature) throw new Error(signature.message);
   const hash = signingHash(signature.hashAlg) as SigningHash;

@@ -66,7 +66,7 @@ describe.each(KEYS)('a quote by $name', (key) => {
     return verifyPortable(parsed, read, signingHash(key.hashAlg) as SigningHash, attest);
   };
 
-  test('verifies, in Node and by the path for browsers', () => {
+  test('verifies, in Node and by the path for browsers [QUO-8]', () => {
     expect(verifyQuote(honest)).toMatchObject({
       ok: true,
       quote: {
@@ -106,19 +106,19 @@ describe('the key of a quote', () => {
     expect(codeOf(input(ak, {}, { key }))).toBe('OK');
   });
 
-  test('is refused when its public area says that it signs other things too, or that its secret may leave', () => {
+  test('is refused when its public area says that it signs other things too, or that its secret may leave [QUO-2]', () => {
     for (const attributes of [NOT_RESTRICTED, 0x50470, 0x50462, 0x50452, 0x70472]) {
       expect(codeOf(input(ak, {}, { key: publicAreaOf(ak, attributes) }))).toBe('KEY_NOT_RESTRICTED');
     }
   });
 
-  test('decides scheme and hash when its public area names them', () => {
+  test('decides scheme and hash when its public area names them [QUO-3]', () => {
     const other = { ...ak, hashAlg: sha384 };
     expect(codeOf(input(other))).toBe('OK');
     expect(codeOf(input(other, {}, { key: publicAreaOf(ak) }))).toBe('SIGNATURE_SCHEME_WRONG');
   });
 
-  test('is refused below RSA-2048, and with a small exponent', () => {
+  test('is refused below RSA-2048, and with a small exponent [QUO-3]', () => {
     expect(codeOf(input(rsaKey({ bits: 1024, scheme: 'rsassa', hashAlg: sha256 })))).toBe('KEY_WEAK');
     const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048, publicExponent: 3 });
     const spki = new Uint8Array(publicKey.export({ format: 'der', type: 'spki' }));
@@ -181,7 +181,7 @@ describe('the key of a quote', () => {
   });
 });
 
-describe('a statement', () => {
+describe('a statement [QUO-1]', () => {
   test('is refused with another magic, even when the key signed it', () => {
     expect(codeOf(input(ak, { magic: 0xff544348 }))).toBe('ATTEST_MAGIC_WRONG');
     expect(codeOf(input(ak, { magic: 0 }))).toBe('ATTEST_MAGIC_WRONG');
@@ -222,7 +222,7 @@ describe('a signature', () => {
   const withNumbers = (a: Uint8Array, b: Uint8Array): string =>
     codeOf(input(ak, {}, { attest, signature: encodeSignature(a, b) }));
 
-  test('counts with high s and with low s alike', () => {
+  test('counts with high s and with low s alike [QUO-5]', () => {
     expect(withNumbers(r, s)).toBe('OK');
     expect(withNumbers(r, fromBig(ORDER - toBig(s)))).toBe('OK');
   });
@@ -243,7 +243,7 @@ describe('a signature', () => {
     ['P-256', ak, p256.Point.Fn],
     ['P-384', KEYS[2] as SoftwareKey, p384.Point.Fn],
     ['P-521', KEYS[3] as SoftwareKey, p521.Point.Fn],
-  ])('is refused with r or s zero, or not below the order of %s', (_, key, field) => {
+  ])('is refused with r or s zero, or not below the order of %s [QUO-5]', (_, key, field) => {
     const number = (value: bigint): Uint8Array => fromHex(value.toString(16).padStart(2 * field.BYTES, '0'));
     const one = number(1n);
     for (const bad of [new Uint8Array(1), number(0n), number(field.ORDER), number(field.ORDER + 1n)]) {
@@ -267,7 +267,7 @@ describe('a signature', () => {
     }
   });
 
-  test('is refused by SHA-1 unless that is asked for', () => {
+  test('is refused by SHA-1 unless that is asked for [QUO-4]', () => {
     for (const key of [
       { ...ak, hashAlg: sha1 },
       { ...rsa, hashAlg: sha1 },
@@ -313,7 +313,7 @@ describe('what a quote says', () => {
     }
   });
 
-  test('is refused for another selection: fewer, more, or another bank', () => {
+  test('is refused for another selection: fewer, more, or another bank [QUO-6]', () => {
     const coded = (selection: QuoteToVerify['selection']): string => codeOf(input(ak, {}, { selection }));
     expect(coded([{ hashAlg: sha256, pcrs: PCRS }])).toBe('OK');
     expect(
@@ -347,7 +347,7 @@ describe('what a quote says', () => {
     expect(coded(long)).toBe('PCR_LIST_WRONG');
   });
 
-  test('is refused with a PCR value changed, left out, added, doubled or of another length', () => {
+  test('is refused with a PCR value changed, left out, added, doubled or of another length [QUO-6]', () => {
     const [zero, seven, fourteen] = pcrsOf() as [QuotedPcr, QuotedPcr, QuotedPcr];
     const coded = (pcrs: QuoteToVerify['pcrs']): string => codeOf(input(ak, {}, { pcrs }));
     expect(coded([zero, { ...seven, value: new Uint8Array(32) }, fourteen])).toBe('PCR_DIGEST_WRONG');
@@ -364,7 +364,7 @@ describe('what a quote says', () => {
     expect(verdict).toMatchObject({ ok: true, quote: { pcrs: null } });
   });
 
-  test('is refused when the clock went back', () => {
+  test('is refused when the clock went back [QUO-7]', () => {
     const before = { resetCount: 5, restartCount: 1, clock: 1000n };
     const coded = (change: Partial<typeof before>): string =>
       codeOf(input(ak, {}, { clockBefore: { ...before, ...change } }));
@@ -375,11 +375,59 @@ describe('what a quote says', () => {
     expect(coded({ clock: 1001n })).toBe('CLOCK_BACKWARDS');
   });
 
-  test('is refused with an unsafe clock when a safe one is asked for', () => {
+  test('is refused with an unsafe clock when a safe one is asked for [QUO-7]', () => {
     expect(codeOf(input(ak, { safe: 0 }))).toBe('OK');
     expect(codeOf(input(ak, { safe: 0 }, { requireSafeClock: true }))).toBe('CLOCK_UNSAFE');
     expect(codeOf(input(ak, {}, { requireSafeClock: true }))).toBe('OK');
   });
+});
+
+/** Every fault at once, from the one at `first` on: each check stands alone, so only their order decides which is told. */
+const FAULTS = [
+  'ATTEST_MAGIC_WRONG',
+  'ATTEST_TYPE_WRONG',
+  'ATTEST_TRAILING',
+  'SIGNATURE_TRAILING',
+  'KEY_NOT_RESTRICTED',
+  'SIGNATURE_SCHEME_WRONG',
+  'SIGNATURE_HASH_WEAK',
+  'SIGNATURE_OUT_OF_RANGE',
+  'SIGNATURE_WRONG',
+  'QUALIFYING_DATA_WRONG',
+  'PCR_SELECTION_WRONG',
+  'PCR_LIST_WRONG',
+  'CLOCK_BACKWARDS',
+  'CLOCK_UNSAFE',
+] as const;
+
+function withFaultsFrom(first: number): QuoteToVerify {
+  const has = (fault: (typeof FAULTS)[number]): boolean => FAULTS.indexOf(fault) >= first;
+  const attest = quoteBy(ak, {
+    ...(has('ATTEST_MAGIC_WRONG') ? { magic: 0 } : {}),
+    ...(has('ATTEST_TYPE_WRONG') ? { type: 0x8019 } : {}),
+    ...(has('ATTEST_TRAILING') ? { trailing: Uint8Array.of(0) } : {}),
+    ...(has('CLOCK_UNSAFE') ? { safe: 0 } : {}),
+  });
+  let signature = signAs(has('SIGNATURE_SCHEME_WRONG') ? rsa : ak, attest);
+  if (has('SIGNATURE_WRONG')) signature = flipped(signature, signature.length - 1);
+  if (has('SIGNATURE_OUT_OF_RANGE') && !has('SIGNATURE_SCHEME_WRONG'))
+    signature = encodeSignature(new Uint8Array(32), signature.slice(-32));
+  if (has('SIGNATURE_HASH_WEAK')) signature = signature.with(3, sha1);
+  return {
+    attest,
+    signature: has('SIGNATURE_TRAILING') ? concatBytes(signature, Uint8Array.of(0)) : signature,
+    key: has('KEY_NOT_RESTRICTED') ? publicAreaOf(ak, NOT_RESTRICTED) : ak.spki,
+    nonce: has('QUALIFYING_DATA_WRONG') ? flipped(NONCE, 0) : NONCE,
+    selection: [{ hashAlg: sha256, pcrs: has('PCR_SELECTION_WRONG') ? [1] : PCRS }],
+    pcrs: has('PCR_LIST_WRONG') ? [] : pcrsOf(),
+    clockBefore: { resetCount: 5, restartCount: 1, clock: has('CLOCK_BACKWARDS') ? 1001n : 1000n },
+    requireSafeClock: true,
+  };
+}
+
+test('of all faults at once the first one is told, in the order of the rule [QUO-1]', () => {
+  const told = [...FAULTS, 'none'].map((_, first) => codeOf(withFaultsFrom(first)));
+  expect(told).toEqual([...FAULTS, 'OK']);
 });
 
 test('curves are told apart by the key alone', () => {

@@ -124,7 +124,7 @@ function isTrailing(error: TpmError): boolean {
   return error.cause instanceof CoreError && error.cause.code === 'BYTES_TRAILING';
 }
 
-/** A key that signs outside data, or that is known outside its TPM, can sign any quote. */
+/** A key that signs outside data, or that is known outside its TPM, can sign any quote [QUO-2]. */
 export function refuseKey(key: SigningKey): QuoteRefusal | null {
   if (key.isAttestationKey !== false) return null;
   return refusal(
@@ -138,7 +138,7 @@ export function refuseNonce(quote: QuoteAttest, nonce: Uint8Array): QuoteRefusal
   return refusal('QUALIFYING_DATA_WRONG', 'made for another nonce');
 }
 
-/** (resetCount, restartCount, clock) of one key never decreases: clones and rolled-back TPMs show here. */
+/** (resetCount, restartCount, clock) of one key never decreases: clones and rolled-back TPMs show here [QUO-7]. */
 export function refuseClock(
   now: ClockInfo,
   { clockBefore: before, requireSafeClock }: Pick<QuoteToVerify, 'clockBefore' | 'requireSafeClock'>,

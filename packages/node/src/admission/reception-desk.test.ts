@@ -129,6 +129,23 @@ describe('the reception desk', () => {
     });
   });
 
+  it('judges founders alone before there is a network, and votes for none whose papers are bad [ATT-19]', async () => {
+    const ask = openDesk();
+    const challenge = async (record: NodeRecord, signer = owner) => {
+      const accepted = await ask(PEER, { kind: 'apply', application: await applicationOf(record, signer) });
+      if (accepted.kind !== 'accepted') throw new Error('not accepted');
+      return await ask(PEER, { kind: 'challenge', candidate: accepted.candidate });
+    };
+    await expect(challenge(honest)).resolves.toMatchObject({
+      kind: 'judged',
+      verdict: 'contraindicated',
+      reasons: [expect.stringMatching(/^[A-Z]+(?:_[A-Z]+)+: /)],
+      vote: null,
+    });
+    const other = { ...honest, account: thief.address.toLowerCase() };
+    await expect(challenge(other, thief)).resolves.toEqual({ kind: 'wait', code: 'NOT_A_JUDGE' });
+  });
+
   it('lets nobody stand trial in the place of the one that applied', async () => {
     const ask = openDesk();
     const accepted = await ask(PEER, { kind: 'apply', application: await applicationOf(honest) });

@@ -46,7 +46,7 @@ describe('a prover in the TPM', () => {
     expect(prover.publicKey).toEqual(compressPoint(vrf.publicArea));
   });
 
-  test('hands out no proof that does not verify, and none of another output', async () => {
+  test('hands out no proof that does not verify, and none of another output [EK-19]', async () => {
     const honest = inTpm();
     const changed = {
       ...honest,
@@ -65,7 +65,7 @@ describe('a prover in the TPM', () => {
     expect(() => tpmVrfProver({ ...honest, vrfPublic: TEMPLATES.vrf })).toThrow();
   });
 
-  test('under a PCR policy is certified for just this policy', async () => {
+  test('under a PCR policy is certified for just this policy [EK-17]', async () => {
     const policy = { pcrs: PCRS };
     const authPolicy = await tpm.pcrPolicyDigest(policy);
     await using key = await tpm.createPrimary({
@@ -96,7 +96,7 @@ describe('a prover in the TPM', () => {
   });
 });
 
-describe('a sealed key', () => {
+describe('a sealed key [EK-18]', () => {
   test('is the fallback on a TPM that does not know ECDAA', async () => {
     const other = await startTestTpm();
     await other.tpm.close();
