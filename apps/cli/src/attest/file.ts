@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import {
   type AppraisalPolicy,
@@ -8,21 +8,19 @@ import {
   EVIDENCE_MEDIA_TYPE,
   type Evidence,
   type ExpectedQuote,
-  encodeClockRegistry,
   isCmw,
   LEVEL,
-  parseClockRegistry,
   parseEvidenceFile,
   parsePolicy,
   parseReferenceValues,
   type ReferenceValues,
-  recordClock,
   recordedClock,
   unwrapCmw,
 } from '@nemea/attestation';
 import { parseImaKeys } from '@nemea/attestation/ima';
 import { CodedError, fromHex } from '@nemea/core';
 import { nameOf } from '@nemea/tpm/structures';
+import { openClocks } from './clocks.ts';
 
 export class AttestFileError extends CodedError<
   | 'AK_NEEDED'
@@ -52,10 +50,7 @@ export async function judgeFile(file: string, options: FileOptions): Promise<Att
   const policy = readPolicy(options);
   const referenceValues = readReferences(options);
   const akPublic = readAk(options);
-  const registry =
-    options.clocks === undefined || !existsSync(options.clocks)
-      ? new Map()
-      : parseClockRegistry(read(options.clocks));
+  using clocks = options.clocks === undefined ? undefined : openClocks(options.clocks);
   const result = appraise({
     evidence,
     endorsements: {
@@ -66,13 +61,11 @@ export async function judgeFile(file: string, options: FileOptions): Promise<Att
     referenceValues,
     policy,
     expected: expectedOf(options),
-    clockBefore: recordedClock(registry, nameOf(akPublic)),
+    clockBefore: recordedClock(clocks?.registry ?? new Map(), nameOf(akPublic)),
     nowMs: Date.now(),
   });
-  if (options.clocks !== undefined && result.verdict !== 'contraindicated' && result.clock !== null) {
-    const part = `${options.clocks}.part`;
-    writeFileSync(part, encodeClockRegistry(recordClock(registry, result.akName, result.clock)));
-    renameSync(part, options.clocks);
+  if (result.verdict !== 'contraindicated' && result.clock !== null) {
+    clocks?.record(result.akName, result.clock);
   }
   return result;
 }
