@@ -112,9 +112,9 @@ const permissive = parsePolicy({
 
 /** The quote that an honest TPM would have given for these logs: judging goes on behind signature and replay. */
 function judge(evidence: Evidence): void {
-  const values = new Map<number, Uint8Array>([[14, replayLog(evidence.log)]]);
+  const values = new Map<number, Uint8Array>(logValues(evidence));
+  values.set(14, replayLog(evidence.log, values.get(14)));
   const zero = new Uint8Array(32);
-  for (const [pcr, value] of logValues(evidence)) values.set(pcr, value);
   const numbers = permissive.pcrs.sha256;
   const pcrs = numbers.map((pcr) => ({ pcr, value: values.get(pcr) ?? zero }));
   const attest = encodeQuote({

@@ -2,11 +2,20 @@ import {
   type Appraisal,
   type Evidence,
   encodeEvidence,
+  eventDigest,
   LEVEL,
   parseEvidence,
   QUOTED_PCRS,
   qualifyingData,
+  startDigest,
 } from '@nemea/attestation';
+import type { Bank } from '@nemea/attestation/eventlog';
+import {
+  bootEvents,
+  shimVariable,
+  type WrittenEvent,
+  writeAgileLog,
+} from '@nemea/attestation/eventlog/testing';
 import {
   appraisalOf,
   type Deviation,
@@ -35,6 +44,18 @@ function node(deviation: Deviation = {}): Appraisal {
 const signed = (deviation: Deviation) => (): Appraisal => node(deviation);
 const quoted = (quote: Deviation['quote']) => signed(quote === undefined ? {} : { quote });
 const carried = (evidence: (honest: Evidence) => Partial<Evidence>) => signed({ evidence });
+
+const mokList = shimVariable('MokList', fromUtf8('keys of the owner'));
+const SHIM: readonly WrittenEvent[] = [mokList, shimVariable('MokListTrusted', Uint8Array.of(1))];
+const FIRMWARE = bootEvents(30);
+const START = startDigest();
+
+/** A machine that shim booted, with an event log that says of PCR 14 what is given here. */
+function shimmed(said: readonly WrittenEvent[], banks: readonly Bank[] = ['sha256']): Appraisal {
+  const honest = node({ boot: [...FIRMWARE, ...SHIM] });
+  const eventLog = writeAgileLog(banks, [...FIRMWARE, ...said]);
+  return { ...honest, evidence: { ...honest.evidence, eventLog } };
+}
 
 const nodes: readonly Tampering<Appraisal>[] = [
   [
@@ -201,6 +222,73 @@ const nodes: readonly Tampering<Appraisal>[] = [
     'IMAGE_NOT_APPROVED',
     'ATT-6',
     signed({ log: [RELEASE, { ...IMAGE, digest: other }] }),
+  ],
+  [
+    'of a machine that shim booted, with what shim measured left out of the event log',
+    'MEASURED_LOG_REPLAY_WRONG',
+    'ATT-30',
+    () => SHIM.map((_, i) => shimmed(SHIM.toSpliced(i, 1))),
+  ],
+  [
+    'of a machine that shim booted, with keys in the event log that shim did not measure',
+    'MEASURED_LOG_REPLAY_WRONG',
+    'ATT-30',
+    () => shimmed([...SHIM, shimVariable('MokListX', other)]),
+  ],
+  [
+    'of a machine that shim booted, with lists of shim in another order',
+    'MEASURED_LOG_REPLAY_WRONG',
+    'ATT-30',
+    () => shimmed(SHIM.toReversed()),
+  ],
+  [
+    'of a machine that shim booted, with what shim measured without its SHA-256 digests',
+    'FIRMWARE_LOG_REPLAY_WRONG+MEASURED_LOG_BOOT_WRONG',
+    'ATT-30',
+    () => shimmed(SHIM, ['sha384']),
+  ],
+  [
+    'with its start and first events in the event log, as if shim had measured them',
+    'MEASURED_LOG_BOOT_WRONG',
+    'ATT-30',
+    () => {
+      const measured = [START, ...[RELEASE, IMAGE, RUN].map((event) => eventDigest(event))];
+      const hidden = measured.map((sha256) => ({ ...mokList, digests: { sha256 } }));
+      return hidden.map((_, i) => {
+        const honest = shimmed([...SHIM, ...hidden.slice(0, i + 1)]);
+        return { ...honest, evidence: { ...honest.evidence, log: [RELEASE, IMAGE, RUN].slice(i) } };
+      });
+    },
+  ],
+  [
+    'with its events in the event log, and without its start',
+    'MEASURED_LOG_REPLAY_WRONG',
+    'ATT-30',
+    () => {
+      const hidden = { ...mokList, digests: { sha256: eventDigest(RELEASE) } };
+      const honest = shimmed([...SHIM, hidden]);
+      return { ...honest, evidence: { ...honest.evidence, log: [IMAGE, RUN] } };
+    },
+  ],
+  [
+    'of a machine whose PCR 14 something extended between shim and the node',
+    'MEASURED_LOG_REPLAY_WRONG',
+    'ATT-30',
+    () => {
+      const honest = node({ boot: [...FIRMWARE, ...SHIM, shimVariable('unlogged', other)] });
+      const eventLog = writeAgileLog(['sha256'], [...FIRMWARE, ...SHIM]);
+      return { ...honest, evidence: { ...honest.evidence, eventLog } };
+    },
+  ],
+  [
+    'of a machine whose shim trusts other keys, where the policy pins PCR 14',
+    'PCR_VALUE_UNKNOWN',
+    'ATT-30',
+    () => {
+      const policy = { ...NODE_POLICY, pcrs: { ...NODE_POLICY.pcrs, exact: [14] } };
+      const boots = [[], SHIM.slice(1), [shimVariable('MokList', other), ...SHIM.slice(1)]];
+      return boots.map((shim) => node({ boot: [...FIRMWARE, ...shim], appraisal: { policy } }));
+    },
   ],
   [
     'of a level below the least',

@@ -14,7 +14,8 @@ import {
   type VerifiedBoot,
   verifyEventLog,
 } from './eventlog/index.ts';
-import type { Evidence, PcrValue } from './evidence.ts';
+import { type Evidence, MEASURED_PCR, type PcrValue } from './evidence.ts';
+import type { MeasuredRegister } from './replay.ts';
 import type { AppraisedClaim } from './result.ts';
 
 /** What the firmware claim leaves to the claims about the boot. */
@@ -35,8 +36,24 @@ const FIRMWARE_PCRS_MAX = 7;
  */
 const LOADER_PCRS: readonly number[] = [8, 9, 11, 12, 13, 14, 15];
 
+/** The firmware's log as the evidence carries it: null when there is none, the error of one that cannot be read. */
+export function readEventLog({ eventLog }: Evidence): EventLog | EventLogError | null {
+  if (eventLog === undefined) return null;
+  try {
+    return parseEventLog(eventLog);
+  } catch (error) {
+    if (error instanceof EventLogError) return error;
+    throw error;
+  }
+}
+
 /** PCR 0 to 7 are explained by the log, or nothing was measured into them [ATT-24]. */
-export function appraiseFirmware(input: Appraisal, digest: AppraisedClaim): FirmwareAppraisal {
+export function appraiseFirmware(
+  input: Appraisal,
+  digest: AppraisedClaim,
+  log: EventLog | EventLogError | null,
+  register: MeasuredRegister | null,
+): FirmwareAppraisal {
   const { evidence, policy } = input;
   const measured = findMeasured(evidence.pcrs) ?? findMeasured(evidence.pcrsSha384 ?? []);
   const bytes = evidence.eventLog;
@@ -55,24 +72,20 @@ export function appraiseFirmware(input: Appraisal, digest: AppraisedClaim): Firm
   });
 
   if (digest.verdict !== 'affirming') return without(leaveOut(claim));
-  if (measured === undefined && bytes === undefined) {
+  if (measured === undefined && log === null) {
     if (policy.firmware.unmeasured === 'allow') {
       return without(affirm(claim, 'no measured boot: the quoted PCRs up to 7 are zero'));
     }
     return without(refuse(claim, 'FIRMWARE_UNMEASURED', 'PCR 0 to 7 are zero: nothing was measured at boot'));
   }
-  if (bytes === undefined) {
+  if (log === null) {
     const which = `PCR ${measured?.pcr} is measured`;
     return without(refuse(claim, 'FIRMWARE_NO_EVENT_LOG', `${which}, and no event log explains it`), true);
   }
-  let log: EventLog;
-  try {
-    log = parseEventLog(bytes);
-  } catch (error) {
-    if (!(error instanceof EventLogError)) throw error;
-    return without(refuse(claim, 'FIRMWARE_LOG_MALFORMED', `${error.code}: ${error.message}`), true);
+  if (log instanceof EventLogError) {
+    return without(refuse(claim, 'FIRMWARE_LOG_MALFORMED', `${log.code}: ${log.message}`), true);
   }
-  const verification = replay(evidence, log);
+  const verification = replay(evidence, log, register?.boot ?? null);
   if (!verification.ok) {
     return without(
       refuse(claim, 'FIRMWARE_LOG_REPLAY_WRONG', describeMismatch(verification.mismatches)),
@@ -86,10 +99,15 @@ export function appraiseFirmware(input: Appraisal, digest: AppraisedClaim): Firm
   return { claim: affirm(claim, detail), boot, findings, isMessengersWork: false };
 }
 
-/** Registers of boot loaders that the log does not explain are left out, and so are their events. */
-function replay(evidence: Evidence, log: EventLog): EventLogVerification {
+/**
+ * Registers of boot loaders that the log does not explain are left out, and so are their events. PCR 14 of a node is
+ * explained by both logs together; then what the boot left there is as good as quoted [ATT-30].
+ */
+function replay(evidence: Evidence, log: EventLog, boot: Uint8Array | null): EventLogVerification {
   const firmware = quotedPcrs(evidence, (pcr) => pcr <= FIRMWARE_PCRS_MAX);
-  const loaders = quotedPcrs(evidence, (pcr) => LOADER_PCRS.includes(pcr));
+  const loaders = quotedPcrs(evidence, (pcr) => LOADER_PCRS.includes(pcr)).map((it) =>
+    it.pcr === MEASURED_PCR && it.bank === 'sha256' && boot !== null ? { ...it, value: boot } : it,
+  );
   const whole = verifyEventLog(log, [...firmware, ...loaders]);
   if (whole.ok) return whole;
   const unexplained = new Set(whole.mismatches.map(({ pcr }) => pcr));

@@ -4,8 +4,9 @@ import { ALG, digestOf, type QuoteAttest } from '@nemea/tpm/structures';
 import { hashOfScheme, type SigningArea } from './ak-profile.ts';
 import type { Appraisal } from './appraisal.ts';
 import { affirm, claimOf, leaveOut, notDemanded, refuse } from './claim.ts';
-import type { Evidence, PcrValue } from './evidence.ts';
+import { type Evidence, MEASURED_PCR, type PcrValue } from './evidence.ts';
 import { findReferences } from './reference-values.ts';
+import type { MeasuredRegister } from './replay.ts';
 import type { AppraisedClaim } from './result.ts';
 
 export function appraisePcrSelection(input: Appraisal, quote: QuoteAttest | null): AppraisedClaim {
@@ -69,10 +70,20 @@ export function appraisePcrDigest(
   return affirm(claim, 'the PCR values are the quoted ones');
 }
 
-/** Registers whose value the policy wants to know exactly, and dynamic ones that nothing was launched into. */
-export function appraisePcrValues(input: Appraisal, digest: AppraisedClaim): AppraisedClaim {
+/**
+ * Registers whose value the policy wants to know exactly, and dynamic ones that nothing was launched into. Of a node's PCR
+ * 14 it is what the boot left there, because the rest is different with every run [ATT-30].
+ */
+export function appraisePcrValues(
+  input: Appraisal,
+  digest: AppraisedClaim,
+  register: MeasuredRegister | null,
+): AppraisedClaim {
   const { exact, sha256 } = input.policy.pcrs;
-  const { pcrs } = input.evidence;
+  const boot = register?.boot ?? null;
+  const pcrs = input.evidence.pcrs.map((entry) =>
+    entry.pcr === MEASURED_PCR && boot !== null ? { ...entry, value: boot } : entry,
+  );
   const known = (entry: PcrValue): boolean =>
     findReferences(input.referenceValues, 'pcr', `sha256:${toHex(entry.value)}`).some(
       ({ name }) => name === `sha256:${entry.pcr}`,

@@ -1,28 +1,31 @@
 /** The claims about software that the node measured itself, into PCR 14, and about what its endorsement is worth. */
-import { bytesEqual, toHex } from '@nemea/core';
+import { toHex } from '@nemea/core';
 import type { Appraisal } from './appraisal.ts';
 import { affirm, claimOf, leaveOut, notDemanded, printable, refuse } from './claim.ts';
 import { MEASURED_PCR } from './evidence.ts';
 import { levelName } from './level.ts';
-import { replayLog } from './replay.ts';
+import type { MeasuredRegister } from './replay.ts';
 import type { AppraisedClaim } from './result.ts';
 
-export function appraiseMeasuredLog(input: Appraisal, digest: AppraisedClaim): AppraisedClaim {
+/** Both logs together come to PCR 14: what the boot left there, by the firmware's, and what the node measured [ATT-30]. */
+export function appraiseMeasuredLog(input: Appraisal, register: MeasuredRegister | null): AppraisedClaim {
   const { log, pcrs } = input.evidence;
   const quoted = pcrs.find(({ pcr }) => pcr === MEASURED_PCR)?.value ?? null;
-  const isJudged = digest.verdict === 'affirming' && input.policy.measuredLog === 'required';
-  const replayed = isJudged ? replayLog(log) : null;
+  const isJudged = input.policy.measuredLog === 'required';
+  const replayed = isJudged ? (register?.replayed ?? null) : null;
   const claim = claimOf('measured-log', `evidence.log, ${log.length} events`, replayed, quoted);
-  if (digest.verdict !== 'affirming') return leaveOut(claim);
-  if (replayed === null) return notDemanded(claim, NOT_ASKED);
-  if (quoted === null || !bytesEqual(replayed, quoted)) {
+  if (register === null) return leaveOut(claim);
+  if (!isJudged) return notDemanded(claim, NOT_ASKED);
+  if (register.problem !== null) return refuse(claim, 'MEASURED_LOG_BOOT_WRONG', register.problem);
+  if (register.boot === null) {
     return refuse(
       claim,
       'MEASURED_LOG_REPLAY_WRONG',
       `${log.length} events do not replay to PCR ${MEASURED_PCR}`,
     );
   }
-  return affirm(claim, `${log.length} events replay to PCR ${MEASURED_PCR}`);
+  const behind = isZero(register.boot) ? '' : ', behind what the boot left there';
+  return affirm(claim, `${log.length} events replay to PCR ${MEASURED_PCR}${behind}`);
 }
 
 const NOT_ASKED = 'the policy does not ask for the log of PCR 14';
@@ -72,6 +75,10 @@ export function appraiseLevel(input: Appraisal): AppraisedClaim {
     return refuse(claim, 'LEVEL_TOO_LOW', `got ${levelName(level)}, want ${levelName(levelMin)}`);
   }
   return affirm(claim, 'the level suffices');
+}
+
+function isZero(value: Uint8Array): boolean {
+  return value.every((byte) => byte === 0);
 }
 
 function sourceOf(index: number): string {

@@ -6,7 +6,7 @@ import {
   appraiseFirmwareEvents,
   appraiseSecureBoot,
 } from './appraise-boot.ts';
-import { appraiseFirmware } from './appraise-firmware.ts';
+import { appraiseFirmware, readEventLog } from './appraise-firmware.ts';
 import { appraiseIma } from './appraise-ima.ts';
 import { appraisePcrDigest, appraisePcrSelection, appraisePcrValues } from './appraise-pcrs.ts';
 import {
@@ -21,6 +21,7 @@ import { appraiseClock, appraiseFreshness } from './appraise-time.ts';
 import { bootFacts } from './boot-facts.ts';
 import { isAffirming } from './claim.ts';
 import type { Evidence } from './evidence.ts';
+import { splitRegister } from './replay.ts';
 import type { AppraisedClaim, AttestationResult, Verdict } from './result.ts';
 
 /**
@@ -40,15 +41,17 @@ export function appraise(input: Appraisal): AttestationResult {
   const clock = appraiseClock(input, quote);
   const selection = appraisePcrSelection(input, quote);
   const digest = appraisePcrDigest(input, key.area, quote, selection);
-  const pcrValues = appraisePcrValues(input, digest);
-  const firmware = appraiseFirmware(input, digest);
+  const eventLog = isAffirming(digest) ? readEventLog(input.evidence) : null;
+  const register = isAffirming(digest) ? splitRegister(input.evidence, eventLog) : null;
+  const pcrValues = appraisePcrValues(input, digest, register);
+  const firmware = appraiseFirmware(input, digest, eventLog, register);
   const boot = bootFacts(firmware.boot, firmware.findings);
   const secureBoot = appraiseSecureBoot(input, firmware.claim, boot);
   const bootChain = appraiseBootChain(input, firmware.claim, boot);
   const commandLine = appraiseCommandLine(input, firmware.claim, boot);
   const firmwareEvents = appraiseFirmwareEvents(input, firmware.claim, boot);
   const ima = appraiseIma(input, digest);
-  const log = appraiseMeasuredLog(input, digest);
+  const log = appraiseMeasuredLog(input, register);
   const release = appraiseRelease(input, log);
   const images = appraiseImages(input, log);
   const isEstablished = [digest, firmware.claim, ima.claim, log].every(isAffirming);

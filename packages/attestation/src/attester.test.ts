@@ -5,9 +5,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Appraisal } from './appraisal.ts';
 import { appraise } from './appraise.ts';
 import { collectEvidence, type Quoter } from './attester.ts';
+import { parseEventLog } from './eventlog/index.ts';
+import { bootEvents, shimVariable, type WrittenEvent, writeAgileLog } from './eventlog/testing.ts';
 import { encodeEvidence, eventDigest, parseEvidence } from './evidence.ts';
+import { learnPolicy } from './learn.ts';
 import { LEVEL } from './level.ts';
 import { MeasuredLog } from './measured-log.ts';
+import { parseReferenceValues } from './reference-values.ts';
 import { failedClaims } from './result.ts';
 import { EXPECTED, IMAGE, NODE_POLICY, RELEASE, RUN } from './testing.ts';
 
@@ -39,6 +43,73 @@ async function appraisal(challenge = EXPECTED.challenge): Promise<Appraisal> {
     nowMs: 1,
   };
 }
+
+describe('evidence of a software TPM that shim booted', () => {
+  const mok = shimVariable('MokList', fromUtf8('keys of the owner'));
+  const shim = [
+    mok,
+    shimVariable('MokListTrusted', Uint8Array.of(1)),
+    shimVariable('MokSBState', fromUtf8('0')),
+  ];
+
+  /** A TPM that was extended with every event of a log, as firmware and shim do it. */
+  async function boot(events: readonly WrittenEvent[]) {
+    const machine = await startTestTpm();
+    const eventLog = writeAgileLog(['sha256'], events);
+    for (const { pcr, type, digests } of parseEventLog(eventLog).events) {
+      if (type !== 3 && digests.sha256 !== undefined) await machine.tpm.pcrExtend(pcr, digests.sha256);
+    }
+    return { ...machine, eventLog };
+  }
+
+  async function evidenceOf({ tpm, eventLog }: Awaited<ReturnType<typeof boot>>): Promise<Appraisal> {
+    const key = await tpm.createPrimary({ hierarchy: 'endorsement', template: TEMPLATES.ak });
+    const measured = await MeasuredLog.open({ tpm, eventLog });
+    for (const { kind, digest, name } of [RELEASE, IMAGE]) await measured.measure({ kind, digest, name });
+    const evidence = await collectEvidence({
+      ...{ tpm, log: measured, ...EXPECTED, eventLog: async () => eventLog },
+      identity: { quote: (request) => tpm.quote(key, request) },
+    });
+    const endorsements = { akPublic: key.publicArea, level: LEVEL.development };
+    return { ...(await appraisal()), evidence: parseEvidence(encodeEvidence(evidence)), endorsements };
+  }
+
+  test('is affirmed behind what shim measured, which a golden machine pins [ATT-30]', async () => {
+    const [golden, other] = await Promise.all([
+      boot([...FIRMWARE, ...shim]),
+      boot([...FIRMWARE, ...shim.with(0, { ...mok, measured: fromUtf8('keys of somebody else') })]),
+    ]);
+    const [honest, foreign] = await Promise.all([evidenceOf(golden), evidenceOf(other)]);
+    for (const input of [honest, foreign]) expect(failedClaims(appraise(input))).toEqual([]);
+    const lesson = learnPolicy({ level: LEVEL.development, ...honest.evidence });
+    expect(lesson.policy.pcrs.exact).toContain(14);
+    const taught = {
+      policy: { ...lesson.policy, clock: NODE_POLICY.clock },
+      referenceValues: parseReferenceValues(lesson.referenceValues),
+    };
+    expect(failedClaims(appraise({ ...honest, ...taught }))).toEqual([]);
+    const failed = failedClaims(appraise({ ...foreign, ...taught }));
+    expect(failed.map(({ reason, source }) => `${reason} ${source}`)).toEqual([
+      'PCR_VALUE_UNKNOWN evidence.pcrs PCR 14',
+    ]);
+    for (const change of [
+      { log: [RELEASE] },
+      { eventLog: writeAgileLog(['sha256'], FIRMWARE) },
+      { pcrs: honest.evidence.pcrs.filter(({ pcr }) => pcr !== 14) },
+    ]) {
+      const machine = { level: LEVEL.development, ...honest.evidence, ...change };
+      expect(() => learnPolicy(machine)).toThrow(expect.objectContaining({ code: 'LEARNING_FAILED' }));
+    }
+    const cut = writeAgileLog(['sha256'], FIRMWARE);
+    const without = appraise({ ...honest, evidence: { ...honest.evidence, eventLog: cut } });
+    expect(failedClaims(without).map(({ reason }) => reason)).toEqual(['MEASURED_LOG_REPLAY_WRONG']);
+    expect(without.authentic).toBe(false);
+    await Promise.all([golden.stop(), other.stop()]);
+  });
+});
+
+/** Of a machine whose firmware starts TPM2_Startup as a software TPM does, from locality 0. */
+const FIRMWARE = bootEvents(40).filter(({ type }) => type !== 'EV_NO_ACTION');
 
 describe('evidence of a software TPM', () => {
   test('is affirmed, and again with its own clock as the record', async () => {

@@ -114,6 +114,7 @@ const REGISTERS: Readonly<Record<number, string>> = {
   8: 'PCR 8 is what GRUB runs and passes to the kernel',
   9: 'PCR 9 is the initrd and the command line as the kernel measured them',
   12: 'PCR 12 is what somebody passed to the kernel of a unified image',
+  14: 'PCR 14 is what shim trusts besides, such as keys of the owner (MOK), up to where a node starts its own log there',
 };
 
 function whyExact(exact: readonly number[]): string {
@@ -284,7 +285,7 @@ function explainSoftware({ measuredLog }: AppraisalPolicy, values?: ReferenceVal
     return [
       sentence(
         'measuredLog',
-        'No log of PCR 14 is asked for.',
+        'No log that a node keeps of PCR 14 is asked for.',
         'That is for machines that are no nodes of a Nemea network.',
       ),
     ];
@@ -296,7 +297,7 @@ function explainSoftware({ measuredLog }: AppraisalPolicy, values?: ReferenceVal
   return [
     sentence(
       'measuredLog',
-      `The node measured its own release first, and every release and image that it measured is ${known}.`,
+      `The node measured its own release first, behind what the boot left in PCR 14, and every release and image that it measured is ${known}.`,
       'It is the software that handles the data.',
     ),
   ];

@@ -84,7 +84,7 @@ export {
   type ReferenceValues,
   type ReferenceValuesDocument,
 } from './reference-values.ts';
-export { replayLog } from './replay.ts';
+export { replayLog, startDigest } from './replay.ts';
 export {
   type AppraisedClaim,
   type AppraisedClock,

@@ -1,5 +1,5 @@
 /** What one machine that somebody trusts as it stands teaches: a policy, and the reference values that it meets. */
-import { toHex } from '@nemea/core';
+import { bytesEqual, toHex } from '@nemea/core';
 import type { AkProfile } from './ak-profile.ts';
 import {
   type BootFacts,
@@ -17,7 +17,7 @@ import {
   replayEventLog,
   verifyEventLog,
 } from './eventlog/index.ts';
-import type { MeasuredEvent, PcrValue } from './evidence.ts';
+import { MEASURED_PCR, type MeasuredEvent, type PcrValue } from './evidence.ts';
 import {
   findBootAggregate,
   IMA_PCR,
@@ -35,6 +35,7 @@ import {
   type ReferenceComponent,
   type ReferenceValuesDocument,
 } from './reference-values.ts';
+import { replayBoot, replayLog } from './replay.ts';
 
 export interface GoldenMachine {
   readonly level: AssuranceLevel;
@@ -110,7 +111,8 @@ export function learnPolicy(machine: GoldenMachine): Lesson {
   };
 }
 
-function registersOf({ pcrs, eventLog }: GoldenMachine): readonly PcrValue[] {
+function registersOf(machine: GoldenMachine): readonly PcrValue[] {
+  const { pcrs, eventLog } = machine;
   const all =
     pcrs ??
     [
@@ -118,7 +120,23 @@ function registersOf({ pcrs, eventLog }: GoldenMachine): readonly PcrValue[] {
     ].map(([pcr, value]) => ({ pcr, value }));
   const taught = all.filter(({ pcr }) => pcr <= TAUGHT_PCRS_MAX).sort((a, b) => a.pcr - b.pcr);
   if (taught.length === 0) throw failed('no SHA-256 register, and no event log that extends one');
-  return taught;
+  return machine.log?.length ? beforeNode(taught, machine.log, eventLog) : taught;
+}
+
+/** PCR 14 of a node as the boot left it: what it measured since is told by its log [ATT-30]. */
+function beforeNode(
+  pcrs: readonly PcrValue[],
+  log: readonly MeasuredEvent[],
+  eventLog: Uint8Array | undefined,
+): PcrValue[] {
+  const boot = replayBoot(eventLog === undefined ? null : parseEventLog(eventLog));
+  if ('problem' in boot) throw failed(boot.problem);
+  const register = pcrs.find(({ pcr }) => pcr === MEASURED_PCR);
+  if (register === undefined) throw failed(`a node's log, and no PCR ${MEASURED_PCR} that vouches for it`);
+  if (!bytesEqual(register.value, replayLog(log, boot.value))) {
+    throw failed(`the node's log does not replay to PCR ${MEASURED_PCR}`);
+  }
+  return pcrs.map((it) => (it === register ? { ...it, value: boot.value } : it));
 }
 
 function learnBoot({ eventLog }: GoldenMachine, pcrs: readonly PcrValue[]): BootFacts {
@@ -164,11 +182,13 @@ function commandLineOf({ commandLines, unprovenTexts, explainedPcrs }: BootFacts
 
 /**
  * Registers of command lines that hold none stay so: nobody can pass a line to the kernel of a unified image, say. And
- * where only the kernel itself measured its line, as a digest, that register is the one thing to hold on to.
+ * where only the kernel itself measured its line, as a digest, that register is the one thing to hold on to. PCR 14 is
+ * what shim trusts; its events prove no names, so that only the whole says which list is which.
  */
 function pinnedPcrs({ loadOptions, explainedPcrs }: BootFacts, hasText: boolean): (it: PcrValue) => boolean {
   const isDigestOnly = !hasText && loadOptions.length > 0 && explainedPcrs.includes(LOAD_OPTIONS_PCR);
   return ({ pcr, value }) =>
+    pcr === MEASURED_PCR ||
     (LINE_PCRS.includes(pcr) && value.every((byte) => byte === 0)) ||
     (isDigestOnly && pcr === LOAD_OPTIONS_PCR);
 }

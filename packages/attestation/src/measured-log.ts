@@ -1,7 +1,8 @@
 import { bytesEqual } from '@nemea/core';
 import { AttestationError } from './errors.ts';
+import { EventLogError, parseEventLog } from './eventlog/index.ts';
 import { EVENTS_MAX, eventDigest, MEASURED_PCR, type MeasuredEvent, type PcrValue } from './evidence.ts';
-import { replayLog } from './replay.ts';
+import { replayBoot, replayLog, startDigest } from './replay.ts';
 
 /** The part of a TPM that measuring needs: the SHA-256 bank. */
 export interface PcrExtender {
@@ -16,6 +17,8 @@ const WAITING_MAX = 256;
 
 export interface MeasuredLogOptions {
   readonly tpm: PcrExtender & PcrReader;
+  /** The firmware's event log, of a machine that measures its boot: shim extends PCR 14 before any node does. */
+  readonly eventLog?: Uint8Array | undefined;
   /** What was measured since the TPM's last reset, as `persist` was given it. */
   readonly events?: readonly MeasuredEvent[];
   /** Called before the TPM is extended, so that no crash leaves a PCR value that nothing explains. */
@@ -23,8 +26,8 @@ export interface MeasuredLogOptions {
 }
 
 /**
- * The attester's measured log. Extending PCR 14 and appending are one critical section, so the log always replays to
- * the register, and `exclusive` lets a quote see both at rest.
+ * The attester's measured log. Extending PCR 14 and appending are one critical section, so the log always replays
+ * from what the boot left there to the register, and `exclusive` lets a quote see both at rest.
  */
 export class MeasuredLog {
   readonly #tpm: PcrExtender;
@@ -40,19 +43,26 @@ export class MeasuredLog {
   }
 
   /**
-   * Opens the log on a running TPM. An event that was persisted but not extended, because of a crash in between, is
-   * extended now. Throws `MEASURED_LOG_MISMATCH` when the register holds anything else than the log explains.
+   * Opens the log on a running TPM: behind what the boot left in PCR 14, or where it stopped. What a crash kept from being
+   * extended, the start of the log or a persisted event, is extended now. Throws `MEASURED_LOG_MISMATCH` when the register
+   * holds anything else than the event log and these events explain.
    */
   static async open(options: MeasuredLogOptions): Promise<MeasuredLog> {
     const events = options.events ?? [];
+    const boot = bootValue(options.eventLog);
     const [current] = await options.tpm.pcrRead([MEASURED_PCR]);
     if (current?.pcr !== MEASURED_PCR) throw mismatch('the TPM returned no value');
-    if (bytesEqual(current.value, replayLog(events))) return new MeasuredLog(options, events);
+    if (bytesEqual(current.value, replayLog(events, boot))) return new MeasuredLog(options, events);
     const interrupted = events.at(-1);
-    if (interrupted === undefined || !bytesEqual(current.value, replayLog(events.slice(0, -1)))) {
-      throw mismatch(`${events.length} events do not replay to the register`);
+    const before = interrupted === undefined ? boot : replayLog(events.slice(0, -1), boot);
+    if (!bytesEqual(current.value, before)) {
+      const ground = options.eventLog === undefined ? 'no event log' : 'what the event log says of the boot';
+      throw mismatch(`${ground} and ${events.length} events do not replay to the register`);
     }
-    await options.tpm.pcrExtend(MEASURED_PCR, eventDigest(interrupted));
+    await options.tpm.pcrExtend(
+      MEASURED_PCR,
+      interrupted === undefined ? startDigest() : eventDigest(interrupted),
+    );
     return new MeasuredLog(options, events);
   }
 
@@ -89,6 +99,17 @@ export class MeasuredLog {
   }
 }
 
-function mismatch(message: string): AttestationError {
-  return new AttestationError('MEASURED_LOG_MISMATCH', `PCR ${MEASURED_PCR}: ${message}`);
+function bootValue(eventLog: Uint8Array | undefined): Uint8Array {
+  try {
+    const boot = replayBoot(eventLog === undefined ? null : parseEventLog(eventLog));
+    if ('value' in boot) return boot.value;
+    throw mismatch(boot.problem);
+  } catch (cause) {
+    if (!(cause instanceof EventLogError)) throw cause;
+    throw mismatch(`the event log is malformed: ${cause.message}`, cause);
+  }
+}
+
+function mismatch(message: string, cause?: EventLogError): AttestationError {
+  return new AttestationError('MEASURED_LOG_MISMATCH', `PCR ${MEASURED_PCR}: ${message}`, { cause });
 }

@@ -42,7 +42,7 @@ const pcrsSchema = z.strictObject({
   sha384: pcrNumbers.default([]),
   /** Whether a quote may select other registers as well. */
   others: z.enum(['refuse', 'allow']).default('refuse'),
-  /** Registers of the SHA-256 bank whose value must be a reference value. */
+  /** Registers of the SHA-256 bank whose value must be a reference value; of a node's PCR 14 that before its own log. */
   exact: pcrNumbers.default([]),
 });
 

@@ -9,7 +9,8 @@ import {
 } from '@nemea/tpm/structures';
 import { p256 } from '@noble/curves/nist.js';
 import type { Appraisal } from './appraisal.ts';
-import { parseEventLog } from './eventlog/index.ts';
+import { parseEventLog, replayEventLog } from './eventlog/index.ts';
+import { type WrittenEvent, writeAgileLog } from './eventlog/testing.ts';
 import { type Evidence, type MeasuredEvent, QUOTED_PCRS, qualifyingData } from './evidence.ts';
 import { parseImaList } from './ima/index.ts';
 import { LEVEL } from './level.ts';
@@ -118,6 +119,8 @@ export const NODE_POLICY: AppraisalPolicy = parsePolicy({
 export interface Deviation {
   readonly log?: readonly MeasuredEvent[];
   readonly firmware?: Uint8Array;
+  /** What firmware and boot loader measured, all of it in the event log. */
+  readonly boot?: readonly WrittenEvent[];
   readonly quote?: Partial<QuoteFields>;
   readonly evidence?: (honest: Evidence) => Partial<Evidence>;
   readonly appraisal?: Partial<Appraisal>;
@@ -128,9 +131,12 @@ export function appraisalOf(deviation: Deviation = {}): Appraisal {
   const ak = softwareAk('ak');
   const log = deviation.log ?? [RELEASE, IMAGE, RUN];
   const zero = new Uint8Array(32);
+  const eventLog = deviation.boot && writeAgileLog(['sha256'], deviation.boot);
+  const booted = eventLog && replayEventLog(parseEventLog(eventLog)).get('sha256');
   const pcrs = QUOTED_PCRS.map((pcr) => {
-    if (pcr === 14) return { pcr, value: replayLog(log) };
-    return { pcr, value: pcr === 0 ? (deviation.firmware ?? zero) : zero };
+    const value = booted?.get(pcr) ?? zero;
+    if (pcr === 14) return { pcr, value: replayLog(log, value) };
+    return { pcr, value: pcr === 0 ? (deviation.firmware ?? value) : value };
   });
   const attest = encodeQuote({
     magic: 0xff544347,
@@ -152,6 +158,7 @@ export function appraisalOf(deviation: Deviation = {}): Appraisal {
     pcrs,
     log,
     binding: EXPECTED.binding,
+    ...(eventLog === undefined ? {} : { eventLog }),
   };
   return {
     evidence: { ...honest, ...deviation.evidence?.(honest) },

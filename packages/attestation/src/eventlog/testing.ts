@@ -224,6 +224,11 @@ export function grubFile(path: string, content: Uint8Array): WrittenEvent {
   return { pcr: 9, type: 'EV_IPL', data: fromUtf8(`${path}\0`), measured: content };
 }
 
+/** shim logs the name of a variable and measures its content, into PCR 14. */
+export function shimVariable(name: string, content: Uint8Array): WrittenEvent {
+  return { pcr: 14, type: 'EV_IPL', data: fromUtf8(`${name}\0`), measured: content };
+}
+
 /** The boot of a machine with Secure Boot, shim and GRUB, filled with GRUB commands to `count` events. */
 export function bootEvents(count: number, options: { isSecureBoot?: boolean } = {}): WrittenEvent[] {
   const kernel = fromUtf8('kernel');

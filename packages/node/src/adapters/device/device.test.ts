@@ -2,8 +2,11 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { MeasuredLog } from '@nemea/attestation';
+import { shimVariable, writeAgileLog } from '@nemea/attestation/eventlog/testing';
 import { concatBytes, fromUtf8, sha256, toHex } from '@nemea/core';
 import { nameOf } from '@nemea/tpm';
+import { startTestTpm } from '@nemea/tpm/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openDeviceKeys } from '../keys/sealed-keys.ts';
 import {
@@ -150,6 +153,28 @@ describe('sealed keys', () => {
       concatBytes(bytes.slice(0, -20), Uint8Array.of((bytes.at(-20) as number) ^ 1), bytes.slice(-19)),
     );
     await expect(open('altered')).rejects.toMatchObject({ code: 'KEYS_SEALED_ELSEWHERE' });
+  });
+
+  test('stay shut after a boot whose shim trusts other keys, and open after one as before [ATT-30]', async () => {
+    const machine = await startTestTpm();
+    const path = join(root, 'booted by shim');
+    const release = { kind: 'release', digest: device.release.digest, name: device.release.name } as const;
+    async function keysAfter(mokList: string) {
+      await machine.kill();
+      await machine.restart();
+      const event = shimVariable('MokList', fromUtf8(mokList));
+      await machine.tpm.pcrExtend(14, sha256(fromUtf8(mokList)));
+      const measured = await MeasuredLog.open({
+        tpm: machine.tpm,
+        eventLog: writeAgileLog(['sha256'], [event]),
+      });
+      await measured.measure(release);
+      return openDeviceKeys(machine.tpm, path, [14]);
+    }
+    const first = await keysAfter('keys of the owner');
+    await expect(keysAfter('other keys')).rejects.toMatchObject({ code: 'KEYS_SEALED_ELSEWHERE' });
+    expect(await keysAfter('keys of the owner')).toEqual(first);
+    await machine.stop();
   });
 
   // Last, because no measurement can be taken back: nothing after it unseals.

@@ -18,7 +18,7 @@ import { openTpm, type TpmLocation } from '../tpm/open-tpm.ts';
 import { provisionSoftwareTpm, type SoftwareTpm, startSoftwareTpm } from '../tpm/swtpm.ts';
 import { withVerifiedVrf } from '../tpm/vrf-prover.ts';
 
-/** Keys are sealed to the software that made them: PCR 14 as the release manifest left it. */
+/** Keys are sealed to the software that made them: PCR 14 as the boot, with what shim trusts, and the release manifest left it. */
 const SEALING_PCRS = [14] as const;
 
 export type DeviceErrorCode = 'DEVICE_EXISTS' | 'DEVICE_MISSING' | 'DEVICE_MALFORMED' | 'DEVICE_TPM_LOST';
@@ -166,7 +166,8 @@ async function openDeviceAt(dir: string, draft: Draft): Promise<TpmDevice> {
     await software?.stop();
   }
   try {
-    const measured = await MeasuredLog.open({ tpm });
+    const eventLog = eventLogOf(facts.tpm);
+    const measured = await MeasuredLog.open({ tpm, eventLog: await eventLog?.() });
     const release = measureRelease();
     await measured.measure({ kind: 'release', digest: release.digest, name: release.name });
     const identity = withVerifiedVrf(await openIdentity(tpm, { ek: facts.ek.template }));
@@ -179,7 +180,7 @@ async function openDeviceAt(dir: string, draft: Draft): Promise<TpmDevice> {
       tpm,
       identity,
       measured,
-      eventLog: eventLogOf(facts.tpm),
+      eventLog,
       keys,
       endpoint: {
         overlay: `/ip4/127.0.0.1/tcp/${facts.ports.overlay ?? 0}`,
@@ -237,12 +238,12 @@ function watchTpm(tpm: Tpm, software: SoftwareTpm | undefined): { lost: Promise<
   };
 }
 
-/** Of the first TPM, as the kernel shows it to root. */
-const EVENT_LOG = '/sys/kernel/security/tpm0/binary_bios_measurements';
-
-function eventLogOf({ kind }: TpmChoice): Device['eventLog'] {
-  if (kind !== 'device' || !existsSync(EVENT_LOG)) return undefined;
-  return async () => new Uint8Array(await readFile(EVENT_LOG));
+/** As the kernel shows it to root: of /dev/tpmrm1 the log of tpm1. */
+function eventLogOf(tpm: TpmChoice): Device['eventLog'] {
+  if (tpm.kind !== 'device') return undefined;
+  const number = /\d+$/.exec(tpm.path)?.[0] ?? '0';
+  const path = `/sys/kernel/security/tpm${number}/binary_bios_measurements`;
+  return existsSync(path) ? async () => new Uint8Array(await readFile(path)) : undefined;
 }
 
 function readChain(dir: string, ekCertificate: Uint8Array): Uint8Array[] {

@@ -20,7 +20,7 @@ const KEY_BYTES = 32;
 
 /**
  * Reads the device's keys, or makes them at the first start. They are sealed under the given PCRs as they are now: with
- * PCR 14 only the release that made them can open them. Throws `KEYS_SEALED_ELSEWHERE` when the TPM refuses.
+ * PCR 14 only the release that made them can open them, on a machine whose shim trusts what it did then [ATT-3]. Throws `KEYS_SEALED_ELSEWHERE` when the TPM refuses.
  */
 export async function openDeviceKeys(tpm: Tpm, path: string, pcrs: readonly number[]): Promise<DeviceKeys> {
   if (!existsSync(path)) await createDeviceKeys(tpm, path, pcrs);
@@ -31,7 +31,7 @@ export async function openDeviceKeys(tpm: Tpm, path: string, pcrs: readonly numb
   } catch (cause) {
     throw new KeyError(
       'KEYS_SEALED_ELSEWHERE',
-      "the TPM does not unseal this device's keys: another TPM, or another release than the one that sealed them",
+      "the TPM does not unseal this device's keys: another TPM, another release, or other keys in shim (MOK, PCR 14) than when they were sealed",
       { cause },
     );
   }
