@@ -280,7 +280,10 @@ function explainIma({ ima }: AppraisalPolicy, values?: ReferenceValuesDocument):
   ];
 }
 
-function explainSoftware({ measuredLog }: AppraisalPolicy, values?: ReferenceValuesDocument): Sentence[] {
+function explainSoftware(
+  { measuredLog, pcrs }: AppraisalPolicy,
+  values?: ReferenceValuesDocument,
+): Sentence[] {
   if (measuredLog === 'not-demanded') {
     return [
       sentence(
@@ -297,7 +300,7 @@ function explainSoftware({ measuredLog }: AppraisalPolicy, values?: ReferenceVal
   return [
     sentence(
       'measuredLog',
-      `The node measured its own release first, behind what the boot left in PCR 14, and every release and image that it measured is ${known}.`,
+      `The node measured its own release first, behind ${pcrs.exact.includes(MEASURED_PCR) ? 'what' : 'whatever'} the boot left in PCR 14, and every release and image that it measured is ${known}.`,
       'It is the software that handles the data.',
     ),
   ];
