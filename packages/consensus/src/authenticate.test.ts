@@ -1,14 +1,20 @@
 import { errorCode } from '@nemea/core';
 import { describe, expect, test } from 'vitest';
 import { authenticate, signStatement } from './authenticate.ts';
-import type { Content, SignedMessage, Statement, ViewChange } from './message.ts';
+import {
+  type Content,
+  encodeNewViewEvidence,
+  evidenceDigest,
+  type SignedMessage,
+  type ViewChange,
+} from './message.ts';
 import { createCheapSigner, verifyCheaply } from './testing/signatures.ts';
 
 const networkId = new Uint8Array(32).fill(1);
 const publicKeyOf = (id: string) => (id === 'stranger' ? undefined : createCheapSigner(id).publicKey);
 const say = (sender: string, content: Content) =>
   signStatement({ networkId, sender, content, batch: [], sign: createCheapSigner(sender).sign });
-const vote: Content = { kind: 'prepare', view: 0, sequence: 1, digest: new Uint8Array(32) };
+const vote: Content = { kind: 'prepare', epoch: 1, view: 0, sequence: 1, digest: new Uint8Array(32) };
 
 function codeOf(message: SignedMessage, network = networkId): string {
   try {
@@ -40,23 +46,20 @@ describe('authenticate', () => {
     expect(codeOf(garbage)).toBe('SIGNATURE_INVALID');
   });
 
-  test('checks every view change that a new view quotes [CONS-16]', () => {
-    const content: ViewChange = { kind: 'view-change', epoch: 1, view: 1, committed: 0, prepared: null };
+  test('checks every view change that a new view quotes, and that the view was signed for them [CONS-16]', () => {
+    const content: ViewChange = { kind: 'view-change', epoch: 1, view: 1, committed: 0, tip: null };
     const { message } = say('b', content);
-    const quote = (quoted: SignedMessage): Statement<ViewChange> => ({
-      message: quoted,
-      sender: quoted.sender,
-      content,
-    });
-    const newView = (quoted: SignedMessage): Content => ({
-      kind: 'new-view',
-      epoch: 1,
-      view: 1,
-      sequence: 1,
-      viewChanges: [quote(quoted)],
-    });
-    expect(codeOf(say('a', newView(message)).message)).toBe('ACCEPTED');
-    expect(codeOf(say('a', newView({ ...message, sender: 'c' })).message)).toBe('SIGNATURE_INVALID');
-    expect(codeOf(say('a', newView({ ...message, sender: 'stranger' })).message)).toBe('SENDER_UNKNOWN');
+    const newView = (quoted: SignedMessage): SignedMessage => {
+      const viewChanges = [{ message: quoted, sender: quoted.sender, content }];
+      const evidence = encodeNewViewEvidence({ viewChanges, signatures: [] });
+      const said = say('a', { kind: 'new-view', epoch: 1, view: 1, evidence: evidenceDigest(evidence) });
+      return { ...said.message, evidence };
+    };
+    expect(codeOf(newView(message))).toBe('ACCEPTED');
+    expect(codeOf(newView({ ...message, sender: 'c' }))).toBe('SIGNATURE_INVALID');
+    expect(codeOf(newView({ ...message, sender: 'stranger' }))).toBe('SENDER_UNKNOWN');
+    expect(codeOf({ ...newView(message), evidence: newView({ ...message, sender: 'c' }).evidence })).toBe(
+      'SIGNATURE_INVALID',
+    );
   });
 });

@@ -1,9 +1,12 @@
-import { mintVerified, type Verified } from '@nemea/core';
+import { bytesEqual, mintVerified, type Verified } from '@nemea/core';
 import { ConsensusError } from './errors.ts';
 import {
   type Batch,
   type Content,
   encodePayload,
+  evidenceDigest,
+  NO_EVIDENCE,
+  parseNewViewEvidence,
   parsePayload,
   type SignedMessage,
   type Statement,
@@ -29,7 +32,11 @@ export function authenticate(input: {
   assertSignature(input, message);
   const content = parsePayload(message.payload);
   if (content.kind === 'new-view') {
-    for (const quoted of content.viewChanges) {
+    // The signature covers the digest of what is quoted, not the quotations.
+    if (!bytesEqual(evidenceDigest(message.evidence), content.evidence)) {
+      throw new ConsensusError('SIGNATURE_INVALID', 'new view: the evidence is not what was signed');
+    }
+    for (const quoted of parseNewViewEvidence(message.evidence).viewChanges) {
       assertSignature({ networkId, publicKeyOf, verify }, quoted.message);
     }
   }
@@ -42,12 +49,13 @@ export function signStatement(input: {
   sender: string;
   content: Content;
   batch: Batch;
+  evidence?: Uint8Array;
   sign: Sign;
 }): Verified<Statement> {
-  const { networkId, sender, content, batch, sign } = input;
+  const { networkId, sender, content, batch, sign, evidence = NO_EVIDENCE } = input;
   const payload = encodePayload(content);
   const signature = sign(signingBytes(networkId, payload));
-  return mintVerified({ message: { payload, sender, signature, batch }, sender, content });
+  return mintVerified({ message: { payload, sender, signature, batch, evidence }, sender, content });
 }
 
 function assertSignature(

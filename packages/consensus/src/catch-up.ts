@@ -1,16 +1,24 @@
-import { type Decision, verifyDecision } from './certificate.ts';
-import { commitDecision } from './decision.ts';
-import { ConsensusError } from './errors.ts';
-import { CLAIMS_MAX, DECISIONS_MAX } from './limits.ts';
-import type { Statement, Status } from './message.ts';
-import { openSequence, type ReplicaState, type Turn } from './state.ts';
+import { bytesEqual } from '@nemea/core';
+import { type Decision, holds, verifyDecision } from './certificate.ts';
+import { commitDecision, proposalOf } from './decision.ts';
+import { CLAIMS_MAX, DECISIONS_MAX, WINDOW } from './limits.ts';
+import type { Statement, Status, Supply, Want } from './message.ts';
+import { keyOf } from './operation.ts';
+import {
+  highWatermark,
+  makeProposal,
+  openSequence,
+  type ReplicaState,
+  rememberProposal,
+  type Turn,
+} from './state.ts';
 
 /**
  * A peer's word that sequences up to `committed` are decided. It is only a reason to ask: what comes back must carry
  * certificates, so a liar costs a question [CONS-19].
  */
 export function noteClaim(state: ReplicaState, sender: string, committed: number): void {
-  if (sender === state.id || committed <= state.committed) return;
+  if (committed <= state.committed || sender === state.id) return;
   const known = state.claims.get(sender);
   if (known !== undefined && known >= committed) return;
   if (known === undefined && state.claims.size >= CLAIMS_MAX && !makeRoom(state, sender)) return;
@@ -30,10 +38,10 @@ export function isBehind(state: ReplicaState): boolean {
   return state.claims.size > 0;
 }
 
-/** Behind by one is mostly a message on its way; by more, messages have been missed. */
+/** Behind by less than what is in progress is mostly a message on its way; by more, messages have been missed. */
 export function isFarBehind(state: ReplicaState): boolean {
   for (const claim of state.claims.values()) {
-    if (claim > openSequence(state)) return true;
+    if (claim > state.committed + WINDOW) return true;
   }
   return false;
 }
@@ -56,11 +64,18 @@ export function askForDecisions({ state, effects }: Turn): void {
 export function handleStatus({ state, effects }: Turn, { sender, content }: Statement<Status>): void {
   if (sender === state.id) return;
   noteClaim(state, sender, content.committed);
-  const { view, committed } = state;
+  const { view, committed, configuration, newView } = state;
+  const { epoch } = configuration;
   if (content.committed < committed) {
-    effects.push({ type: 'send', to: sender, content: { kind: 'status', view, committed }, batch: [] });
-  } else if (content.committed === committed && content.view < view && state.newView !== null) {
-    effects.push({ type: 'relay', to: sender, message: state.newView.message });
+    effects.push({
+      type: 'send',
+      to: sender,
+      content: { kind: 'status', epoch, view, committed },
+      batch: [],
+    });
+  }
+  if (content.epoch === epoch && content.view < view && newView !== null) {
+    effects.push({ type: 'relay', to: sender, message: newView });
   }
 }
 
@@ -72,28 +87,68 @@ export function handleDecisions({ state }: Turn, decisions: readonly Decision[])
 }
 
 /**
- * Commits the next transferred decision, one at a time, because only its execution tells the configuration that judges
- * the one after it. Returns true when there was one.
+ * Commits transferred decisions, as far as executing what is before them has told the configuration that judges them.
  */
-export function takeTransferred(turn: Turn): boolean {
+export function takeTransferred(turn: Turn): void {
   const { state } = turn;
-  let decision = state.transfer.shift();
-  while (decision !== undefined && decision.sequence <= state.committed) decision = state.transfer.shift();
-  if (decision === undefined) return false;
-  if (decision.sequence !== openSequence(state) || !decisionHolds(state, decision)) {
-    state.transfer = [];
-    return false;
+  while (state.transfer.length > 0 && openSequence(state) <= highWatermark(state)) {
+    const decision = state.transfer.shift() as Decision;
+    if (decision.sequence <= state.committed) continue;
+    if (
+      decision.sequence !== openSequence(state) ||
+      !holds(() => verifyDecision(state, state.digest, decision))
+    ) {
+      state.transfer = [];
+      return;
+    }
+    commitDecision(turn, decision, proposalOf(state, decision));
   }
-  commitDecision(turn, decision);
-  return true;
 }
 
-function decisionHolds(state: ReplicaState, decision: Decision): boolean {
-  try {
-    verifyDecision(state, state.digest, decision);
-    return true;
-  } catch (error) {
-    if (error instanceof ConsensusError) return false;
-    throw error;
+/** Hands out the batches that lead to a digest, the last first, because each names its parent. */
+export function handleWant({ state, effects }: Turn, { sender, content }: Statement<Want>): void {
+  if (sender === state.id || !state.configuration.byId.has(sender)) return;
+  let { digest } = content;
+  for (let sent = 0; sent < WINDOW; sent++) {
+    const proposal = state.proposals.get(keyOf(digest));
+    if (proposal === undefined || proposal.sequence <= content.after) return;
+    const { sequence, parent, batch } = proposal;
+    effects.push({ type: 'send', to: sender, content: { kind: 'supply', sequence, parent, digest }, batch });
+    digest = parent;
   }
+}
+
+/** Takes a batch that is missing on the way to the anchor of the view [CONS-16]. Hashing shows whether it is the one. */
+export function handleSupply({ state }: Turn, { message, content }: Statement<Supply>): void {
+  const missing = missingLink(state);
+  if (missing === null || content.sequence !== missing.sequence) return;
+  if (!bytesEqual(missing.digest, content.digest)) return;
+  const proposal = makeProposal(content.sequence, content.parent, message.batch);
+  if (bytesEqual(proposal.digest, content.digest)) rememberProposal(state, proposal);
+}
+
+/** The last place before the anchor whose batch is not known here, or null when all are. */
+export function missingLink(state: ReplicaState): { sequence: number; digest: Uint8Array } | null {
+  if (state.anchor === null) return null;
+  let { sequence, digest } = state.anchor;
+  while (sequence > state.committed) {
+    const proposal = state.proposals.get(keyOf(digest));
+    if (proposal === undefined) return { sequence, digest };
+    digest = proposal.parent;
+    sequence--;
+  }
+  return null;
+}
+
+/** Asks all others for the batches that the anchor of the view stands for. */
+export function askForBatches({ state, effects }: Turn): void {
+  const missing = missingLink(state);
+  if (missing === null || state.anchor === null) return;
+  const { view } = state.anchor;
+  effects.push({
+    type: 'broadcast',
+    content: { kind: 'want', after: state.committed, view, ...missing },
+    batch: [],
+    evidence: new Uint8Array(0),
+  });
 }

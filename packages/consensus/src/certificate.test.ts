@@ -9,7 +9,8 @@ import {
 } from './certificate.ts';
 import { createConfiguration, primaryOf } from './configuration.ts';
 import { createEd25519Signer, createEd25519Verifier } from './ed25519.ts';
-import { type Certificate, type Content, decisionDigest, encodePayload, signingBytes } from './message.ts';
+import { type Certificate, type Content, encodePayload, signingBytes } from './message.ts';
+import { decisionDigest } from './operation.ts';
 
 const networkId = new Uint8Array(32).fill(1);
 const signers = ['a', 'b', 'c', 'd'].map((id, index) => ({
@@ -27,10 +28,10 @@ function certify(ids: string, contentOf: (id: string) => Content): Certificate {
     const signer = signers.find((candidate) => candidate.id === id) ?? expect.fail(id);
     return { sender: id, signature: signer.sign(signingBytes(networkId, encodePayload(contentOf(id)))) };
   });
-  return { view: 2, sequence: 1, digest, signatures };
+  return { epoch: 1, view: 2, sequence: 1, digest, signatures };
 }
 
-const commit = (): Content => ({ kind: 'commit', view: 2, sequence: 1, digest });
+const commit = (): Content => ({ kind: 'commit', epoch: 1, view: 2, sequence: 1, digest });
 const certificate = certify('abc', commit);
 
 function codeOf(run: () => unknown): string {
@@ -62,6 +63,7 @@ describe('a commit certificate', () => {
   });
 
   test.each([
+    ['epoch', { epoch: 2 }],
     ['view', { view: 3 }],
     ['sequence', { sequence: 2 }],
     ['digest', { digest: new Uint8Array(32) }],
@@ -76,7 +78,7 @@ describe('a commit certificate', () => {
   });
 
   test('made of votes to prepare is refused', () => {
-    const prepares = certify('abc', () => ({ kind: 'prepare', view: 2, sequence: 1, digest }));
+    const prepares = certify('abc', () => ({ kind: 'prepare', epoch: 1, view: 2, sequence: 1, digest }));
     expect(codeOf(() => verifyCommitCertificate(judge, prepares))).toBe('CERTIFICATE_INVALID');
   });
 });
@@ -86,12 +88,13 @@ describe('a prepared certificate', () => {
     const primary = primaryOf(configuration, 2);
     const voteOf = (id: string): Content => ({
       kind: id === primary ? 'pre-prepare' : 'prepare',
+      epoch: 1,
       view: 2,
       sequence: 1,
       digest,
     });
     expect(codeOf(() => verifyPreparedCertificate(judge, certify('abcd', voteOf)))).toBe('ACCEPTED');
-    const allPrepare = certify('abcd', () => ({ kind: 'prepare', view: 2, sequence: 1, digest }));
+    const allPrepare = certify('abcd', () => ({ kind: 'prepare', epoch: 1, view: 2, sequence: 1, digest }));
     expect(codeOf(() => verifyPreparedCertificate(judge, allPrepare))).toBe('CERTIFICATE_INVALID');
   });
 });

@@ -1,21 +1,22 @@
-import { bytesEqual, type CborValue, decodeCbor, encodeCbor } from '@nemea/core';
+import { ByteWriter, bytesEqual } from '@nemea/core';
 import type { VerifySignature } from './authenticate.ts';
 import { type Configuration, primaryOf } from './configuration.ts';
 import { ConsensusError } from './errors.ts';
 import {
-  asBatch,
   type Batch,
   type Certificate,
   type CheckpointCertificate,
-  certificateFromTuple,
-  certificateToTuple,
-  decisionDigest,
   encodePayload,
   type MemberSignature,
+  parse,
+  readBatch,
+  readCertificate,
   signingBytes,
+  writeBatch,
+  writeCertificate,
 } from './message.ts';
+import { decisionDigest } from './operation.ts';
 import { isQuorum } from './quorum.ts';
-import { asTuple } from './shape.ts';
 
 /** What a quorum has decided at one sequence: the unit of execution and of catching up. */
 export type Decision = {
@@ -24,7 +25,8 @@ export type Decision = {
   readonly certificate: Certificate;
 };
 
-type Judge = {
+/** Who judges: `configuration` is that of the sequence, told from others by its epoch. */
+export type Judge = {
   readonly configuration: Configuration;
   readonly networkId: Uint8Array;
   readonly verify: VerifySignature;
@@ -32,23 +34,27 @@ type Judge = {
 
 /** Checks that a quorum committed the digest at its sequence [CONS-10]. Throws `CERTIFICATE_*`. */
 export function verifyCommitCertificate(judge: Judge, certificate: Certificate): void {
-  const { view, sequence, digest } = certificate;
-  const payload = encodePayload({ kind: 'commit', view, sequence, digest });
+  assertEpoch(judge, certificate);
+  const { epoch, view, sequence, digest } = certificate;
+  const payload = encodePayload({ kind: 'commit', epoch, view, sequence, digest });
   verifySignatures(judge, certificate.signatures, () => payload);
 }
 
 /** Checks that a quorum prepared the digest: the primary by its pre-prepare, the others by a prepare [CONS-9]. */
 export function verifyPreparedCertificate(judge: Judge, certificate: Certificate): void {
-  const { view, sequence, digest } = certificate;
-  const proposal = encodePayload({ kind: 'pre-prepare', view, sequence, digest });
-  const vote = encodePayload({ kind: 'prepare', view, sequence, digest });
+  assertEpoch(judge, certificate);
+  const { epoch, view, sequence, digest } = certificate;
+  const proposal = encodePayload({ kind: 'pre-prepare', epoch, view, sequence, digest });
+  const vote = encodePayload({ kind: 'prepare', epoch, view, sequence, digest });
   const primary = primaryOf(judge.configuration, view);
   verifySignatures(judge, certificate.signatures, (sender) => (sender === primary ? proposal : vote));
 }
 
+/** Checks that a quorum signed what it had executed [CONS-20]. Throws `CERTIFICATE_*`. */
 export function verifyCheckpointCertificate(judge: Judge, certificate: CheckpointCertificate): void {
-  const { sequence, digest } = certificate;
-  const payload = encodePayload({ kind: 'checkpoint', sequence, digest });
+  assertEpoch(judge, certificate);
+  const { epoch, sequence, digest } = certificate;
+  const payload = encodePayload({ kind: 'checkpoint', epoch, sequence, digest });
   verifySignatures(judge, certificate.signatures, () => payload);
 }
 
@@ -72,28 +78,38 @@ export function verifyDecision(judge: Judge, parent: Uint8Array, decision: Decis
   return digest;
 }
 
-export function encodeDecision(decision: Decision): Uint8Array {
-  return encodeCbor(decisionToTuple(decision));
+export function encodeDecision({ batch, certificate }: Decision): Uint8Array {
+  return writeCertificate(writeBatch(new ByteWriter(), batch), certificate).toBytes();
 }
 
 /** Throws `MESSAGE_INVALID`. The result is well formed, not verified. */
 export function parseDecision(bytes: Uint8Array): Decision {
+  return parse(bytes, 'decision', (reader) => {
+    const batch = readBatch(reader);
+    const certificate = readCertificate(reader);
+    return { sequence: certificate.sequence, batch, certificate };
+  });
+}
+
+/** Whether a check passes that throws a `ConsensusError` otherwise. */
+export function holds(check: () => void): boolean {
   try {
-    return decisionFromTuple(decodeCbor(bytes));
-  } catch (cause) {
-    if (cause instanceof ConsensusError) throw cause;
-    throw new ConsensusError('MESSAGE_INVALID', 'decision is not canonical dag-cbor', { cause });
+    check();
+    return true;
+  } catch (error) {
+    if (error instanceof ConsensusError) return false;
+    throw error;
   }
 }
 
-export function decisionToTuple({ batch, certificate }: Decision): CborValue {
-  return [[...batch], certificateToTuple(certificate)];
-}
-
-export function decisionFromTuple(value: CborValue | undefined): Decision {
-  const [batch, tuple] = asTuple(value, 2, 'decision');
-  const certificate = certificateFromTuple(tuple);
-  return { sequence: certificate.sequence, batch: asBatch(batch), certificate };
+/** A vote names its epoch, so signatures of one configuration never count under another [CONS-26]. */
+function assertEpoch({ configuration }: Judge, { epoch, sequence }: CheckpointCertificate): void {
+  if (epoch !== configuration.epoch || sequence < epoch) {
+    throw new ConsensusError(
+      'CERTIFICATE_INVALID',
+      `certificate of epoch ${epoch}, want ${configuration.epoch}`,
+    );
+  }
 }
 
 function verifySignatures(

@@ -54,8 +54,22 @@ export function weightOf(configuration: Configuration, id: string): number {
  * turn, so that a dead member does not become the first primary of all of them.
  */
 export function primaryOf(configuration: Configuration, view: number): string {
-  return memberAtTurn(configuration, (configuration.epoch % TURN_MAX) + view);
+  let known = primaries.get(configuration);
+  if (known === undefined || known.size > PRIMARIES_KEPT) {
+    known = new Map();
+    primaries.set(configuration, known);
+  }
+  let primary = known.get(view);
+  if (primary === undefined) {
+    primary = memberAtTurn(configuration, (configuration.epoch % TURN_MAX) + view);
+    known.set(view, primary);
+  }
+  return primary;
 }
+
+/** Every vote asks who the primary is. */
+const primaries = new WeakMap<Configuration, Map<number, string>>();
+const PRIMARIES_KEPT = 16;
 
 function memberAtTurn(configuration: Configuration, turn: number): string {
   const full = fullWeight(configuration);

@@ -1,6 +1,6 @@
 import type { Verified } from '@nemea/core';
 import { contradicts } from './equivocation.ts';
-import { type Statement, stripBatch } from './message.ts';
+import { parsePayload, type Statement, stripMessage } from './message.ts';
 import type { ReplicaState, Turn } from './state.ts';
 
 /**
@@ -10,30 +10,43 @@ import type { ReplicaState, Turn } from './state.ts';
 export function catchContradiction(turn: Turn, statement: Verified<Statement>): boolean {
   const { state, effects } = turn;
   const { sender } = statement;
-  for (const kept of statementsOf(state, sender)) {
-    if (!contradicts(kept.content, statement.content)) continue;
-    if (!state.penalized.has(sender)) {
-      state.penalized.add(sender);
-      const proof = { first: stripBatch(kept.message), second: stripBatch(statement.message) };
-      effects.push({ type: 'penalize', id: sender, proof });
-    }
-    return true;
+  const kept = statementsOf(state, statement).find((other) => contradicts(other.content, statement.content));
+  if (kept === undefined) return false;
+  if (!state.penalized.has(sender)) {
+    state.penalized.add(sender);
+    const proof = { first: stripMessage(kept.message), second: stripMessage(statement.message) };
+    effects.push({ type: 'penalize', id: sender, proof });
   }
-  return false;
+  return true;
 }
 
-function* statementsOf(state: ReplicaState, sender: string): Generator<Statement> {
-  for (const { prepares, commits } of state.ballots.values()) {
-    for (const statement of [prepares.get(sender), commits.get(sender)]) {
-      if (statement !== undefined) yield statement;
+/** What the sender has said that this statement could contradict. */
+function statementsOf(state: ReplicaState, { sender, content }: Statement): Statement[] {
+  const kept: (Statement | undefined)[] = [];
+  switch (content.kind) {
+    case 'pre-prepare':
+    case 'prepare':
+    case 'commit': {
+      const ballot = state.ballots.get(content.sequence)?.get(content.view);
+      kept.push(ballot?.prepares.get(sender), ballot?.commits.get(sender));
+      if (content.kind === 'commit') kept.push(state.viewChanges.get(sender)?.statement);
+      break;
     }
+    case 'checkpoint':
+      kept.push(...(state.checkpoints.get(sender) ?? []));
+      break;
+    case 'view-change':
+      kept.push(state.viewChanges.get(sender)?.statement);
+      for (const views of state.ballots.values()) {
+        for (const { commits } of views.values()) kept.push(commits.get(sender));
+      }
+      break;
+    case 'new-view': {
+      const message = state.newView;
+      if (message?.sender === sender) kept.push({ message, sender, content: parsePayload(message.payload) });
+      break;
+    }
+    default:
   }
-  for (const statement of [
-    state.viewChanges.get(sender)?.statement,
-    state.checkpoints.get(sender),
-    state.newView,
-    state.waitingNewView,
-  ]) {
-    if (statement !== undefined && statement !== null && statement.sender === sender) yield statement;
-  }
+  return kept.filter((statement) => statement !== undefined);
 }

@@ -1,89 +1,182 @@
-import { assert, sha256, toHex } from '@nemea/core';
+import { assert, bytesEqual } from '@nemea/core';
 import type { Decision } from './certificate.ts';
-import { createConfiguration, type Member, sameMembers } from './configuration.ts';
-import { OPERATION_WINDOW } from './limits.ts';
+import { type Configuration, createConfiguration, type Member, sameMembers } from './configuration.ts';
+import { CHECKPOINT_INTERVAL, OPERATION_WINDOW, WINDOW } from './limits.ts';
+import { ID_BYTES, idsOf, keyOf, type OperationId } from './operation.ts';
 import { pruneOwn } from './speech.ts';
-import type { ReplicaState, Turn } from './state.ts';
+import {
+  epochEnd,
+  findBallot,
+  intervalEnd,
+  makeProposal,
+  type Proposal,
+  type ReplicaState,
+  rememberProposal,
+  type Turn,
+} from './state.ts';
 
-export function operationId(operation: Uint8Array): string {
-  return toHex(sha256(operation));
+/** Journals a decision whose certificate holds [CONS-10]. Execution follows in order. */
+export function commitDecision(turn: Turn, decision: Decision, proposal: Proposal): void {
+  const { certificate, batch, sequence } = decision;
+  const own = findBallot(turn.state, sequence, certificate.view)?.ownVote?.content;
+  // What the replica has voted for is in the journal already.
+  const isWritten = own !== undefined && bytesEqual(own.digest, certificate.digest);
+  turn.effects.push({
+    type: 'persist',
+    record: { type: 'committed', certificate, batch: isWritten ? null : batch },
+  });
+  applyDecision(turn.state, decision, proposal);
 }
 
-/** Journals a decision whose certificate holds and hands it to the application [CONS-10]. */
-export function commitDecision(turn: Turn, decision: Decision): void {
-  turn.effects.push({ type: 'persist', record: { type: 'committed', decision } });
-  applyDecision(turn.state, decision);
-  turn.effects.push({ type: 'commit', decision });
-}
-
-/** The part of a commit that a restarted replica repeats. Closes the sequence; nothing is open until it is executed. */
-export function applyDecision(state: ReplicaState, decision: Decision): void {
-  const { sequence, batch, certificate } = decision;
+/** The part of a commit that a restarted replica repeats. */
+export function applyDecision(state: ReplicaState, decision: Decision, proposal: Proposal): void {
+  const { sequence, certificate } = decision;
   assert(sequence === state.committed + 1, `decision ${sequence} after ${state.committed}`);
-  assert(state.executing === null, `decision ${sequence} before ${state.committed} was executed`);
+  const [next] = state.accepted;
+  if (next !== undefined && bytesEqual(next.digest, certificate.digest)) {
+    state.accepted.shift();
+  } else {
+    if (next !== undefined) retract(state);
+    for (const id of proposal.ids) state.places.set(id, state.nextPlace++);
+  }
   state.committed = sequence;
   state.digest = certificate.digest;
-  state.executing = decision;
   state.attempts = 0;
-  state.prepared = null;
-  state.ballots.clear();
-  for (const operation of batch) recordExecuted(state, operation);
+  state.waiting.push({ decision, idBytes: proposal.idBytes });
+  for (const [index, id] of proposal.ids.entries()) {
+    if (!state.pending.delete(id)) continue;
+    state.unproposed.delete(id);
+    state.pendingBytes -= (decision.batch[index] as Uint8Array).length;
+  }
+  state.ballots.delete(sequence);
+  state.proposals.delete(keyOf(certificate.digest));
   for (const [id, claim] of state.claims) {
     if (claim <= sequence) state.claims.delete(id);
   }
-  pruneOwn(state);
+  if (sequence % CHECKPOINT_INTERVAL === 0) forgetDecided(state);
+  enterEpoch(state);
 }
 
 /**
- * Opens the next sequence. Changed members begin an epoch, whose views count from 0 because nothing said under the
- * old configuration binds the new one [CONS-11]. Otherwise the certificate shows in which view the next sequence
- * goes on: a quorum was there, so nothing can be prepared at that sequence in a lower view [CONS-17].
+ * A decision was executed. `members` are those who vote once the next epoch begins: at the second end of an interval
+ * from here, so that nobody can have voted beyond it yet [CONS-26].
  */
-export function applyExecution(state: ReplicaState, members: readonly Member[] | null): void {
-  assert(state.executing !== null, `nothing to execute at ${state.committed}`);
-  const { view } = state.executing.certificate;
-  state.executing = null;
-  const configuration =
-    members === null ? state.configuration : createConfiguration(members, state.committed + 1);
-  if (!sameMembers(state.configuration, configuration)) {
-    state.configuration = configuration;
-    placeInView(state, 0);
-    state.waitingNewView = null;
-    state.viewChanges.clear();
-    for (const map of [state.checkpoints, state.future]) keepMembers(state, map);
-    keepMembers(state, state.penalized);
-  } else if (view > state.view || (view === state.view && !state.active)) {
-    placeInView(state, view);
+export function applyExecution(
+  state: ReplicaState,
+  sequence: number,
+  members: readonly Member[] | null,
+): void {
+  const waiting = state.waiting.shift();
+  assert(waiting?.decision.sequence === sequence, `nothing to execute at ${sequence}`);
+  const { decision, idBytes } = waiting;
+  const { digest } = decision.certificate;
+  state.isExecuting = false;
+  state.executed = sequence;
+  state.executedDigest = digest;
+  state.executedOperations += decision.batch.length;
+  state.recent.push({ sequence, digest, idBytes });
+  state.recentOperations += decision.batch.length;
+  if (typeof state.muted === 'string' && state.muted !== 'until-epoch') {
+    if (idsOf(idBytes).includes(state.muted)) state.muted = 'until-epoch';
   }
-  for (const [id, { statement }] of state.viewChanges) {
-    if (statement.content.view < state.view || (statement.content.view === state.view && state.active)) {
-      state.viewChanges.delete(id);
-    }
-  }
-  pruneOwn(state);
+  forgetOperations(state);
+  if (members !== null) schedule(state, sequence, members);
+  while (state.configurations.length > 1 && isLongPast(state)) state.configurations.shift();
+  enterEpoch(state);
 }
 
-function placeInView(state: ReplicaState, view: number): void {
-  state.view = view;
+/** Accepts what a primary proposes on top of what was accepted before, unless it repeats an operation [CONS-12]. */
+export function accept(state: ReplicaState, proposal: Proposal, mayRepeat: boolean): boolean {
+  const first = state.nextPlace;
+  for (const [index, id] of proposal.ids.entries()) {
+    const place = state.places.get(id);
+    if (!mayRepeat && place !== undefined && place >= first - OPERATION_WINDOW) {
+      for (const taken of proposal.ids.slice(0, index)) state.places.delete(taken);
+      state.nextPlace = first;
+      return false;
+    }
+    state.places.set(id, state.nextPlace++);
+  }
+  state.accepted.push(proposal);
+  rememberProposal(state, proposal);
+  if (state.unproposed.size > 0) for (const id of proposal.ids) state.unproposed.delete(id);
+  return true;
+}
+
+/** Takes back what was accepted in a view that is left: it may be proposed again. */
+export function retract(state: ReplicaState): void {
+  for (const proposal of state.accepted.splice(0)) {
+    for (const id of proposal.ids) state.places.delete(id);
+    state.nextPlace -= proposal.ids.length;
+  }
+  state.unproposed.clear();
+  for (const [id, operation] of state.pending) {
+    if (!isOrdered(state, id)) state.unproposed.set(id, operation);
+  }
+}
+
+/** Whether an operation is among the last that were ordered or accepted [CONS-12]. */
+export function isOrdered(state: ReplicaState, id: OperationId): boolean {
+  const place = state.places.get(id);
+  return place !== undefined && place >= state.nextPlace - OPERATION_WINDOW;
+}
+
+/** Schedules the members of the epoch that begins with the interval after the next one; the last word counts. */
+function schedule(state: ReplicaState, sequence: number, members: readonly Member[]): void {
+  const { configurations } = state;
+  const configuration = createConfiguration(members, intervalEnd(sequence) + CHECKPOINT_INTERVAL + 1);
+  if (configurations.at(-1)?.epoch === configuration.epoch) configurations.pop();
+  if (!sameMembers(configurations.at(-1) as Configuration, configuration)) configurations.push(configuration);
+}
+
+/**
+ * Begins the next epoch once all of this one is decided and it is certain who its members are. Views count from 0,
+ * because nothing said in one epoch counts in another [CONS-11].
+ */
+function enterEpoch(state: ReplicaState): void {
+  const end = epochEnd(state);
+  if (end === null || state.committed !== end || state.executed < end - CHECKPOINT_INTERVAL) return;
+  retract(state);
+  const at = state.configurations.indexOf(state.configuration);
+  state.configuration = state.configurations[at + 1] as Configuration;
+  state.view = 0;
   state.active = true;
   state.anchor = null;
   state.newView = null;
+  state.tip = null;
   state.attempts = 0;
+  state.committedTo = 0;
+  state.ballots.clear();
+  state.proposals.clear();
+  state.viewChanges.clear();
+  if (state.muted === 'until-epoch') state.muted = null;
+  pruneOwn(state);
 }
 
-function keepMembers(
-  state: ReplicaState,
-  ids: { keys(): Iterable<string>; delete(id: string): boolean },
-): void {
-  for (const id of [...ids.keys()]) {
-    if (!state.configuration.byId.has(id)) ids.delete(id);
+function isLongPast({ configurations, executed }: ReplicaState): boolean {
+  return (configurations[1] as Configuration).epoch + WINDOW <= executed;
+}
+
+/** Forgets the oldest executed sequences whose operations are all too old to be taken for repetitions. */
+function forgetOperations(state: ReplicaState): void {
+  const { recent, places } = state;
+  for (let oldest = recent[0]; oldest !== undefined && recent.length > 1; oldest = recent[0]) {
+    const count = oldest.idBytes.length / ID_BYTES;
+    if (state.recentOperations - count < OPERATION_WINDOW) return;
+    const bound = state.executedOperations - OPERATION_WINDOW;
+    for (const id of idsOf(oldest.idBytes)) if ((places.get(id) ?? 0) < bound) places.delete(id);
+    state.recentOperations -= count;
+    state.recentParent = oldest.digest;
+    recent.shift();
   }
 }
 
-function recordExecuted(state: ReplicaState, operation: Uint8Array): void {
-  const id = operationId(operation);
-  state.executed.add(id);
-  const oldest = state.executed.values().next();
-  if (state.executed.size > OPERATION_WINDOW && oldest.done !== true) state.executed.delete(oldest.value);
-  if (state.pending.delete(id)) state.pendingBytes -= operation.length;
+function forgetDecided(state: ReplicaState): void {
+  for (const [key, { sequence }] of state.proposals) {
+    if (sequence <= state.committed) state.proposals.delete(key);
+  }
+}
+
+export function proposalOf(state: ReplicaState, decision: Decision): Proposal {
+  return makeProposal(decision.sequence, state.digest, decision.batch);
 }

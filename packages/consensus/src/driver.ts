@@ -2,7 +2,8 @@ import { assert, type Verified } from '@nemea/core';
 import { type Sign, signStatement } from './authenticate.ts';
 import type { Effect } from './effect.ts';
 import type { Input } from './input.ts';
-import type { Batch, Content, SignedMessage, Statement } from './message.ts';
+import type { OwnStatement } from './journal.ts';
+import { NO_EVIDENCE, type SignedMessage, type Statement } from './message.ts';
 import { step } from './replica.ts';
 import type { ReplicaState } from './state.ts';
 
@@ -52,13 +53,13 @@ function perform(
   for (const effect of effects) {
     switch (effect.type) {
       case 'broadcast': {
-        const statement = toStatement(replica, effect.content, effect.batch);
+        const statement = toStatement(replica, effect);
         outbound.push({ type: 'transmit', to: null, message: statement.message });
         said.push(statement);
         break;
       }
       case 'send': {
-        const { message } = toStatement(replica, effect.content, effect.batch);
+        const { message } = toStatement(replica, { ...effect, evidence: NO_EVIDENCE });
         outbound.push({ type: 'transmit', to: effect.to, message });
         break;
       }
@@ -72,6 +73,9 @@ function perform(
   return said;
 }
 
-function toStatement({ state, sign }: SigningReplica, content: Content, batch: Batch): Verified<Statement> {
-  return signStatement({ networkId: state.networkId, sender: state.id, content, batch, sign });
+function toStatement(
+  { state, sign }: SigningReplica,
+  { content, batch, evidence }: OwnStatement,
+): Verified<Statement> {
+  return signStatement({ networkId: state.networkId, sender: state.id, content, batch, evidence, sign });
 }

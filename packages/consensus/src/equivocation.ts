@@ -17,11 +17,12 @@ export type EquivocationProof = { readonly first: SignedMessage; readonly second
 /**
  * True when no replica that follows the rules says both [CONS-21]: different digests at one view and sequence (or one
  * checkpoint), two different view changes or new views for one view, or a view change that forgets what its sender
- * had committed to in an earlier view.
+ * had committed to in an earlier view. All of one epoch: nothing said in one counts in another.
  */
 export function contradicts(a: Content, b: Content): boolean {
   if (isVote(a) && isVote(b)) {
-    return a.view === b.view && a.sequence === b.sequence && !bytesEqual(a.digest, b.digest);
+    const isSameSlot = a.epoch === b.epoch && a.view === b.view && a.sequence === b.sequence;
+    return isSameSlot && !bytesEqual(a.digest, b.digest);
   }
   if (a.kind === 'checkpoint' && b.kind === 'checkpoint') {
     return a.sequence === b.sequence && !bytesEqual(a.digest, b.digest);
@@ -61,13 +62,14 @@ export function verifyEquivocation(input: {
 }
 
 /**
- * A commit at view u is sent before the view change to any later view of its epoch, which must then show the sequence
- * as prepared at u or later. Only when the sequence was open to the sender of the view change is it surely of the
- * same epoch.
+ * A commit at (u, s) is sent before the view change to any later view of its epoch, which must then show a tip that is
+ * as high: its view above u, or u with a sequence of at least s [CONS-14].
  */
-function forgets(commit: Vote, { view, committed, prepared }: ViewChange): boolean {
-  if (commit.sequence !== committed + 1 || commit.view >= view) return false;
-  return prepared === null || prepared.view < commit.view;
+function forgets(commit: Vote, { epoch, view, tip }: ViewChange): boolean {
+  if (commit.epoch !== epoch || commit.view >= view) return false;
+  return (
+    tip === null || tip.view < commit.view || (tip.view === commit.view && tip.sequence < commit.sequence)
+  );
 }
 
 function isVote(content: Content): content is Vote {

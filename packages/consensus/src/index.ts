@@ -13,6 +13,15 @@ export {
   verifyCommitCertificate,
   verifyDecision,
 } from './certificate.ts';
+export {
+  type CheckpointHeader,
+  type CheckpointProof,
+  encodeTransfer,
+  parseHeader,
+  parseTransfer,
+  type Transfer,
+  verifyCheckpoint,
+} from './checkpoint.ts';
 export { type Configuration, createConfiguration, type Member, primaryOf } from './configuration.ts';
 export { drive, type Outbound, type SigningReplica, settle } from './driver.ts';
 export type { Effect, RefusalReason } from './effect.ts';
@@ -33,13 +42,13 @@ export {
   type Certificate,
   type CheckpointCertificate,
   type Content,
-  decisionDigest,
   encodeMessage,
   type MemberSignature,
   parseMessage,
   type SignedMessage,
   type Statement,
 } from './message.ts';
+export { decisionDigest } from './operation.ts';
 export { isQuorum } from './quorum.ts';
 export { createReplica, step } from './replica.ts';
 export { restoreReplica } from './restore.ts';

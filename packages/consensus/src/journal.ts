@@ -1,208 +1,277 @@
-import { type CborValue, decodeCbor, encodeCbor } from '@nemea/core';
-import { type Decision, decisionFromTuple, decisionToTuple } from './certificate.ts';
-import type { Member } from './configuration.ts';
+import { ByteReader, ByteWriter, CoreError } from '@nemea/core';
+import type { CheckpointProof } from './checkpoint.ts';
+import type { Configuration, Member } from './configuration.ts';
 import { ConsensusError } from './errors.ts';
+import { MEMBERS_MAX, MESSAGE_BYTES_MAX, RECENT_MAX, WEIGHT_MAX, WINDOW } from './limits.ts';
 import {
-  MEMBER_ID_LENGTH_MAX,
-  MEMBERS_MAX,
-  MESSAGE_BYTES_MAX,
-  OPERATION_WINDOW,
-  WEIGHT_MAX,
-} from './limits.ts';
-import {
-  asBatch,
-  asDigest,
-  asSequence,
-  asView,
   type Batch,
   type Certificate,
   type Content,
-  certificateFromTuple,
-  certificateToTuple,
   encodePayload,
-  messageFromTuple,
-  messageToTuple,
   parsePayload,
+  readBatch,
+  readBytes,
+  readCertificate,
+  readCount,
+  readFlag,
+  readList,
+  readMessage,
+  readSequence,
+  readSignatures,
+  readText,
   type SignedMessage,
+  writeBatch,
+  writeBytes,
+  writeCertificate,
+  writeCount,
+  writeMessage,
+  writeSignatures,
+  writeText,
 } from './message.ts';
-import { asBytes, asBytesUpTo, asCount, asFlag, asList, asText, asTuple } from './shape.ts';
+import { ID_BYTES } from './operation.ts';
+import type { RecentBatch } from './state.ts';
 
-/** What an own statement said, with the batch that its digest binds. */
-export type OwnStatement = { readonly content: Content; readonly batch: Batch };
+/** What an own statement said, with what travels beside it. */
+export type OwnStatement<C extends Content = Content> = {
+  readonly content: C;
+  readonly batch: Batch;
+  readonly evidence: Uint8Array;
+};
 
-/** What a view says about its first sequence: the digest it must propose there, or null for any [CONS-16]. */
-export type Anchor = { readonly sequence: number; readonly digest: Uint8Array | null };
-
-export type Prepared = { readonly certificate: Certificate; readonly batch: Batch };
+/** A configuration without what follows from it. */
+export type Epoch = Pick<Configuration, 'epoch' | 'members'>;
 
 /** All that a replica must remember at a checkpoint; it replaces every earlier record. */
 export type BaseRecord = {
   readonly type: 'base';
   readonly committed: number;
   readonly digest: Uint8Array;
-  readonly stable: number;
+  readonly executed: number;
+  readonly executedDigest: Uint8Array;
+  readonly executedOperations: number;
+  readonly epochs: readonly Epoch[];
+  /** Of the first open sequence. */
   readonly epoch: number;
-  readonly members: readonly Member[];
   readonly view: number;
   readonly active: boolean;
-  readonly anchor: Anchor | null;
   readonly newView: SignedMessage | null;
-  readonly prepared: Prepared | null;
+  readonly tip: Certificate | null;
+  /** The last stable checkpoint: its header and who signed it. */
+  readonly stable: CheckpointProof | null;
+  readonly waiting: readonly { readonly certificate: Certificate; readonly batch: Batch }[];
   readonly own: readonly OwnStatement[];
-  readonly operationIds: readonly Uint8Array[];
+  readonly recentParent: Uint8Array;
+  /** Names of the operations of executed sequences, the oldest first. */
+  readonly recent: readonly RecentBatch[];
+  readonly muted: Uint8Array | 'until-epoch' | null;
+  /** The application state comes from a transfer and may not have been installed yet. */
+  readonly isTransferred: boolean;
 };
 
 /** The journal, oldest record first, is what `restoreReplica` rebuilds a replica from [CONS-22]. */
 export type JournalRecord =
   | BaseRecord
-  /** About to be said. */
-  | { readonly type: 'sent'; readonly content: Content; readonly batch: Batch }
-  | { readonly type: 'prepared'; readonly certificate: Certificate; readonly batch: Batch }
+  /** About to be said. A vote to prepare brings the batch: it is written once. */
+  | ({ readonly type: 'sent' } & OwnStatement)
+  | { readonly type: 'prepared'; readonly certificate: Certificate }
+  | { readonly type: 'entered'; readonly newView: SignedMessage }
+  /** `batch` is null when an own vote brought it. */
+  | { readonly type: 'committed'; readonly certificate: Certificate; readonly batch: Batch | null }
   | {
-      readonly type: 'entered';
-      readonly view: number;
-      readonly anchor: Anchor;
-      readonly newView: SignedMessage;
-    }
-  | { readonly type: 'committed'; readonly decision: Decision }
-  | { readonly type: 'executed'; readonly sequence: number; readonly members: readonly Member[] | null };
+      readonly type: 'executed';
+      readonly sequence: number;
+      readonly members: readonly Member[] | null;
+    };
+
+const TYPES = ['base', 'sent', 'prepared', 'entered', 'committed', 'executed'] as const;
 
 export function encodeRecord(record: JournalRecord): Uint8Array {
-  return encodeCbor(toTuple(record));
+  const writer = new ByteWriter(256).u8(TYPES.indexOf(record.type));
+  switch (record.type) {
+    case 'base':
+      writeBase(writer, record);
+      break;
+    case 'sent':
+      writeOwn(writer, record);
+      break;
+    case 'prepared':
+      writeCertificate(writer, record.certificate);
+      break;
+    case 'entered':
+      writeMessage(writer, record.newView);
+      break;
+    case 'committed':
+      writeCertificate(writer, record.certificate);
+      writeOptional(writer, record.batch, writeBatch);
+      break;
+    case 'executed':
+      writeCount(writer, record.sequence);
+      writeOptional(writer, record.members, writeMembers);
+      break;
+  }
+  return writer.toBytes();
 }
 
 /** Throws `JOURNAL_INVALID`: a replica must not run on a journal that it cannot read. */
 export function parseRecord(bytes: Uint8Array): JournalRecord {
   try {
-    return fromTuple(decodeCbor(bytes));
+    const reader = new ByteReader(bytes);
+    const record = readRecord(reader);
+    reader.end();
+    return record;
   } catch (cause) {
+    if (!(cause instanceof CoreError || cause instanceof ConsensusError)) throw cause;
     throw new ConsensusError('JOURNAL_INVALID', 'record cannot be read', { cause });
   }
 }
 
-function toTuple(record: JournalRecord): CborValue {
-  switch (record.type) {
-    case 'base':
-      return [
-        'base',
-        [record.committed, record.digest, record.stable],
-        [record.epoch, membersToTuple(record.members)],
-        [record.view, record.active],
-        record.anchor === null ? null : anchorToTuple(record.anchor),
-        record.newView === null ? null : messageToTuple(record.newView),
-        record.prepared === null ? null : preparedToTuple(record.prepared),
-        record.own.map(ownToTuple),
-        [...record.operationIds],
-      ];
-    case 'sent':
-      return ['sent', ownToTuple(record)];
-    case 'prepared':
-      return ['prepared', preparedToTuple(record)];
-    case 'entered':
-      return ['entered', record.view, anchorToTuple(record.anchor), messageToTuple(record.newView)];
-    case 'committed':
-      return ['committed', decisionToTuple(record.decision)];
-    case 'executed':
-      return ['executed', record.sequence, record.members === null ? null : membersToTuple(record.members)];
-  }
-}
-
-function fromTuple(value: CborValue): JournalRecord {
-  const type = Array.isArray(value) ? value[0] : undefined;
+function readRecord(reader: ByteReader): JournalRecord {
+  const byte = reader.u8();
+  const type = TYPES[byte];
   switch (type) {
     case 'base':
-      return baseFromTuple(asTuple(value, 9, type));
+      return readBase(reader);
     case 'sent':
-      return { type, ...ownFromTuple(asTuple(value, 2, type)[1]) };
+      return { type, ...readOwn(reader) };
     case 'prepared':
-      return { type, ...preparedFromTuple(asTuple(value, 2, type)[1]) };
-    case 'entered': {
-      const [, view, anchor, newView] = asTuple(value, 4, type);
-      return {
-        type,
-        view: asView(view),
-        anchor: anchorFromTuple(anchor),
-        newView: messageFromTuple(newView),
-      };
-    }
+      return { type, certificate: readCertificate(reader) };
+    case 'entered':
+      return { type, newView: readMessage(reader) };
     case 'committed':
-      return { type, decision: decisionFromTuple(asTuple(value, 2, type)[1]) };
-    case 'executed': {
-      const [, sequence, members] = asTuple(value, 3, type);
-      return { type, sequence: asSequence(sequence), members: orNull(members, membersFromTuple) };
-    }
+      return { type, certificate: readCertificate(reader), batch: readOptional(reader, readBatch) };
+    case 'executed':
+      return { type, sequence: readSequence(reader), members: readOptional(reader, readMembers) };
     default:
-      throw new ConsensusError('JOURNAL_INVALID', `unknown type of record: ${String(type)}`);
+      throw new ConsensusError('JOURNAL_INVALID', `unknown type of record: ${byte}`);
   }
 }
 
-function baseFromTuple(tuple: readonly CborValue[]): BaseRecord {
-  const [, position, configuration, place, anchor, newView, prepared, own, operationIds] = tuple;
-  const [committed, digest, stable] = asTuple(position, 3, 'position');
-  const [epoch, members] = asTuple(configuration, 2, 'configuration');
-  const [view, active] = asTuple(place, 2, 'view');
+function writeBase(writer: ByteWriter, base: BaseRecord): void {
+  writeCount(writer, base.committed).bytes(base.digest);
+  writeCount(writeCount(writer, base.executed).bytes(base.executedDigest), base.executedOperations);
+  writeEpochs(writer, base.epochs);
+  writeCount(writer, base.epoch)
+    .u32(base.view)
+    .u8(base.active ? 1 : 0);
+  writeOptional(writer, base.newView, writeMessage);
+  writeOptional(writer, base.tip, writeCertificate);
+  writeOptional(writer, base.stable, writeProof);
+  writer.u16(base.waiting.length);
+  for (const { certificate, batch } of base.waiting) writeBatch(writeCertificate(writer, certificate), batch);
+  writer.u32(base.own.length);
+  for (const own of base.own) writeOwn(writer, own);
+  writeRecent(writer.bytes(base.recentParent), base.recent);
+  writer.u8(base.muted === null ? 0 : base.muted === 'until-epoch' ? 1 : 2);
+  if (base.muted instanceof Uint8Array) writer.bytes(base.muted);
+  writer.u8(base.isTransferred ? 1 : 0);
+}
+
+function readBase(reader: ByteReader): BaseRecord {
   return {
     type: 'base',
-    committed: asCount(committed, 'committed'),
-    digest: asDigest(digest),
-    stable: asCount(stable, 'stable'),
-    epoch: asSequence(epoch),
-    members: membersFromTuple(members),
-    view: asView(view),
-    active: asFlag(active, 'active'),
-    anchor: orNull(anchor, anchorFromTuple),
-    newView: orNull(newView, messageFromTuple),
-    prepared: orNull(prepared, preparedFromTuple),
-    own: asList(own, 1024, 'own statements', ownFromTuple),
-    operationIds: asList(operationIds, OPERATION_WINDOW, 'operation ids', (id) =>
-      asBytes(id, 32, 'operation id'),
-    ),
+    committed: readCount(reader),
+    digest: reader.bytes(32),
+    executed: readCount(reader),
+    executedDigest: reader.bytes(32),
+    executedOperations: readCount(reader),
+    epochs: readEpochs(reader),
+    epoch: readSequence(reader),
+    view: reader.u32(),
+    active: readFlag(reader),
+    newView: readOptional(reader, readMessage),
+    tip: readOptional(reader, readCertificate),
+    stable: readOptional(reader, readProof),
+    waiting: readList(reader.u16(), 2 * WINDOW, 'waiting', () => ({
+      certificate: readCertificate(reader),
+      batch: readBatch(reader),
+    })),
+    own: readList(reader.u32(), 4096, 'own statements', () => readOwn(reader)),
+    recentParent: reader.bytes(32),
+    recent: readRecent(reader),
+    muted: readMuted(reader),
+    isTransferred: readFlag(reader),
   };
 }
 
-function membersToTuple(members: readonly Member[]): CborValue {
-  return members.map(({ id, publicKey, weight }) => [id, publicKey, weight]);
+function readMuted(reader: ByteReader): BaseRecord['muted'] {
+  const kind = reader.u8();
+  if (kind > 2) throw new ConsensusError('JOURNAL_INVALID', `muted: got ${kind}`);
+  if (kind === 2) return reader.bytes(ID_BYTES);
+  return kind === 1 ? 'until-epoch' : null;
 }
 
-function membersFromTuple(value: CborValue | undefined): Member[] {
-  return asList(value, MEMBERS_MAX, 'members', (item) => {
-    const [id, publicKey, weight] = asTuple(item, 3, 'member');
-    return {
-      id: asText(id, MEMBER_ID_LENGTH_MAX, 'member id'),
-      publicKey: asBytes(publicKey, 32, 'public key'),
-      weight: asCount(weight, 'weight', WEIGHT_MAX),
-    };
+export function writeRecent(writer: ByteWriter, recent: BaseRecord['recent']): ByteWriter {
+  writer.u32(recent.length);
+  for (const { sequence, digest, idBytes } of recent) {
+    writeBytes(writeCount(writer, sequence).bytes(digest), idBytes);
+  }
+  return writer;
+}
+
+export function readRecent(reader: ByteReader): BaseRecord['recent'] {
+  return readList(reader.u32(), RECENT_MAX, 'recent', () => {
+    const sequence = readSequence(reader);
+    const digest = reader.bytes(32);
+    const idBytes = readBytes(reader, 0, MESSAGE_BYTES_MAX, 'ids');
+    if (idBytes.length % ID_BYTES !== 0) throw new ConsensusError('MESSAGE_INVALID', 'ids: cut short');
+    return { sequence, digest, idBytes };
   });
 }
 
-function anchorToTuple({ sequence, digest }: Anchor): CborValue {
-  return [sequence, digest];
+export function writeEpochs(writer: ByteWriter, epochs: readonly Epoch[]): ByteWriter {
+  writer.u16(epochs.length);
+  for (const { epoch, members } of epochs) writeMembers(writeCount(writer, epoch), members);
+  return writer;
 }
 
-function anchorFromTuple(value: CborValue | undefined): Anchor {
-  const [sequence, digest] = asTuple(value, 2, 'anchor');
-  return { sequence: asSequence(sequence), digest: orNull(digest, asDigest) };
+export function readEpochs(reader: ByteReader): Epoch[] {
+  return readList(reader.u16(), 16, 'epochs', () => ({
+    epoch: readSequence(reader),
+    members: readMembers(reader),
+  }));
 }
 
-function preparedToTuple({ certificate, batch }: Prepared): CborValue {
-  return [certificateToTuple(certificate), [...batch]];
+export function writeProof(writer: ByteWriter, { header, signatures }: CheckpointProof): ByteWriter {
+  return writeSignatures(writeBytes(writer, header), signatures);
 }
 
-function preparedFromTuple(value: CborValue | undefined): Prepared {
-  const [certificate, batch] = asTuple(value, 2, 'prepared');
-  return { certificate: certificateFromTuple(certificate), batch: asBatch(batch) };
+export function readProof(reader: ByteReader): CheckpointProof {
+  return { header: readBytes(reader, 1, MESSAGE_BYTES_MAX, 'header'), signatures: readSignatures(reader) };
 }
 
-function ownToTuple({ content, batch }: OwnStatement): CborValue {
-  return [encodePayload(content), [...batch]];
+function writeMembers(writer: ByteWriter, members: readonly Member[]): ByteWriter {
+  writer.u16(members.length);
+  for (const { id, publicKey, weight } of members) writeText(writer, id).bytes(publicKey).u32(weight);
+  return writer;
 }
 
-function ownFromTuple(value: CborValue | undefined): OwnStatement {
-  const [payload, batch] = asTuple(value, 2, 'own statement');
-  const content = parsePayload(asBytesUpTo(payload, MESSAGE_BYTES_MAX, 'payload'));
-  return { content, batch: asBatch(batch) };
+function readMembers(reader: ByteReader): Member[] {
+  return readList(reader.u16(), MEMBERS_MAX, 'members', () => {
+    const member = { id: readText(reader), publicKey: reader.bytes(32), weight: reader.u32() };
+    if (member.weight > WEIGHT_MAX) throw new ConsensusError('MESSAGE_INVALID', `weight: ${member.weight}`);
+    return member;
+  });
 }
 
-function orNull<T>(value: CborValue | undefined, read: (value: CborValue) => T): T | null {
-  return value === null || value === undefined ? null : read(value);
+function writeOwn(writer: ByteWriter, { content, batch, evidence }: OwnStatement): void {
+  writeBytes(writer, encodePayload(content));
+  writeBytes(writeBatch(writer, batch), evidence);
+}
+
+function readOwn(reader: ByteReader): OwnStatement {
+  const content = parsePayload(readBytes(reader, 1, 256, 'payload'));
+  return { content, batch: readBatch(reader), evidence: readBytes(reader, 0, MESSAGE_BYTES_MAX, 'evidence') };
+}
+
+function writeOptional<T>(
+  writer: ByteWriter,
+  value: T | null,
+  write: (writer: ByteWriter, value: T) => ByteWriter,
+): void {
+  writer.u8(value === null ? 0 : 1);
+  if (value !== null) write(writer, value);
+}
+
+function readOptional<T>(reader: ByteReader, read: (reader: ByteReader) => T): T | null {
+  return readFlag(reader) ? read(reader) : null;
 }

@@ -1,4 +1,4 @@
-import { type CborValue, decodeCbor, encodeCbor, hashDomain } from '@nemea/core';
+import { ByteReader, ByteWriter, CoreError, fromUtf8, hashDomain, sha256, toUtf8 } from '@nemea/core';
 import { ConsensusError } from './errors.ts';
 import {
   BATCH_BYTES_MAX,
@@ -9,31 +9,35 @@ import {
   OPERATION_BYTES_MAX,
   VIEW_MAX,
 } from './limits.ts';
-import { asBytes, asBytesUpTo, asCount, asList, asText, asTuple } from './shape.ts';
 
 export type Batch = readonly Uint8Array[];
 
 export type MemberSignature = { readonly sender: string; readonly signature: Uint8Array };
 
+/** A batch in its place: the digest binds the batch and every decision before it [CONS-4]. */
+export type Tip = { readonly view: number; readonly sequence: number; readonly digest: Uint8Array };
+
 /** Equal votes of many members, each kept as its signature only: the signed payload follows from the fields. */
-export type Certificate = {
-  readonly view: number;
+export type Certificate = Tip & {
+  readonly epoch: number;
+  readonly signatures: readonly MemberSignature[];
+};
+
+export type CheckpointCertificate = {
+  readonly epoch: number;
   readonly sequence: number;
   readonly digest: Uint8Array;
   readonly signatures: readonly MemberSignature[];
 };
 
-export type CheckpointCertificate = Omit<Certificate, 'view'>;
-
-/** A pre-prepare is the primary's vote to prepare. The epoch of a vote follows from its sequence. */
-export type Vote = {
+/** A pre-prepare is the primary's vote to prepare. */
+export type Vote = Tip & {
   readonly kind: 'pre-prepare' | 'prepare' | 'commit';
-  readonly view: number;
-  readonly sequence: number;
-  readonly digest: Uint8Array;
+  readonly epoch: number;
 };
 export type Checkpoint = {
   readonly kind: 'checkpoint';
+  readonly epoch: number;
   readonly sequence: number;
   readonly digest: Uint8Array;
 };
@@ -43,29 +47,45 @@ export type ViewChange = {
   readonly epoch: number;
   readonly view: number;
   readonly committed: number;
-  readonly prepared: Certificate | null;
+  /** The last that the sender has committed to in the epoch; its certificate travels as evidence. */
+  readonly tip: Tip | null;
 };
+/** The view changes and the certificate that open the view travel as evidence, bound by its digest. */
 export type NewView = {
   readonly kind: 'new-view';
   readonly epoch: number;
   readonly view: number;
-  readonly sequence: number;
-  readonly viewChanges: readonly Statement<ViewChange>[];
+  readonly evidence: Uint8Array;
 };
 /** A hint, never a vote: where the sender stands, so that others can help it or ask it for decisions. */
-export type Status = { readonly kind: 'status'; readonly view: number; readonly committed: number };
+export type Status = {
+  readonly kind: 'status';
+  readonly epoch: number;
+  readonly view: number;
+  readonly committed: number;
+};
+/** Asks for the batches that lead from a decided sequence to a digest. */
+export type Want = { readonly kind: 'want'; readonly after: number } & Tip;
+/** A batch that somebody wants; that digest, parent and batch belong together is plain to see. */
+export type Supply = {
+  readonly kind: 'supply';
+  readonly sequence: number;
+  readonly parent: Uint8Array;
+  readonly digest: Uint8Array;
+};
 
-export type Content = Vote | Checkpoint | ViewChange | NewView | Status;
+export type Content = Vote | Checkpoint | ViewChange | NewView | Status | Want | Supply;
 
 /**
- * What travels. The signature covers `payload`; `batch` is bound by the digest in it, so that proofs and
- * certificates need not carry the operations.
+ * What travels. The signature covers `payload`, which is short whatever it is about. `batch` is bound by the digest in
+ * it; `evidence` proves itself (certificates) or is bound by its digest (new view). Proofs and certificates need neither.
  */
 export type SignedMessage = {
   readonly payload: Uint8Array;
   readonly sender: string;
   readonly signature: Uint8Array;
   readonly batch: Batch;
+  readonly evidence: Uint8Array;
 };
 
 /** A signed message together with what its payload says. Authentic only as `Verified<Statement>`. */
@@ -75,58 +95,106 @@ export type Statement<C extends Content = Content> = {
   readonly content: C;
 };
 
+/** What opens a view [CONS-16]: view changes of a quorum, and the certificate of the highest tip among them. */
+export type NewViewEvidence = {
+  readonly viewChanges: readonly Statement<ViewChange>[];
+  readonly signatures: readonly MemberSignature[];
+};
+
+export const NO_EVIDENCE = new Uint8Array(0);
+
 /** The bytes that a member signs [CONS-5]. */
 export function signingBytes(networkId: Uint8Array, payload: Uint8Array): Uint8Array {
-  return hashDomain('nemea/consensus/message/1', networkId, payload);
+  return hashDomain('nemea/consensus/message/2', networkId, payload);
 }
 
-/** Binds a batch and everything decided before it [CONS-4]. The parent of sequence 1 is 32 zero bytes. */
-export function decisionDigest(parent: Uint8Array, batch: Batch): Uint8Array {
-  return hashDomain('nemea/consensus/decision/1', parent, ...batch);
-}
+/** One byte for the kind, then fields of fixed length: an integer has one encoding only [CONS-5]. */
+const KINDS = {
+  'pre-prepare': 1,
+  prepare: 2,
+  commit: 3,
+  checkpoint: 4,
+  'view-change': 5,
+  'new-view': 6,
+  status: 7,
+  want: 8,
+  supply: 9,
+} as const satisfies Record<Content['kind'], number>;
+const KIND_OF_BYTE = new Map(Object.entries(KINDS).map(([kind, byte]) => [byte as number, kind]));
 
 export function encodePayload(content: Content): Uint8Array {
-  return encodeCbor(toTuple(content));
+  const writer = new ByteWriter().u8(KINDS[content.kind]);
+  switch (content.kind) {
+    case 'pre-prepare':
+    case 'prepare':
+    case 'commit':
+      return writeTip(writeCount(writer, content.epoch), content).toBytes();
+    case 'checkpoint':
+      return writeCount(writeCount(writer, content.epoch), content.sequence).bytes(content.digest).toBytes();
+    case 'view-change':
+      writeCount(writeCount(writer, content.epoch).u32(content.view), content.committed);
+      writer.u8(content.tip === null ? 0 : 1);
+      return (content.tip === null ? writer : writeTip(writer, content.tip)).toBytes();
+    case 'new-view':
+      return writeCount(writer, content.epoch).u32(content.view).bytes(content.evidence).toBytes();
+    case 'status':
+      return writeCount(writeCount(writer, content.epoch).u32(content.view), content.committed).toBytes();
+    case 'want':
+      return writeTip(writeCount(writer, content.after), content).toBytes();
+    case 'supply':
+      return writeCount(writer, content.sequence).bytes(content.parent).bytes(content.digest).toBytes();
+  }
 }
 
 /** Parses and checks one payload. Throws `MESSAGE_INVALID`. */
 export function parsePayload(payload: Uint8Array): Content {
-  const value = decode(payload);
-  const kind = Array.isArray(value) ? value[0] : undefined;
-  switch (kind) {
-    case 'pre-prepare':
-    case 'prepare':
-    case 'commit': {
-      const [, view, sequence, digest] = asTuple(value, 4, kind);
-      return { kind, view: asView(view), sequence: asSequence(sequence), digest: asDigest(digest) };
+  return parse(payload, 'payload', (reader) => {
+    const byte = reader.u8();
+    const kind = KIND_OF_BYTE.get(byte) as Content['kind'] | undefined;
+    switch (kind) {
+      case 'pre-prepare':
+      case 'prepare':
+      case 'commit':
+        return { kind, epoch: readSequence(reader), ...readTip(reader) };
+      case 'checkpoint':
+        return {
+          kind,
+          epoch: readSequence(reader),
+          sequence: readSequence(reader),
+          digest: reader.bytes(32),
+        };
+      case 'view-change':
+        return readViewChange(reader);
+      case 'new-view':
+        return { kind, epoch: readSequence(reader), view: readView(reader), evidence: reader.bytes(32) };
+      case 'status':
+        return { kind, epoch: readSequence(reader), view: readView(reader), committed: readCount(reader) };
+      case 'want':
+        return { kind, after: readCount(reader), ...readTip(reader) };
+      case 'supply':
+        return { kind, sequence: readSequence(reader), parent: reader.bytes(32), digest: reader.bytes(32) };
+      default:
+        throw invalid(`unknown kind of payload: ${byte}`);
     }
-    case 'checkpoint': {
-      const [, sequence, digest] = asTuple(value, 3, kind);
-      return { kind, sequence: asSequence(sequence), digest: asDigest(digest) };
-    }
-    case 'view-change':
-      return parseViewChange(asTuple(value, 5, kind));
-    case 'new-view': {
-      const [, epoch, view, sequence, viewChanges] = asTuple(value, 5, kind);
-      return {
-        kind,
-        epoch: asSequence(epoch),
-        view: asView(view),
-        sequence: asSequence(sequence),
-        viewChanges: asList(viewChanges, MEMBERS_MAX, 'view changes', parseNestedViewChange),
-      };
-    }
-    case 'status': {
-      const [, view, committed] = asTuple(value, 3, kind);
-      return { kind, view: asView(view), committed: asCount(committed, 'committed') };
-    }
-    default:
-      throw new ConsensusError('MESSAGE_INVALID', `unknown kind of payload: ${String(kind)}`);
+  });
+}
+
+function readViewChange(reader: ByteReader): ViewChange {
+  const epoch = readSequence(reader);
+  const view = readView(reader);
+  const committed = readCount(reader);
+  const tip = readFlag(reader) ? readTip(reader) : null;
+  // [CONS-14] Only an earlier view of the same epoch can have prepared it.
+  if (tip !== null && (tip.view >= view || tip.sequence < epoch)) {
+    throw invalid('view change: a tip of another epoch or view');
   }
+  return { kind: 'view-change', epoch, view, committed, tip };
 }
 
 export function encodeMessage(message: SignedMessage): Uint8Array {
-  return encodeCbor(messageToTuple(message));
+  const writer = new ByteWriter();
+  writeMessage(writer, message);
+  return writer.toBytes();
 }
 
 /** Parses a message from the wire; its payload stays bytes for `authenticate`. Throws `MESSAGE_INVALID`. */
@@ -137,125 +205,186 @@ export function parseMessage(bytes: Uint8Array): SignedMessage {
       `message: got ${bytes.length} bytes, want at most ${MESSAGE_BYTES_MAX}`,
     );
   }
-  return messageFromTuple(decode(bytes));
+  return parse(bytes, 'message', readMessage);
 }
 
-export function stripBatch(message: SignedMessage): SignedMessage {
-  return message.batch.length === 0 ? message : { ...message, batch: [] };
+/** Leaves what the signature covers: enough for a proof. */
+export function stripMessage(message: SignedMessage): SignedMessage {
+  const { payload, sender, signature } = message;
+  if (message.batch.length === 0 && message.evidence.length === 0) return message;
+  return { payload, sender, signature, batch: [], evidence: NO_EVIDENCE };
 }
 
-export function messageToTuple({ payload, sender, signature, batch }: SignedMessage): CborValue {
-  return [payload, sender, signature, [...batch]];
+export function encodeSignatures(signatures: readonly MemberSignature[]): Uint8Array {
+  return writeSignatures(new ByteWriter(), signatures).toBytes();
 }
 
-export function messageFromTuple(value: CborValue | undefined): SignedMessage {
-  const [payload, sender, signature, batch] = asTuple(value, 4, 'message');
-  return {
-    payload: asBytesUpTo(payload, MESSAGE_BYTES_MAX, 'payload'),
-    sender: asText(sender, MEMBER_ID_LENGTH_MAX, 'sender'),
-    signature: asBytes(signature, 64, 'signature'),
-    batch: asBatch(batch),
-  };
+/** Throws `MESSAGE_INVALID`. */
+export function parseSignatures(bytes: Uint8Array): MemberSignature[] {
+  return parse(bytes, 'signatures', readSignatures);
 }
 
-export function asBatch(value: CborValue | undefined): Batch {
-  const batch = asList(value, BATCH_OPERATIONS_MAX, 'batch', (operation) =>
-    asBytesUpTo(operation, OPERATION_BYTES_MAX, 'operation'),
-  );
-  const batchBytes = batch.reduce((sum, operation) => sum + operation.length, 0);
-  if (batchBytes > BATCH_BYTES_MAX) {
-    throw new ConsensusError(
-      'MESSAGE_INVALID',
-      `batch: got ${batchBytes} bytes, want at most ${BATCH_BYTES_MAX}`,
-    );
+export function encodeNewViewEvidence({ viewChanges, signatures }: NewViewEvidence): Uint8Array {
+  const writer = new ByteWriter().u16(viewChanges.length);
+  for (const { message } of viewChanges) writeMessage(writer, stripMessage(message));
+  return writeSignatures(writer, signatures).toBytes();
+}
+
+/** Throws `MESSAGE_INVALID`. The signatures of the quoted view changes are checked by `authenticate`. */
+export function parseNewViewEvidence(bytes: Uint8Array): NewViewEvidence {
+  return parse(bytes, 'new view', (reader) => {
+    const viewChanges = readList(reader.u16(), MEMBERS_MAX, 'view changes', () => {
+      const message = readMessage(reader);
+      const content = parsePayload(message.payload);
+      if (content.kind !== 'view-change' || message.batch.length > 0 || message.evidence.length > 0) {
+        throw invalid('new view: want view changes alone');
+      }
+      return { message, sender: message.sender, content };
+    });
+    return { viewChanges, signatures: readSignatures(reader) };
+  });
+}
+
+export function evidenceDigest(evidence: Uint8Array): Uint8Array {
+  return sha256(evidence);
+}
+
+/** Runs a reader over all of the bytes and lets out only errors of this package. */
+export function parse<T>(bytes: Uint8Array, name: string, read: (reader: ByteReader) => T): T {
+  try {
+    const reader = new ByteReader(bytes);
+    const value = read(reader);
+    reader.end();
+    return value;
+  } catch (cause) {
+    if (!(cause instanceof CoreError)) throw cause;
+    throw new ConsensusError('MESSAGE_INVALID', `${name}: ${cause.message}`, { cause });
   }
-  return batch;
 }
 
-export function certificateToTuple({ view, sequence, digest, signatures }: Certificate): CborValue {
-  return [view, sequence, digest, signatures.map(({ sender, signature }) => [sender, signature])];
+export function writeMessage(writer: ByteWriter, message: SignedMessage): ByteWriter {
+  const { payload, sender, signature, batch, evidence } = message;
+  writeText(writer, sender).bytes(signature);
+  writeBytes(writer, payload);
+  writeBatch(writer, batch);
+  return writeBytes(writer, evidence);
 }
 
-export function certificateFromTuple(value: CborValue | undefined): Certificate {
-  const [view, sequence, digest, signatures] = asTuple(value, 4, 'certificate');
-  return {
-    view: asView(view),
-    sequence: asSequence(sequence),
-    digest: asDigest(digest),
-    signatures: asList(signatures, MEMBERS_MAX, 'signatures', (item) => {
-      const [sender, signature] = asTuple(item, 2, 'signature of a member');
-      return {
-        sender: asText(sender, MEMBER_ID_LENGTH_MAX, 'sender'),
-        signature: asBytes(signature, 64, 'signature'),
-      };
-    }),
-  };
+export function readMessage(reader: ByteReader): SignedMessage {
+  const sender = readText(reader);
+  const signature = reader.bytes(64);
+  const payload = readBytes(reader, 1, 256, 'payload');
+  const batch = readBatch(reader);
+  return { payload, sender, signature, batch, evidence: readBytes(reader, 0, MESSAGE_BYTES_MAX, 'evidence') };
 }
 
-export function asView(value: CborValue | undefined): number {
-  return asCount(value, 'view', VIEW_MAX);
+export function writeBatch(writer: ByteWriter, batch: Batch): ByteWriter {
+  writer.u16(batch.length);
+  for (const operation of batch) writeBytes(writer, operation);
+  return writer;
 }
 
-export function asSequence(value: CborValue | undefined): number {
-  const sequence = asCount(value, 'sequence');
-  if (sequence === 0) throw new ConsensusError('MESSAGE_INVALID', 'sequence: got 0, want at least 1');
+export function readBatch(reader: ByteReader): Batch {
+  let batchBytes = 0;
+  return readList(reader.u16(), BATCH_OPERATIONS_MAX, 'batch', () => {
+    const operation = readBytes(reader, 1, OPERATION_BYTES_MAX, 'operation');
+    batchBytes += operation.length;
+    if (batchBytes > BATCH_BYTES_MAX) throw invalid(`batch: want at most ${BATCH_BYTES_MAX} bytes`);
+    return operation;
+  });
+}
+
+export function writeSignatures(writer: ByteWriter, signatures: readonly MemberSignature[]): ByteWriter {
+  writer.u16(signatures.length);
+  for (const { sender, signature } of signatures) writeText(writer, sender).bytes(signature);
+  return writer;
+}
+
+export function readSignatures(reader: ByteReader): MemberSignature[] {
+  return readList(reader.u16(), MEMBERS_MAX, 'signatures', () => ({
+    sender: readText(reader),
+    signature: reader.bytes(64),
+  }));
+}
+
+export function writeCertificate(writer: ByteWriter, certificate: Certificate): ByteWriter {
+  return writeSignatures(
+    writeTip(writeCount(writer, certificate.epoch), certificate),
+    certificate.signatures,
+  );
+}
+
+export function readCertificate(reader: ByteReader): Certificate {
+  return { epoch: readSequence(reader), ...readTip(reader), signatures: readSignatures(reader) };
+}
+
+export function writeTip(writer: ByteWriter, { view, sequence, digest }: Tip): ByteWriter {
+  return writeCount(writer.u32(view), sequence).bytes(digest);
+}
+
+export function readTip(reader: ByteReader): Tip {
+  return { view: readView(reader), sequence: readSequence(reader), digest: reader.bytes(32) };
+}
+
+/** A whole number below 2^53 in eight bytes. */
+export function writeCount(writer: ByteWriter, count: number): ByteWriter {
+  return writer.u32(Math.floor(count / 2 ** 32)).u32(count >>> 0);
+}
+
+export function readCount(reader: ByteReader): number {
+  const count = reader.u32() * 2 ** 32 + reader.u32();
+  if (!Number.isSafeInteger(count)) throw invalid('count: want a whole number below 2^53');
+  return count;
+}
+
+export function readSequence(reader: ByteReader): number {
+  const sequence = readCount(reader);
+  if (sequence === 0) throw invalid('sequence: got 0, want at least 1');
   return sequence;
 }
 
-export function asDigest(value: CborValue | undefined): Uint8Array {
-  return asBytes(value, 32, 'digest');
+export function readFlag(reader: ByteReader): boolean {
+  const flag = reader.u8();
+  if (flag > 1) throw invalid(`flag: got ${flag}, want 0 or 1`);
+  return flag === 1;
 }
 
-function toTuple(content: Content): CborValue {
-  switch (content.kind) {
-    case 'pre-prepare':
-    case 'prepare':
-    case 'commit':
-      return [content.kind, content.view, content.sequence, content.digest];
-    case 'checkpoint':
-      return [content.kind, content.sequence, content.digest];
-    case 'view-change': {
-      const { kind, epoch, view, committed, prepared } = content;
-      return [kind, epoch, view, committed, prepared === null ? null : certificateToTuple(prepared)];
-    }
-    case 'new-view': {
-      const { kind, epoch, view, sequence, viewChanges } = content;
-      return [kind, epoch, view, sequence, viewChanges.map(({ message }) => messageToTuple(message))];
-    }
-    case 'status':
-      return [content.kind, content.view, content.committed];
-  }
+export function writeText(writer: ByteWriter, text: string): ByteWriter {
+  const bytes = fromUtf8(text);
+  return writer.u16(bytes.length).bytes(bytes);
 }
 
-function parseViewChange([, epoch, view, committed, prepared]: readonly CborValue[]): ViewChange {
-  const content: ViewChange = {
-    kind: 'view-change',
-    epoch: asSequence(epoch),
-    view: asView(view),
-    committed: asCount(committed, 'committed'),
-    prepared: prepared === null ? null : certificateFromTuple(prepared),
-  };
-  if (content.prepared === null) return content;
-  // [CONS-14] Only the sequence after the last committed one is open, and only an earlier view can have prepared it.
-  if (content.prepared.sequence !== content.committed + 1 || content.prepared.view >= content.view) {
-    throw new ConsensusError('MESSAGE_INVALID', 'view change: prepared certificate of another slot');
-  }
-  return content;
+export function readText(reader: ByteReader): string {
+  const length = reader.u16();
+  if (length === 0 || length > 4 * MEMBER_ID_LENGTH_MAX) throw invalid(`id: got ${length} bytes`);
+  const text = toUtf8(reader.view(length));
+  if (text.length > MEMBER_ID_LENGTH_MAX) throw invalid(`id: got ${text.length} characters`);
+  return text;
 }
 
-function parseNestedViewChange(value: CborValue): Statement<ViewChange> {
-  const message = messageFromTuple(value);
-  const content = parsePayload(message.payload);
-  if (content.kind !== 'view-change' || message.batch.length !== 0) {
-    throw new ConsensusError('MESSAGE_INVALID', 'new view: want view changes without batches');
-  }
-  return { message, sender: message.sender, content };
+export function writeBytes(writer: ByteWriter, bytes: Uint8Array): ByteWriter {
+  return writer.u32(bytes.length).bytes(bytes);
 }
 
-function decode(bytes: Uint8Array): CborValue {
-  try {
-    return decodeCbor(bytes);
-  } catch (cause) {
-    throw new ConsensusError('MESSAGE_INVALID', 'not canonical dag-cbor', { cause });
-  }
+export function readBytes(reader: ByteReader, min: number, max: number, name: string): Uint8Array {
+  const length = reader.u32();
+  if (length < min || length > max) throw invalid(`${name}: got ${length} bytes, want ${min} to ${max}`);
+  return reader.bytes(length);
+}
+
+export function readList<T>(length: number, max: number, name: string, read: () => T): T[] {
+  if (length > max) throw invalid(`${name}: got ${length}, want at most ${max}`);
+  const list: T[] = [];
+  for (let i = 0; i < length; i++) list.push(read());
+  return list;
+}
+
+function readView(reader: ByteReader): number {
+  const view = reader.u32();
+  if (view > VIEW_MAX) throw invalid(`view: got ${view}, want at most ${VIEW_MAX}`);
+  return view;
+}
+
+function invalid(message: string): ConsensusError {
+  return new ConsensusError('MESSAGE_INVALID', message);
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { createEd25519Signer, createEd25519Verifier } from './ed25519.ts';
-import { CHECKPOINT_INTERVAL } from './limits.ts';
+import { parseHeader } from './checkpoint.ts';
+import { CHECKPOINT_INTERVAL, COMPACTION_INTERVAL, WINDOW } from './limits.ts';
 import { checkSafety } from './testing/checkers.ts';
 import { Cluster } from './testing/cluster.ts';
 import { createRandom } from './testing/random.ts';
@@ -25,7 +26,7 @@ describe('four replicas of equal weight', () => {
     checkSafety(cluster, FOUR);
   });
 
-  test('collect requests that wait into one batch, and decide one sequence at a time [CONS-7]', () => {
+  test('collect requests that wait into one batch [CONS-7]', () => {
     const cluster = new Cluster({ weights: [1, 1, 1, 1] });
     const operations = [...Array(200)].map(() => cluster.request());
     expect(cluster.runUntilExecuted(operations, FOUR)).toBe(true);
@@ -43,14 +44,48 @@ describe('four replicas of equal weight', () => {
     expect(cluster.executed('r0')).toEqual([operation]);
   });
 
-  test('make every sixteenth sequence stable and drop the journal before it [CONS-20]', () => {
+  test('make every sixteenth sequence stable, and now and then let the journal begin there [CONS-20]', () => {
     const cluster = new Cluster({ weights: [1, 1, 1, 1] });
-    for (let i = 0; i < 2 * CHECKPOINT_INTERVAL + 2; i++) {
+    for (let i = 0; i < COMPACTION_INTERVAL + CHECKPOINT_INTERVAL + 2; i++) {
       cluster.runUntilExecuted([cluster.request()], FOUR);
     }
     cluster.runFor(50);
-    expect(cluster.replica('r0').stable).toBe(2 * CHECKPOINT_INTERVAL);
-    expect(cluster.node('r0').journal.length).toBeLessThan(40);
+    const { stable, compacted } = cluster.replica('r0');
+    expect(parseHeader(stable?.header ?? new Uint8Array()).sequence).toBe(
+      COMPACTION_INTERVAL + CHECKPOINT_INTERVAL,
+    );
+    expect(compacted).toBe(COMPACTION_INTERVAL);
+    expect(cluster.node('r0').journal.length).toBeLessThan(6 * (CHECKPOINT_INTERVAL + 4));
+  });
+
+  test('have many sequences on their way at the same time, up to the high watermark [CONS-7]', () => {
+    const cluster = new Cluster({ weights: [1, 1, 1, 1], settings: { eagerBatches: WINDOW } });
+    cluster.network.faults = { delayMinMs: 30, delayMaxMs: 30, loss: 0, duplicate: 0 };
+    const operations: string[] = [];
+    let most = 0;
+    for (let i = 0; i < 100; i++) {
+      operations.push(cluster.request());
+      cluster.runFor(1);
+      for (const id of FOUR) most = Math.max(most, cluster.replica(id).accepted.length);
+    }
+    expect(most).toBe(WINDOW);
+    expect(cluster.runUntilExecuted(operations, FOUR)).toBe(true);
+    expect(cluster.replica('r0').view).toBe(0);
+    checkSafety(cluster, FOUR);
+  });
+
+  test('never vote further ahead than two intervals beyond what is executed [CONS-7]', () => {
+    const cluster = new Cluster({ weights: [1, 1, 1, 1], settings: { eagerBatches: 2 * WINDOW } });
+    for (const id of FOUR) cluster.node(id).executionMs = 1_000_000;
+    for (let i = 0; i < 100; i++) {
+      cluster.request();
+      cluster.runFor(5);
+    }
+    for (const id of FOUR) {
+      const { executed, committed, accepted } = cluster.replica(id);
+      expect(executed).toBe(0);
+      expect(committed + accepted.length).toBe(WINDOW);
+    }
   });
 
   test('stay in their first view while nothing is wrong', () => {

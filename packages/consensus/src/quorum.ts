@@ -5,7 +5,12 @@ import { type Configuration, weightOf } from './configuration.ts';
  * so any two quorums share an honest member, and the honest members alone form one.
  */
 export function isQuorum(configuration: Configuration, ids: Iterable<string>): boolean {
-  return 3 * weightOfAll(configuration, ids) > 2 * configuration.weightTotal;
+  return hasQuorum(configuration, weightOfAll(configuration, ids));
+}
+
+/** The same for a weight that was added up before. */
+export function hasQuorum({ weightTotal }: Configuration, weight: number): boolean {
+  return 3 * weight > 2 * weightTotal;
 }
 
 /** True when at least one of the members must be honest. */

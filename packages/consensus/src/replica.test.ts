@@ -11,7 +11,16 @@ import {
   PENDING_OPERATIONS_MAX,
   VIEW_DISTANCE_MAX,
 } from './limits.ts';
-import { type Batch, type Content, decisionDigest, parsePayload, type Statement } from './message.ts';
+import {
+  type Batch,
+  type Content,
+  encodeNewViewEvidence,
+  evidenceDigest,
+  parsePayload,
+  type Statement,
+  type ViewChange,
+} from './message.ts';
+import { decisionDigest } from './operation.ts';
 import { createReplica, step } from './replica.ts';
 import { createCheapSigner, verifyCheaply } from './testing/signatures.ts';
 
@@ -41,9 +50,9 @@ function say(sender: string, content: Content, carried: Batch = []): Verified<St
   return signStatement({ networkId, sender, content, batch: carried, sign: createCheapSigner(sender).sign });
 }
 
-const prePrepare = (view = 0, sequence = 1): Content => ({ kind: 'pre-prepare', view, sequence, digest });
-const prepare = (view = 0, sequence = 1): Content => ({ kind: 'prepare', view, sequence, digest });
-const commit = (view = 0, sequence = 1): Content => ({ kind: 'commit', view, sequence, digest });
+const prePrepare = (view = 0, sequence = 1): Content => ({ kind: 'pre-prepare', epoch: 1, view, sequence, digest });
+const prepare = (view = 0, sequence = 1): Content => ({ kind: 'prepare', epoch: 1, view, sequence, digest });
+const commit = (view = 0, sequence = 1): Content => ({ kind: 'commit', epoch: 1, view, sequence, digest });
 
 function spoken(effects: readonly Outbound[]): string[] {
   return effects.flatMap((effect) =>
@@ -86,6 +95,7 @@ describe('a backup', () => {
     const twice = [...batch, ...batch];
     const content: Content = {
       kind: 'pre-prepare',
+      epoch: 1,
       view: 0,
       sequence: 1,
       digest: decisionDigest(new Uint8Array(32), twice),
@@ -97,7 +107,7 @@ describe('a backup', () => {
     const replica = start();
     expect(spoken(replica.hear(primaryOfNext, prePrepare(1), batch))).toEqual([]);
     for (const id of peers) {
-      replica.hear(id, { kind: 'view-change', epoch: 1, view: 1, committed: 0, prepared: null });
+      replica.hear(id, { kind: 'view-change', epoch: 1, view: 1, committed: 0, tip: null });
     }
     expect(replica.state.view).toBe(1);
     expect(replica.state.active).toBe(false);
@@ -116,7 +126,7 @@ describe('a backup', () => {
   test('leaves its view only when an honest member must have left [CONS-15]', () => {
     const replica = start();
     const leave = (id: string, view: number) =>
-      replica.hear(id, { kind: 'view-change', epoch: 1, view, committed: 0, prepared: null });
+      replica.hear(id, { kind: 'view-change', epoch: 1, view, committed: 0, tip: null });
     expect(spoken(leave(primaryOfNext, 5))).toEqual([]);
     expect(spoken(leave(primaryOfFirst, 3))).toEqual(['view-change']);
     expect(replica.state.view).toBe(3);
@@ -130,6 +140,7 @@ describe('a backup', () => {
     const next = [fromUtf8('next')];
     const content: Content = {
       kind: 'pre-prepare',
+      epoch: 1,
       view: 0,
       sequence: 2,
       digest: decisionDigest(digest, next),
@@ -148,6 +159,7 @@ describe('a backup', () => {
 
 describe('a decision from a peer', () => {
   const certificateOf = (view: number, senders: readonly string[]) => ({
+    epoch: 1,
     view,
     sequence: 1,
     digest,
@@ -163,6 +175,7 @@ describe('a decision from a peer', () => {
     const next = [fromUtf8('next')];
     const proposal: Content = {
       kind: 'pre-prepare',
+      epoch: 1,
       view: 2,
       sequence: 2,
       digest: decisionDigest(digest, next),
@@ -196,7 +209,7 @@ describe('a decision from a peer', () => {
 
 describe('a new view', () => {
   const viewChange = (sender: string, committed = 0): Statement<never> | Statement => ({
-    ...say(sender, { kind: 'view-change', epoch: 1, view: 1, committed, prepared: null }),
+    ...say(sender, { kind: 'view-change', epoch: 1, view: 1, committed, tip: null }),
   });
   const newView = (senders: readonly string[], sequence = 1): Content => ({
     kind: 'new-view',
@@ -256,8 +269,8 @@ describe('whatever peers send stays within bounds [CONS-23]', () => {
   test('one view change and one checkpoint is kept of each member', () => {
     const { state, hear } = start();
     for (let i = 1; i < 40; i++) {
-      hear(peers[0] as string, { kind: 'view-change', epoch: 1, view: i, committed: 0, prepared: null });
-      hear(peers[0] as string, { kind: 'checkpoint', sequence: 16 * i, digest });
+      hear(peers[0] as string, { kind: 'view-change', epoch: 1, view: i, committed: 0, tip: null });
+      hear(peers[0] as string, { kind: 'checkpoint', epoch: 1, sequence: 16 * i, digest });
     }
     expect(state.viewChanges.size).toBe(1);
     expect(state.checkpoints.size).toBe(1);
@@ -265,7 +278,7 @@ describe('whatever peers send stays within bounds [CONS-23]', () => {
 
   test('claims of strangers are limited, and each costs at most a question', () => {
     const { state, hear } = start();
-    for (let i = 0; i < 1000; i++) hear(`stranger ${i}`, { kind: 'status', view: 0, committed: 1_000_000 });
+    for (let i = 0; i < 1000; i++) hear(`stranger ${i}`, { kind: 'status', epoch: 1, view: 0, committed: 1_000_000 });
     expect(state.claims.size).toBe(256);
   });
 });

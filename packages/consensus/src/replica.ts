@@ -1,57 +1,71 @@
 import { assert, assertNever, bytesEqual, type Verified } from '@nemea/core';
 import {
+  askForBatches,
   askForDecisions,
   handleDecisions,
   handleStatus,
+  handleSupply,
+  handleWant,
   isBehind,
   noteClaim,
   takeTransferred,
 } from './catch-up.ts';
-import { handleCheckpoint, settleCheckpoint, speakCheckpoint } from './checkpoint.ts';
+import { handleCheckpoint, handleTransfer, speakCheckpoint } from './checkpoint.ts';
 import { createConfiguration, type Member, primaryOf } from './configuration.ts';
 import { catchContradiction } from './contradiction.ts';
-import { applyExecution, commitDecision, operationId } from './decision.ts';
+import { accept, applyExecution, commitDecision, isOrdered } from './decision.ts';
 import type { Effect, RefusalReason } from './effect.ts';
 import type { Input, TimerId } from './input.ts';
 import {
   BATCH_BYTES_MAX,
   BATCH_OPERATIONS_MAX,
   FUTURE_STATEMENTS_MAX,
+  MEMBERS_MAX,
   OPERATION_BYTES_MAX,
   PENDING_BYTES_MAX,
   PENDING_OPERATIONS_MAX,
   VIEW_DISTANCE_MAX,
+  VOTES_AHEAD_MAX,
+  WINDOW,
 } from './limits.ts';
 import {
   type Batch,
-  decisionDigest,
+  type Certificate,
   type MemberSignature,
   type Statement,
-  stripBatch,
+  stripMessage,
   type Vote,
 } from './message.ts';
-import { isQuorum } from './quorum.ts';
-import { ownStatement, slotOf, speak } from './speech.ts';
+import { keyOf, operationId } from './operation.ts';
+import { hasQuorum } from './quorum.ts';
+import { speak } from './speech.ts';
 import {
+  acceptedEnd,
   type Ballot,
   ballotOf,
-  findBatch,
+  epochEnd,
+  findBallot,
+  findProposal,
+  highWatermark,
   initialState,
-  isMember,
+  intervalEnd,
+  makeProposal,
+  mayVote,
   openSequence,
+  type Proposal,
   primaryOfView,
   type ReplicaOptions,
   type ReplicaState,
   type Turn,
 } from './state.ts';
-import { placeOf, pulse, settleTimers } from './timers.ts';
+import { pulse, settleTimers } from './timers.ts';
 import {
   announceNewView,
   handleNewView,
   handleViewChange,
+  isHigher,
   joinLaterView,
   startViewChange,
-  takeWaitingNewView,
 } from './view-change.ts';
 
 /** A new replica at sequence 0, and the effects that make it heard. Throws `CONFIGURATION_INVALID`. */
@@ -62,8 +76,10 @@ export function createReplica(options: ReplicaOptions): { state: ReplicaState; e
 /** Starts the timers and says where the replica stands; after a restart also what it may not have got across. */
 export function resume(state: ReplicaState): { state: ReplicaState; effects: Effect[] } {
   const turn: Turn = { state, effects: [] };
-  state.timers.pulsedAt = placeOf(state);
+  state.timers.pulsedAt = state.committed;
+  state.timers.pulsedView = state.view;
   pulse(turn);
+  execute(turn);
   settleTimers(turn);
   return turn;
 }
@@ -76,16 +92,20 @@ export function step(state: ReplicaState, input: Input): { state: ReplicaState; 
   const turn: Turn = { state, effects: [] };
   switch (input.type) {
     case 'message':
-      handleMessage(turn, input.statement);
+      // Most votes come after their quorum and change nothing: the rest of the step is for those that do.
+      if (!handleMessage(turn, input.statement)) return turn;
       break;
     case 'request':
       handleRequest(turn, input.operation);
       break;
     case 'executed':
-      handleExecuted(turn, input.sequence, input.members);
+      handleExecuted(turn, input.sequence, input.members, input.state);
       break;
     case 'decisions':
       handleDecisions(turn, input.decisions);
+      break;
+    case 'transfer':
+      if (!state.isExecuting) handleTransfer(turn, input.transfer);
       break;
     case 'timeout':
       handleTimeout(turn, input.id);
@@ -100,168 +120,21 @@ export function step(state: ReplicaState, input: Input): { state: ReplicaState; 
 
 /**
  * From request to commit: the rules below are tried in this order after every input. Whatever a replica says comes
- * back to it as a message, so each decision takes several steps.
+ * back to it as a message, so each decision takes several steps. Many sequences are on their way at the same time.
  */
 function advance(turn: Turn): void {
-  if (turn.state.executing !== null || takeTransferred(turn)) return;
+  takeTransferred(turn);
+  decide(turn);
+  takeFuture(turn);
   joinLaterView(turn);
   announceNewView(turn);
-  takeWaitingNewView(turn);
   propose(turn);
   prepare(turn);
   commit(turn);
-  decide(turn);
-  if (turn.state.executing === null) settleCheckpoint(turn);
+  execute(turn);
 }
 
-/** The primary proposes one batch at a time: what its view is bound to, else what has waited longest [CONS-7]. */
-function propose(turn: Turn): void {
-  const { state } = turn;
-  if (!state.active || primaryOfView(state) !== state.id || ownVote(state) !== null) return;
-  const bound = boundDigest(state);
-  const batch = bound === null ? nextBatch(state) : findBatch(state, bound);
-  if (batch === null || batch.length === 0) return;
-  const digest = decisionDigest(state.digest, batch);
-  speak(turn, { kind: 'pre-prepare', view: state.view, sequence: openSequence(state), digest }, batch);
-}
-
-/** A backup accepts the first proposal of its view that the view allows and that repeats no operation [CONS-8]. */
-function prepare(turn: Turn): void {
-  const { state } = turn;
-  const proposal = state.ballots.get(state.view)?.proposal;
-  if (!state.active || !isMember(state) || proposal == null || ownVote(state) !== null) return;
-  const { digest, view, sequence } = proposal.statement.content;
-  const bound = boundDigest(state);
-  if (bound === null ? repeatsOperation(state, proposal.batch) : !bytesEqual(bound, digest)) return;
-  speak(turn, { kind: 'prepare', view, sequence, digest });
-}
-
-/** A quorum of votes to prepare excludes any other batch in this view; the certificate carries that to later views [CONS-9]. */
-function commit(turn: Turn): void {
-  const { state, effects } = turn;
-  const ballot = state.ballots.get(state.view);
-  const vote = ownVote(state);
-  if (!state.active || ballot?.proposal == null || vote === null) return;
-  const { digest, view, sequence } = ballot.proposal.statement.content;
-  if (!bytesEqual(vote.digest, digest)) return;
-  if (ownStatement(state, `commit/${sequence}/${view}`) !== null) return;
-  const signatures = quorumFor(state, ballot.prepares, digest);
-  if (signatures === null) return;
-  state.prepared = { certificate: { view, sequence, digest, signatures }, batch: ballot.proposal.batch };
-  effects.push({ type: 'persist', record: { type: 'prepared', ...state.prepared } });
-  speak(turn, { kind: 'commit', view, sequence, digest });
-}
-
-/** A quorum of commits in any view decides the sequence for ever [CONS-10]. */
-function decide(turn: Turn): void {
-  const { state } = turn;
-  for (const { view, commits } of state.ballots.values()) {
-    if (!isQuorum(state.configuration, commits.keys())) continue;
-    for (const { content } of commits.values()) {
-      const { digest, sequence } = content;
-      const signatures = quorumFor(state, commits, digest);
-      if (signatures === null) continue;
-      const batch = findBatch(state, digest);
-      if (batch !== null) {
-        commitDecision(turn, { sequence, batch, certificate: { view, sequence, digest, signatures } });
-      } else {
-        for (const { sender } of signatures) noteClaim(state, sender, sequence);
-      }
-      return;
-    }
-  }
-}
-
-function handleMessage(turn: Turn, statement: Verified<Statement>): void {
-  const { content } = statement;
-  switch (content.kind) {
-    case 'pre-prepare':
-    case 'prepare':
-    case 'commit':
-      handleVote(turn, withContent(statement, content));
-      break;
-    case 'checkpoint':
-      handleCheckpoint(turn, withContent(statement, content));
-      break;
-    case 'view-change':
-      handleViewChange(turn, withContent(statement, content));
-      break;
-    case 'new-view':
-      handleNewView(turn, withContent(statement, content));
-      break;
-    case 'status':
-      handleStatus(turn, withContent(statement, content));
-      break;
-    default:
-      assertNever(content);
-  }
-}
-
-function handleVote(turn: Turn, statement: Verified<Statement<Vote>>): void {
-  const { state } = turn;
-  const { sender, content } = statement;
-  const { view, sequence } = content;
-  // Who votes at a sequence has executed all before it.
-  noteClaim(state, sender, sequence - 1);
-  if (sequence <= state.committed) return; // [CONS-18]
-  if (sequence > openSequence(state) || state.executing !== null) {
-    keepForLater(state, statement);
-    return;
-  }
-  if (!state.configuration.byId.has(sender)) return;
-  if (Math.abs(view - state.view) > VIEW_DISTANCE_MAX) return;
-  if (catchContradiction(turn, statement)) {
-    // A primary that proposes two batches is not worth the wait for the timer.
-    if (view === state.view && sender === primaryOfView(state)) startViewChange(turn, view + 1);
-    return;
-  }
-  recordVote(turn, ballotOf(state, view), statement);
-}
-
-function recordVote(turn: Turn, ballot: Ballot, statement: Verified<Statement<Vote>>): void {
-  const { state } = turn;
-  const { sender, content, message } = statement;
-  const isPrimary = sender === primaryOf(state.configuration, ballot.view);
-  switch (content.kind) {
-    case 'pre-prepare':
-      if (!isPrimary || ballot.proposal !== null) return;
-      if (message.batch.length === 0) return;
-      if (!bytesEqual(decisionDigest(state.digest, message.batch), content.digest)) return;
-      ballot.proposal = { statement, batch: message.batch };
-      ballot.prepares.set(sender, statement);
-      return;
-    case 'prepare':
-      // The primary votes by its pre-prepare; certificates count on that.
-      if (isPrimary || ballot.prepares.has(sender)) return;
-      ballot.prepares.set(sender, statement);
-      shareProposal(turn, ballot, statement);
-      return;
-    case 'commit':
-      if (!ballot.commits.has(sender)) ballot.commits.set(sender, statement);
-      return;
-    default:
-      assertNever(content.kind);
-  }
-}
-
-/** A vote for another batch than the one proposed here: show its sender the proposal, so that both have the proof. */
-function shareProposal({ effects }: Turn, { proposal }: Ballot, vote: Statement<Vote>): void {
-  if (proposal === null || bytesEqual(proposal.statement.content.digest, vote.content.digest)) return;
-  effects.push({ type: 'relay', to: vote.sender, message: stripBatch(proposal.statement.message) });
-}
-
-/** Holds what is said about the next sequence while this one is still open, a few statements of each sender. */
-function keepForLater(state: ReplicaState, statement: Verified<Statement<Vote>>): void {
-  const { sender, content } = statement;
-  if (content.sequence > openSequence(state) + 1) return;
-  const slots = state.future.get(sender) ?? new Map<string, Verified<Statement>>();
-  if (!state.future.has(sender)) {
-    if (!state.configuration.byId.has(sender)) return;
-    state.future.set(sender, slots);
-  }
-  if (slots.size < FUTURE_STATEMENTS_MAX) slots.set(slotOf(content), statement);
-}
-
+/** A client's operation waits for its turn; the primary need not be the one that it was given to [CONS-13]. */
 function handleRequest({ state, effects }: Turn, operation: Uint8Array): void {
   const id = operationId(operation);
   if (state.pending.has(id)) return;
@@ -272,34 +145,278 @@ function handleRequest({ state, effects }: Turn, operation: Uint8Array): void {
   }
   state.pending.set(id, operation);
   state.pendingBytes += operation.length;
+  if (!isOrdered(state, id)) state.unproposed.set(id, operation);
 }
 
 function refusalOf(state: ReplicaState, operation: Uint8Array, id: string): RefusalReason | null {
   if (operation.length === 0 || operation.length > OPERATION_BYTES_MAX) return 'operation-size';
-  if (state.executed.has(id)) return 'already-executed';
+  if (isOrdered(state, id) && !isAccepted(state, id)) return 'already-executed';
   if (state.pending.size >= PENDING_OPERATIONS_MAX) return 'pending-full';
   if (state.pendingBytes + operation.length > PENDING_BYTES_MAX) return 'pending-full';
   return null;
 }
 
-function handleExecuted(turn: Turn, sequence: number, members: readonly Member[] | null): void {
+/**
+ * The primary proposes batch upon batch, each on top of the one before, up to the high watermark: first what its view
+ * is bound to [CONS-16], then what has waited longest [CONS-7].
+ */
+function propose(turn: Turn): void {
+  const { state } = turn;
+  if (!state.active || !mayVote(state) || primaryOfView(state) !== state.id) return;
+  const { view, configuration, anchor } = state;
+  const high = highWatermark(state);
+  for (let end = acceptedEnd(state); end.sequence < high; end = acceptedEnd(state)) {
+    const sequence = end.sequence + 1;
+    // What was proposed in this view before a restart stands.
+    if ((findBallot(state, sequence, view)?.ownVote ?? null) !== null) return;
+    const isBound = anchor !== null && sequence <= anchor.sequence;
+    const batch = isBound ? (boundProposal(state, sequence)?.batch ?? null) : nextBatch(state, sequence);
+    if (batch === null) return;
+    const proposal = makeProposal(sequence, end.digest, batch);
+    if (!accept(state, proposal, isBound)) return;
+    const { digest } = proposal;
+    speak(turn, { kind: 'pre-prepare', epoch: configuration.epoch, view, sequence, digest }, batch);
+  }
+}
+
+/**
+ * A backup accepts the first proposal of its view's primary that follows from what it has accepted before and repeats
+ * no operation [CONS-8].
+ */
+function prepare(turn: Turn): void {
+  const { state } = turn;
+  if (!state.active || !mayVote(state)) return;
+  const { view, configuration, anchor } = state;
+  const high = highWatermark(state);
+  for (let end = acceptedEnd(state); end.sequence < high; end = acceptedEnd(state)) {
+    const sequence = end.sequence + 1;
+    const ballot = findBallot(state, sequence, view);
+    if (ballot?.proposal == null || ballot.proposal.isRefused) return;
+    const { batch, digest } = ballot.proposal;
+    const isBound = anchor !== null && sequence <= anchor.sequence;
+    if (batch.length === 0 && !isBound && !mayBeEmpty(state, sequence)) return;
+    const own = ballot.ownVote?.content;
+    const proposal = makeProposal(sequence, end.digest, batch);
+    ballot.proposal.isRefused =
+      !bytesEqual(proposal.digest, digest) ||
+      (isBound && sequence === anchor.sequence && !bytesEqual(anchor.digest, digest)) ||
+      (own !== undefined && !bytesEqual(own.digest, digest)) ||
+      !accept(state, proposal, isBound);
+    if (ballot.proposal.isRefused) return;
+    if (own !== undefined) continue;
+    speak(turn, { kind: 'prepare', epoch: configuration.epoch, view, sequence, digest }, batch);
+  }
+}
+
+/**
+ * A quorum of votes to prepare excludes any other batch in this view. Who commits has prepared all that its view must
+ * repeat, and carries the certificate of the last to later views [CONS-9].
+ */
+function commit(turn: Turn): void {
+  const { state, effects } = turn;
+  if (!state.active || state.accepted.length === 0 || !mayVote(state)) return;
+  const { view, committed, configuration } = state;
+  const { epoch } = configuration;
+  const anchor = openAnchor(state);
+  if (anchor !== null && !isPrepared(state, anchor.sequence, anchor.digest)) return;
+  for (let sequence = Math.max(committed, state.committedTo) + 1; ; sequence++) {
+    const digest = state.accepted[sequence - committed - 1]?.digest;
+    if (digest === undefined || !isPrepared(state, sequence, digest)) return;
+    const last = anchor !== null && sequence < anchor.sequence ? anchor : { sequence, digest };
+    const tip = { view, sequence: last.sequence, digest: last.digest };
+    if (state.tip === null || isHigher(tip, state.tip)) {
+      const { prepares } = findBallot(state, tip.sequence, view) as Ballot;
+      state.tip = { epoch, ...tip, signatures: signaturesFor(state, prepares, tip.digest) };
+      effects.push({ type: 'persist', record: { type: 'prepared', certificate: state.tip } });
+    }
+    state.committedTo = sequence;
+    speak(turn, { kind: 'commit', epoch, view, sequence, digest });
+  }
+}
+
+/** A quorum of commits in any view decides the sequence for ever, one sequence after the other [CONS-10]. */
+function decide(turn: Turn): void {
+  const { state } = turn;
+  while (openSequence(state) <= highWatermark(state)) {
+    const ballot = decidedBallot(state);
+    if (ballot === null) return;
+    const { view, sequence, commits } = ballot;
+    const digest = ballot.commitDigest as Uint8Array;
+    const proposal = findProposal(state, digest);
+    if (proposal === null) {
+      for (const sender of commits.keys()) noteClaim(state, sender, sequence);
+      return;
+    }
+    const signatures = signaturesFor(state, commits, digest);
+    const certificate: Certificate = {
+      epoch: state.configuration.epoch,
+      view,
+      sequence,
+      digest,
+      signatures,
+    };
+    commitDecision(turn, { sequence, batch: proposal.batch, certificate }, proposal);
+  }
+}
+
+/** The application takes one decision at a time; voting goes on meanwhile [CONS-11]. */
+function execute({ state, effects }: Turn): void {
+  const [next] = state.waiting;
+  if (state.isExecuting || next === undefined) return;
+  state.isExecuting = true;
+  effects.push({ type: 'commit', decision: next.decision });
+}
+
+function handleExecuted(
+  turn: Turn,
+  sequence: number,
+  members: readonly Member[] | null,
+  stateDigest: Uint8Array = new Uint8Array(32),
+): void {
   const { state, effects } = turn;
   assert(
-    state.executing !== null && sequence === state.committed,
-    `executed: got sequence ${sequence}, want ${state.committed} while it is being executed`,
+    state.isExecuting && sequence === state.executed + 1,
+    `executed: got sequence ${sequence}, want ${state.executed + 1} while it is being executed`,
   );
   if (members !== null) createConfiguration(members);
   effects.push({ type: 'persist', record: { type: 'executed', sequence, members } });
-  applyExecution(state, members);
-  speakCheckpoint(turn);
-  for (const statement of takeFuture(state)) handleMessage(turn, statement);
+  applyExecution(state, sequence, members);
+  speakCheckpoint(turn, stateDigest);
 }
 
-function takeFuture(state: ReplicaState): Verified<Statement>[] {
-  const due: Verified<Statement>[] = [];
-  for (const slots of state.future.values()) due.push(...slots.values());
-  state.future.clear();
-  return due;
+/** Returns whether anything may follow from it. */
+function handleMessage(turn: Turn, statement: Verified<Statement>): boolean {
+  const { content } = statement;
+  switch (content.kind) {
+    case 'pre-prepare':
+    case 'prepare':
+    case 'commit':
+      return handleVote(turn, statement as Verified<Statement<Vote>>);
+    case 'checkpoint':
+      handleCheckpoint(turn, withContent(statement, content));
+      return true;
+    case 'view-change':
+      handleViewChange(turn, withContent(statement, content));
+      return true;
+    case 'new-view':
+      handleNewView(turn, withContent(statement, content));
+      return true;
+    case 'status':
+      handleStatus(turn, withContent(statement, content));
+      return true;
+    case 'want':
+      handleWant(turn, withContent(statement, content));
+      return false;
+    case 'supply':
+      handleSupply(turn, withContent(statement, content));
+      return true;
+    default:
+      return assertNever(content);
+  }
+}
+
+function handleVote(turn: Turn, statement: Verified<Statement<Vote>>): boolean {
+  const { state } = turn;
+  const { sender, content } = statement;
+  const { view, sequence } = content;
+  if (sequence <= state.committed) return false; // [CONS-18]
+  // Who votes at a sequence has executed all up to two intervals before.
+  noteClaim(state, sender, intervalEnd(sequence) - WINDOW);
+  if (content.epoch !== state.configuration.epoch) {
+    keepForLater(state, statement);
+    return true;
+  }
+  const member = state.configuration.byId.get(sender);
+  if (member === undefined || sequence > state.committed + VOTES_AHEAD_MAX) return true;
+  if (Math.abs(view - state.view) > VIEW_DISTANCE_MAX) return true;
+  if (catchContradiction(turn, statement)) {
+    // A primary that proposes two batches is not worth the wait for the timer.
+    if (view === state.view && sender === primaryOfView(state)) startViewChange(turn, view + 1);
+    return true;
+  }
+  return recordVote(turn, ballotOf(state, sequence, view), statement, member.weight);
+}
+
+/** Counts a vote once. Returns whether a rule above may apply now that did not before. */
+function recordVote(
+  turn: Turn,
+  ballot: Ballot,
+  statement: Verified<Statement<Vote>>,
+  weight: number,
+): boolean {
+  const { configuration } = turn.state;
+  const { sender, content, message } = statement;
+  switch (content.kind) {
+    case 'pre-prepare':
+      if (sender !== primaryOf(configuration, ballot.view) || ballot.prepares.has(sender)) return false;
+      ballot.prepares.set(sender, statement);
+      // After a restart the own vote has brought the batch back, and only the signature is missing.
+      if (ballot.proposal === null) learnProposal(turn.state, ballot, content.digest, message.batch);
+      else if (bytesEqual(ballot.proposal.digest, content.digest)) ballot.prepareWeight += weight;
+      return true;
+    case 'prepare': {
+      // The primary votes by its pre-prepare; certificates count on that.
+      if (ballot.prepares.has(sender) || sender === primaryOf(configuration, ballot.view)) return false;
+      ballot.prepares.set(sender, statement);
+      if (ballot.proposal === null) return false;
+      if (!bytesEqual(ballot.proposal.digest, content.digest)) {
+        shareProposal(turn, ballot, statement);
+        return true;
+      }
+      const wasQuorum = hasQuorum(configuration, ballot.prepareWeight);
+      ballot.prepareWeight += weight;
+      return !wasQuorum && hasQuorum(configuration, ballot.prepareWeight);
+    }
+    case 'commit': {
+      if (ballot.commits.has(sender)) return false;
+      ballot.commits.set(sender, statement);
+      ballot.commitDigest ??= content.digest;
+      if (!bytesEqual(ballot.commitDigest, content.digest)) return false;
+      const wasQuorum = hasQuorum(configuration, ballot.commitWeight);
+      ballot.commitWeight += weight;
+      return !wasQuorum && hasQuorum(configuration, ballot.commitWeight);
+    }
+    default:
+      return assertNever(content.kind);
+  }
+}
+
+/** From here on votes are counted for this batch. */
+export function learnProposal(state: ReplicaState, ballot: Ballot, digest: Uint8Array, batch: Batch): void {
+  ballot.proposal = { digest, batch, isRefused: false };
+  ballot.prepareWeight = weightFor(state, ballot.prepares, digest);
+  ballot.commitDigest = digest;
+  ballot.commitWeight = weightFor(state, ballot.commits, digest);
+}
+
+/** A vote for another batch than the one proposed here: show its sender the proposal, so that both have the proof. */
+function shareProposal({ state, effects }: Turn, ballot: Ballot, vote: Statement<Vote>): void {
+  const proposal = ballot.prepares.get(primaryOf(state.configuration, ballot.view));
+  if (proposal === undefined) return;
+  effects.push({ type: 'relay', to: vote.sender, message: stripMessage(proposal.message) });
+}
+
+/** Holds what is said about an epoch that has not begun here, a few statements of each sender. */
+function keepForLater(state: ReplicaState, statement: Verified<Statement<Vote>>): void {
+  if (statement.content.epoch < state.configuration.epoch) return;
+  const kept = state.future.get(statement.sender) ?? [];
+  if (state.future.size >= 2 * MEMBERS_MAX && kept.length === 0) return;
+  if (kept.length < FUTURE_STATEMENTS_MAX) kept.push(statement);
+  state.future.set(statement.sender, kept);
+}
+
+function takeFuture(turn: Turn): void {
+  const { state } = turn;
+  if (state.future.size === 0) return;
+  const { epoch } = state.configuration;
+  for (const [sender, statements] of [...state.future]) {
+    const later = statements.filter(({ content }) => content.epoch > epoch);
+    if (later.length === statements.length) continue;
+    if (later.length > 0) state.future.set(sender, later);
+    else state.future.delete(sender);
+    for (const statement of statements) if (statement.content.epoch === epoch) handleVote(turn, statement);
+  }
+  decide(turn);
 }
 
 function handleTimeout(turn: Turn, id: TimerId): void {
@@ -313,31 +430,56 @@ function handleTimeout(turn: Turn, id: TimerId): void {
     case 'pulse':
       state.timers.pulse = null;
       pulse(turn);
+      if (primaryOfView(state) === state.id) askForBatches(turn);
       return;
     case 'catch-up':
       state.timers.catchUp = false;
-      if (isBehind(state) && state.executing === null) askForDecisions(turn);
+      if (isBehind(state)) askForDecisions(turn);
       return;
     default:
       assertNever(id);
   }
 }
 
-/** What the replica itself has voted to prepare in its current view, or null. */
-function ownVote(state: ReplicaState): Vote | null {
-  const content = ownStatement(state, `vote/${openSequence(state)}/${state.view}`);
-  return content !== null && (content.kind === 'pre-prepare' || content.kind === 'prepare') ? content : null;
+/** Where the view is bound to repeat undecided sequences, or null. */
+function openAnchor({ anchor, committed }: ReplicaState) {
+  return anchor !== null && anchor.sequence > committed ? anchor : null;
 }
 
-/** The digest that the new view demands at the open sequence, or null when it leaves the choice. */
-function boundDigest({ anchor, committed }: ReplicaState): Uint8Array | null {
-  return anchor !== null && anchor.sequence === committed + 1 ? anchor.digest : null;
+/** What the view must repeat at a sequence, once all between it and the anchor is known. */
+function boundProposal(state: ReplicaState, sequence: number): Proposal | null {
+  let digest = state.anchor?.digest ?? state.digest;
+  for (;;) {
+    const proposal = state.proposals.get(keyOf(digest));
+    if (proposal === undefined || proposal.sequence < sequence) return null;
+    if (proposal.sequence === sequence) return proposal;
+    digest = proposal.parent;
+  }
 }
 
-function nextBatch(state: ReplicaState): Batch {
+function isPrepared(state: ReplicaState, sequence: number, digest: Uint8Array): boolean {
+  const ballot = findBallot(state, sequence, state.view);
+  if (ballot?.proposal == null || !hasQuorum(state.configuration, ballot.prepareWeight)) return false;
+  return ballot.ownVote !== null && bytesEqual(ballot.proposal.digest, digest);
+}
+
+function decidedBallot(state: ReplicaState): Ballot | null {
+  const views = state.ballots.get(openSequence(state));
+  if (views === undefined) return null;
+  for (const ballot of views.values()) {
+    if (hasQuorum(state.configuration, ballot.commitWeight)) return ballot;
+  }
+  return null;
+}
+
+/** The batch to propose next, or null when it is better to wait. */
+function nextBatch(state: ReplicaState, sequence: number): Batch | null {
+  const { unproposed, accepted, settings } = state;
+  if (unproposed.size === 0) return mayBeEmpty(state, sequence) ? [] : null;
+  if (accepted.length >= settings.eagerBatches && unproposed.size < BATCH_OPERATIONS_MAX) return null;
   const batch: Uint8Array[] = [];
   let batchBytes = 0;
-  for (const operation of state.pending.values()) {
+  for (const operation of unproposed.values()) {
     batchBytes += operation.length;
     if (batch.length === BATCH_OPERATIONS_MAX || batchBytes > BATCH_BYTES_MAX) break;
     batch.push(operation);
@@ -345,32 +487,41 @@ function nextBatch(state: ReplicaState): Batch {
   return batch;
 }
 
-/** Every replica has executed the same history, so all honest ones agree on what is a repetition [CONS-12]. */
-function repeatsOperation(state: ReplicaState, batch: Batch): boolean {
-  const ids = new Set(batch.map(operationId));
-  if (ids.size !== batch.length) return true;
-  for (const id of ids) {
-    if (state.executed.has(id)) return true;
-  }
-  return false;
+/** Batches without operations lead to the end of an epoch when nobody asks for anything [CONS-26]. */
+function mayBeEmpty(state: ReplicaState, sequence: number): boolean {
+  const end = epochEnd(state);
+  return end !== null && sequence <= end;
 }
 
-/** The signatures for one digest, ordered by sender, when they make a quorum. */
-function quorumFor(
-  state: ReplicaState,
+function isAccepted(state: ReplicaState, id: string): boolean {
+  return state.accepted.some(({ ids }) => ids.includes(id));
+}
+
+function weightFor(
+  { configuration }: ReplicaState,
   votes: ReadonlyMap<string, Statement<Vote>>,
   digest: Uint8Array,
-): MemberSignature[] | null {
-  const matching = [...votes.values()].filter(({ content }) => bytesEqual(content.digest, digest));
-  if (
-    !isQuorum(
-      state.configuration,
-      matching.map(({ sender }) => sender),
-    )
-  )
-    return null;
-  matching.sort((a, b) => (a.sender < b.sender ? -1 : 1));
-  return matching.map(({ sender, message }) => ({ sender, signature: message.signature }));
+): number {
+  let weight = 0;
+  for (const [sender, { content }] of votes) {
+    if (bytesEqual(content.digest, digest)) weight += configuration.byId.get(sender)?.weight ?? 0;
+  }
+  return weight;
+}
+
+/** The signatures for one digest, ordered by sender. */
+function signaturesFor(
+  { configuration }: ReplicaState,
+  votes: ReadonlyMap<string, Statement<Vote>>,
+  digest: Uint8Array,
+): MemberSignature[] {
+  const signatures: MemberSignature[] = [];
+  for (const { id } of configuration.members) {
+    const vote = votes.get(id);
+    if (vote === undefined || !bytesEqual(vote.content.digest, digest)) continue;
+    signatures.push({ sender: id, signature: vote.message.signature });
+  }
+  return signatures;
 }
 
 /** Narrows a statement to the kind that its content was found to have. */

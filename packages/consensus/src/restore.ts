@@ -1,31 +1,47 @@
-import { toHex } from '@nemea/core';
+import { bytesEqual } from '@nemea/core';
+import { type CheckpointProof, restoreRecent } from './checkpoint.ts';
 import { createConfiguration } from './configuration.ts';
-import { applyDecision, applyExecution } from './decision.ts';
+import { accept, applyDecision, applyExecution, proposalOf } from './decision.ts';
 import type { Effect } from './effect.ts';
 import { ConsensusError } from './errors.ts';
-import type { BaseRecord, JournalRecord } from './journal.ts';
-import { type NewView, parsePayload, type SignedMessage, type Statement } from './message.ts';
-import { resume } from './replica.ts';
-import { slotOf } from './speech.ts';
-import { initialState, openSequence, type ReplicaOptions, type ReplicaState } from './state.ts';
-import { applyEntry, leaveView } from './view-change.ts';
+import type { BaseRecord, JournalRecord, OwnStatement } from './journal.ts';
+import { parsePayload, type SignedMessage } from './message.ts';
+import { keyOf } from './operation.ts';
+import { learnProposal, resume } from './replica.ts';
+import { recordOwn } from './speech.ts';
+import {
+  acceptedEnd,
+  ballotOf,
+  findProposal,
+  initialState,
+  makeProposal,
+  openSequence,
+  type ReplicaOptions,
+  type ReplicaState,
+} from './state.ts';
+import { enterView, judgeNewView, leaveView } from './view-change.ts';
 
 /**
  * A replica that knows all it has said and decided, from its journal in the order written [CONS-22]. `options` are
- * those of the first start. When the last decision was not yet executed, the effects begin with its `commit`. Throws
- * `JOURNAL_INVALID`: better no replica than one that might contradict itself.
+ * those of the first start. The effects begin with the `install` of a transferred state and the `commit` of the first
+ * decision that was not yet executed, if there are such. Throws `JOURNAL_INVALID`: better no replica than one that
+ * might contradict itself.
  */
 export function restoreReplica(
   options: ReplicaOptions,
   records: Iterable<JournalRecord>,
 ): { state: ReplicaState; effects: Effect[] } {
   const state = initialState(options);
-  for (const record of records) applyRecord(state, record);
-  const { executing } = state;
+  let installed: CheckpointProof | null = null;
+  for (const record of records) {
+    applyRecord(state, record);
+    if (record.type === 'base' && record.isTransferred) installed = record.stable;
+    if (record.type === 'executed') installed = null;
+  }
   const { effects } = resume(state);
   return {
     state,
-    effects: executing === null ? effects : [{ type: 'commit', decision: executing }, ...effects],
+    effects: installed === null ? effects : [{ type: 'install', checkpoint: installed }, ...effects],
   };
 }
 
@@ -34,55 +50,101 @@ function applyRecord(state: ReplicaState, record: JournalRecord): void {
     case 'base':
       applyBase(state, record);
       break;
-    case 'sent': {
-      const { content, batch } = record;
-      const isDeparture = content.kind === 'view-change' && content.epoch === state.configuration.epoch;
-      if (isDeparture && content.view > state.view) leaveView(state, content.view);
-      state.own.set(slotOf(content), { content, batch });
+    case 'sent':
+      applySent(state, record);
       break;
-    }
     case 'prepared':
-      state.prepared = { certificate: record.certificate, batch: record.batch };
+      state.tip = record.certificate;
       break;
     case 'entered':
-      applyEntry(state, toNewView(record.newView), record.anchor);
+      applyEntered(state, record.newView);
       break;
-    case 'committed':
-      assertOrder(record.decision.sequence === openSequence(state) && state.executing === null, 'committed');
-      applyDecision(state, record.decision);
+    case 'committed': {
+      const { certificate } = record;
+      const { sequence, digest } = certificate;
+      assertOrder(sequence === openSequence(state), 'committed');
+      const batch = record.batch ?? findProposal(state, digest)?.batch;
+      if (batch === undefined) throw invalid(`batch of sequence ${sequence} is missing`);
+      const decision = { sequence, batch, certificate };
+      const proposal = proposalOf(state, decision);
+      assertOrder(bytesEqual(proposal.digest, digest), 'committed');
+      applyDecision(state, decision, proposal);
       break;
+    }
     case 'executed':
-      assertOrder(record.sequence === state.committed && state.executing !== null, 'executed');
-      applyExecution(state, record.members);
+      assertOrder(record.sequence === state.executed + 1 && state.waiting.length > 0, 'executed');
+      applyExecution(state, record.sequence, record.members);
       break;
   }
+}
+
+function applySent(state: ReplicaState, statement: OwnStatement): void {
+  const { content, batch, evidence } = statement;
+  const isDeparture = content.kind === 'view-change' && content.epoch === state.configuration.epoch;
+  if (isDeparture && content.view > state.view) leaveView(state, content.view);
+  recordOwn(state, { content, batch, evidence });
+  if (content.kind === 'commit') state.committedTo = Math.max(state.committedTo, content.sequence);
+  if (content.kind !== 'pre-prepare' && content.kind !== 'prepare') return;
+  const ballot = ballotOf(state, content.sequence, content.view);
+  learnProposal(state, ballot, content.digest, batch);
+  const end = acceptedEnd(state);
+  if (content.view !== state.view || content.sequence !== end.sequence + 1) return;
+  const proposal = makeProposal(content.sequence, end.digest, batch);
+  if (bytesEqual(proposal.digest, content.digest)) accept(state, proposal, true);
+}
+
+function applyEntered(state: ReplicaState, message: SignedMessage): void {
+  const content = parsePayload(message.payload);
+  if (content.kind !== 'new-view') throw invalid(`got a ${content.kind}, want a new view`);
+  const judged = judgeNewView(state, content, message);
+  if (judged === null) throw invalid('the new view does not hold');
+  enterView(state, content.view, message, judged.anchor);
 }
 
 function applyBase(state: ReplicaState, base: BaseRecord): void {
-  state.committed = base.committed;
-  state.digest = base.digest;
+  state.configurations = base.epochs.map(({ epoch, members }) => createConfiguration(members, epoch));
+  const configuration = state.configurations.find(({ epoch }) => epoch === base.epoch);
+  if (configuration === undefined) throw invalid(`epoch ${base.epoch} is missing`);
+  state.configuration = configuration;
+  state.executed = base.executed;
+  state.executedDigest = base.executedDigest;
+  state.committed = base.executed;
+  state.digest = base.executedDigest;
+  state.executedOperations = base.executedOperations;
+  restoreRecent(state, base.recentParent, base.recent);
   state.stable = base.stable;
-  state.configuration = createConfiguration(base.members, base.epoch);
-  state.executing = null;
+  state.compacted = base.executed;
   state.view = base.view;
   state.active = base.active;
-  state.anchor = base.anchor;
-  state.newView = base.newView === null ? null : toNewView(base.newView);
-  state.prepared = base.prepared;
+  state.tip = base.tip;
+  state.muted = base.muted instanceof Uint8Array ? keyOf(base.muted) : base.muted;
   state.own.clear();
-  for (const { content, batch } of base.own) state.own.set(slotOf(content), { content, batch });
-  state.executed.clear();
-  for (const id of base.operationIds) state.executed.add(toHex(id));
+  state.ballots.clear();
+  state.proposals.clear();
+  state.waiting.length = 0;
+  state.accepted.length = 0;
+  for (const { certificate, batch } of base.waiting) {
+    const { sequence } = certificate;
+    const proposal = makeProposal(sequence, state.digest, batch);
+    for (const id of proposal.ids) state.places.set(id, state.nextPlace++);
+    state.waiting.push({ decision: { sequence, batch, certificate }, idBytes: proposal.idBytes });
+    state.committed = sequence;
+    state.digest = certificate.digest;
+  }
+  assertOrder(state.committed === base.committed && bytesEqual(state.digest, base.digest), 'base');
+  if (base.newView !== null && base.active) applyEntered(state, base.newView);
+  const own = [...base.own].sort((a, b) => sequenceOf(a) - sequenceOf(b));
+  for (const statement of own) applySent(state, statement);
 }
 
-function toNewView(message: SignedMessage): Statement<NewView> {
-  const content = parsePayload(message.payload);
-  if (content.kind !== 'new-view') {
-    throw new ConsensusError('JOURNAL_INVALID', `got a ${content.kind}, want a new view`);
-  }
-  return { message, sender: message.sender, content };
+function sequenceOf({ content }: OwnStatement): number {
+  return 'sequence' in content ? content.sequence : 0;
 }
 
 function assertOrder(holds: boolean, type: string): void {
-  if (!holds) throw new ConsensusError('JOURNAL_INVALID', `record ${type} is out of order`);
+  if (!holds) throw invalid(`record ${type} is out of order`);
+}
+
+function invalid(message: string): ConsensusError {
+  return new ConsensusError('JOURNAL_INVALID', message);
 }

@@ -1,18 +1,22 @@
 import { bytesEqual, type Verified } from '@nemea/core';
 import type { VerifySignature } from './authenticate.ts';
 import type { Decision } from './certificate.ts';
+import type { CheckpointProof, Transfer } from './checkpoint.ts';
 import { type Configuration, createConfiguration, type Member, primaryOf } from './configuration.ts';
 import type { Effect } from './effect.ts';
-import type { Anchor, OwnStatement, Prepared } from './journal.ts';
-import {
-  type Batch,
-  type Checkpoint,
-  decisionDigest,
-  type NewView,
-  type Statement,
-  type ViewChange,
-  type Vote,
+import type { Epoch, OwnStatement } from './journal.ts';
+import { CHECKPOINT_INTERVAL, WINDOW } from './limits.ts';
+import type {
+  Batch,
+  Certificate,
+  Checkpoint,
+  SignedMessage,
+  Statement,
+  Tip,
+  ViewChange,
+  Vote,
 } from './message.ts';
+import { chainDigest, identify, keyOf, type OperationId } from './operation.ts';
 
 /** Durations in integer milliseconds; they affect speed only, never agreement. */
 export type Settings = {
@@ -24,6 +28,8 @@ export type Settings = {
   readonly idlePulseMs: number;
   /** How long a replica that lags behind waits before it asks (again). */
   readonly catchUpMs: number;
+  /** So many batches a primary has in flight without waiting until one is full. */
+  readonly eagerBatches: number;
 };
 
 export const DEFAULT_SETTINGS: Settings = {
@@ -31,27 +37,58 @@ export const DEFAULT_SETTINGS: Settings = {
   pulseMs: 500,
   idlePulseMs: 5_000,
   catchUpMs: 250,
+  eagerBatches: 4,
 };
 
-/** What is known about the open sequence in one view. */
+/** A batch in its place, after all that the digest of its parent stands for. */
+export type Proposal = {
+  readonly sequence: number;
+  readonly parent: Uint8Array;
+  readonly digest: Uint8Array;
+  readonly batch: Batch;
+  readonly ids: readonly OperationId[];
+  readonly idBytes: Uint8Array;
+};
+
+/** What is known about one undecided sequence in one view. Weights are kept up as votes come in. */
 export type Ballot = {
   readonly view: number;
-  proposal: { readonly statement: Verified<Statement<Vote>>; readonly batch: Batch } | null;
+  readonly sequence: number;
+  /** What the primary proposed; whether it follows from what stands before it is judged in its turn. */
+  proposal: { readonly digest: Uint8Array; readonly batch: Batch; isRefused: boolean } | null;
   /** Votes to prepare by sender, the primary's pre-prepare among them. */
   readonly prepares: Map<string, Verified<Statement<Vote>>>;
+  /** Of the votes to prepare for the digest proposed. */
+  prepareWeight: number;
   readonly commits: Map<string, Verified<Statement<Vote>>>;
+  /** The digest of the first commit, or the proposed one once that is known. */
+  commitDigest: Uint8Array | null;
+  commitWeight: number;
+  /** What the replica itself has said here: never anything else [CONS-6]. */
+  ownVote: OwnStatement<Vote> | null;
+  ownCommit: OwnStatement<Vote> | null;
 };
 
 export type ViewChangeEntry = {
   readonly statement: Verified<Statement<ViewChange>>;
-  /** Whether its prepared certificate holds, judged at `judgedAt`; judging costs a quorum of signatures. */
-  valid: boolean;
-  judgedAt: number;
+  /** Whether the certificate of its tip holds; judging costs a quorum of signatures. Null until it is needed. */
+  isValid: boolean | null;
 };
 
+/** The operations of one executed sequence, remembered by name. */
+export type RecentBatch = {
+  readonly sequence: number;
+  /** Of the decision. */
+  readonly digest: Uint8Array;
+  readonly idBytes: Uint8Array;
+};
+
+/** A decision that the application has not executed yet. */
+export type Waiting = { readonly decision: Decision; readonly idBytes: Uint8Array };
+
 /**
- * A replica. Sequences 1..`committed` are decided; `committed + 1` is the only open one. The object belongs to
- * `step`, which changes it in place.
+ * A replica. Sequences 1..`executed` are executed, 1..`committed` decided; those after it up to the high watermark
+ * are open. The object belongs to `step`, which changes it in place.
  */
 export type ReplicaState = {
   readonly id: string;
@@ -59,52 +96,83 @@ export type ReplicaState = {
   readonly settings: Settings;
   readonly verify: VerifySignature;
 
-  /** Of the open sequence; its epoch began with the last change of members. */
+  /** By epoch: that of the last executed sequence, those that follow, and a few before [CONS-26]. */
+  configurations: Configuration[];
+  /** Of the first open sequence. */
   configuration: Configuration;
   committed: number;
   /** Of the last decision. */
   digest: Uint8Array;
-  /** The last decision while the application executes it; nothing is voted on meanwhile [CONS-11]. */
-  executing: Decision | null;
+  executed: number;
+  /** Of the last executed decision. */
+  executedDigest: Uint8Array;
+  /** Decided and not executed, in order. The first is with the application when `isExecuting`. */
+  readonly waiting: Waiting[];
+  isExecuting: boolean;
 
   /** The lowest view of the epoch in which the replica may still vote. */
   view: number;
   /** False from the replica's own view change to the new view. */
   active: boolean;
-  anchor: Anchor | null;
-  newView: Statement<NewView> | null;
+  /** What the view must repeat before it may commit anything [CONS-16], or null. */
+  anchor: Tip | null;
+  newView: SignedMessage | null;
   /** View changes since the last decision. */
   attempts: number;
-  /** The best certificate known to this replica that the open sequence has been prepared. */
-  prepared: Prepared | null;
-  readonly ballots: Map<number, Ballot>;
+  /** The certificate of the last that the replica has committed to in this epoch [CONS-14]. */
+  tip: Certificate | null;
+  /** What the replica has voted to prepare in its view, one after the other from the first open sequence. */
+  readonly accepted: Proposal[];
+  /** The last sequence that it committed to in its view. */
+  committedTo: number;
+  /** Ballots of undecided sequences, by sequence and view. */
+  readonly ballots: Map<number, Map<number, Ballot>>;
+  /** Batches of undecided sequences, by digest. */
+  readonly proposals: Map<string, Proposal>;
   /** The latest of each member. */
   readonly viewChanges: Map<string, ViewChangeEntry>;
-  /** A new view of a sequence that is not open here yet. */
-  waitingNewView: Verified<Statement<NewView>> | null;
-  /** What the replica itself has said, by slot: never anything else in the same slot [CONS-6]. */
+  /** View changes, new views and checkpoints of the replica itself, by slot [CONS-6]. */
   readonly own: Map<string, OwnStatement>;
 
-  readonly pending: Map<string, Uint8Array>;
+  /** Operations that wait, the oldest first. */
+  readonly pending: Map<OperationId, Uint8Array>;
   pendingBytes: number;
-  /** Ids of executed operations, the oldest first. */
-  readonly executed: Set<string>;
+  /** Those of them that are in no accepted batch. */
+  readonly unproposed: Map<OperationId, Uint8Array>;
+  /** Place in the order of each operation remembered, those in accepted batches among them [CONS-12]. */
+  readonly places: Map<OperationId, number>;
+  /** Of the next operation that is accepted or decided. */
+  nextPlace: number;
+  executedOperations: number;
+  /** The executed sequences whose operations are remembered, without a gap, and the digest before them. */
+  readonly recent: RecentBatch[];
+  recentParent: Uint8Array;
+  recentOperations: number;
 
-  readonly checkpoints: Map<string, Verified<Statement<Checkpoint>>>;
-  stable: number;
+  /** The latest few of each member. */
+  readonly checkpoints: Map<string, Verified<Statement<Checkpoint>>[]>;
+  /** Own checkpoints that no quorum has signed yet, the latest few. */
+  readonly unstable: Transfer[];
+  stable: CheckpointProof | null;
+  /** Where the journal begins. */
+  compacted: number;
 
-  /** Statements about the next sequence, by sender and slot. */
-  readonly future: Map<string, Map<string, Verified<Statement>>>;
+  /** Statements about the epoch to come, by sender. */
+  readonly future: Map<string, Verified<Statement<Vote>>[]>;
   /** The highest sequence that each peer says is decided. */
   readonly claims: Map<string, number>;
   asked: { readonly id: string; readonly committed: number } | null;
   transfer: Decision[];
 
+  /** A member whose journal was lost: until its token is ordered, then until an epoch begins [CONS-25]. */
+  muted: OperationId | 'until-epoch' | null;
   readonly penalized: Set<string>;
   readonly timers: {
-    progress: string | null;
+    progress: string | number | null;
+    progressView: number;
     pulse: string | null;
-    pulsedAt: string | null;
+    pulsedView: number;
+    pulsedAt: number;
     catchUp: boolean;
   };
 };
@@ -118,77 +186,176 @@ export type ReplicaOptions = {
   readonly members: readonly Member[];
   readonly verify: VerifySignature;
   readonly settings?: Partial<Settings>;
+  /**
+   * For a member that starts without the journal it once had: an operation that nobody can have seen before. Once
+   * it is ordered (the rim requests it) and an epoch has begun after it, the member votes again [CONS-25].
+   */
+  readonly rejoinToken?: Uint8Array;
 };
 
 /** A replica before sequence 1. One that is no member yet follows the decisions and does not vote [CONS-24]. */
 export function initialState(options: ReplicaOptions): ReplicaState {
+  const configuration = createConfiguration(options.members);
   return {
     id: options.id,
     networkId: options.networkId,
     settings: { ...DEFAULT_SETTINGS, ...options.settings },
     verify: options.verify,
-    configuration: createConfiguration(options.members),
+    configurations: [configuration],
+    configuration,
     committed: 0,
     digest: new Uint8Array(32),
-    executing: null,
+    executed: 0,
+    executedDigest: new Uint8Array(32),
+    waiting: [],
+    isExecuting: false,
     view: 0,
     active: true,
     anchor: null,
     newView: null,
     attempts: 0,
-    prepared: null,
+    tip: null,
+    accepted: [],
+    committedTo: 0,
     ballots: new Map(),
+    proposals: new Map(),
     viewChanges: new Map(),
-    waitingNewView: null,
     own: new Map(),
     pending: new Map(),
     pendingBytes: 0,
-    executed: new Set(),
+    unproposed: new Map(),
+    places: new Map(),
+    nextPlace: 0,
+    executedOperations: 0,
+    recent: [],
+    recentParent: new Uint8Array(32),
+    recentOperations: 0,
     checkpoints: new Map(),
-    stable: 0,
+    unstable: [],
+    stable: null,
+    compacted: 0,
     future: new Map(),
     claims: new Map(),
     asked: null,
     transfer: [],
+    muted: options.rejoinToken === undefined ? null : (identify([options.rejoinToken]).ids[0] as OperationId),
     penalized: new Set(),
-    timers: { progress: null, pulse: null, pulsedAt: null, catchUp: false },
+    timers: { progress: null, progressView: -1, pulse: null, pulsedView: 0, pulsedAt: 0, catchUp: false },
   };
 }
 
-/** The sequence that is being decided. */
+/** The first sequence that is not decided. */
 export function openSequence(state: ReplicaState): number {
   return state.committed + 1;
+}
+
+/** The last sequence of the interval in which a sequence lies. */
+export function intervalEnd(sequence: number): number {
+  return Math.ceil(sequence / CHECKPOINT_INTERVAL) * CHECKPOINT_INTERVAL;
+}
+
+/** How many sequences are in progress in the replica's view. */
+export function inFlight({ accepted }: ReplicaState): number {
+  return accepted.length;
+}
+
+/**
+ * The high watermark: the last sequence on which the replica may vote. Two intervals ahead of the last that is wholly
+ * executed, and never beyond the end of an epoch [CONS-7] [CONS-26].
+ */
+export function highWatermark(state: ReplicaState): number {
+  const end = epochEnd(state);
+  const high = state.executed - (state.executed % CHECKPOINT_INTERVAL) + WINDOW;
+  return end !== null && end < high ? end : high;
+}
+
+/** The last sequence of the current epoch once its end is known, else null. */
+export function epochEnd({ configurations, configuration }: ReplicaState): number | null {
+  const last = configurations[configurations.length - 1] as Configuration;
+  if (last === configuration) return null;
+  const next = configurations[configurations.indexOf(configuration) + 1];
+  return next === undefined ? null : next.epoch - 1;
+}
+
+/** The configurations from that of a sequence on. */
+export function retainedEpochs(state: ReplicaState, sequence: number): Epoch[] {
+  const first = configurationOf(state, sequence);
+  return state.configurations
+    .slice(first === undefined ? 0 : state.configurations.indexOf(first))
+    .map(({ epoch, members }) => ({ epoch, members }));
+}
+
+/** The configuration of a sequence among those kept. */
+export function configurationOf(state: ReplicaState, sequence: number): Configuration | undefined {
+  return state.configurations.findLast(({ epoch }) => epoch <= sequence);
 }
 
 export function isMember(state: ReplicaState): boolean {
   return state.configuration.byId.has(state.id);
 }
 
+/** Whether the replica may say anything that counts. */
+export function mayVote(state: ReplicaState): boolean {
+  return state.muted === null && isMember(state);
+}
+
 export function primaryOfView(state: ReplicaState): string {
   return primaryOf(state.configuration, state.view);
 }
 
-/** The ballot of a view at the open sequence, opened on first use. */
-export function ballotOf(state: ReplicaState, view: number): Ballot {
-  let ballot = state.ballots.get(view);
+export function findBallot(state: ReplicaState, sequence: number, view: number): Ballot | undefined {
+  return state.ballots.get(sequence)?.get(view);
+}
+
+/** The ballot of a view at an undecided sequence, opened on first use. */
+export function ballotOf(state: ReplicaState, sequence: number, view: number): Ballot {
+  let views = state.ballots.get(sequence);
+  if (views === undefined) {
+    views = new Map();
+    state.ballots.set(sequence, views);
+  }
+  let ballot = views.get(view);
   if (ballot === undefined) {
-    ballot = { view, proposal: null, prepares: new Map(), commits: new Map() };
-    state.ballots.set(view, ballot);
+    ballot = {
+      view,
+      sequence,
+      proposal: null,
+      prepares: new Map(),
+      prepareWeight: 0,
+      commits: new Map(),
+      commitDigest: null,
+      commitWeight: 0,
+      ownVote: null,
+      ownCommit: null,
+    };
+    views.set(view, ballot);
   }
   return ballot;
 }
 
-/** The batch of a digest at the open sequence, from wherever it was seen, or null. */
-export function findBatch(state: ReplicaState, digest: Uint8Array): Batch | null {
-  const matches = (batch: Batch) => bytesEqual(decisionDigest(state.digest, batch), digest);
-  for (const { proposal } of state.ballots.values()) {
-    if (proposal !== null && bytesEqual(proposal.statement.content.digest, digest)) return proposal.batch;
-  }
-  if (state.prepared !== null && bytesEqual(state.prepared.certificate.digest, digest))
-    return state.prepared.batch;
-  for (const { statement } of state.viewChanges.values()) {
-    const { batch } = statement.message;
-    if (batch.length > 0 && matches(batch)) return batch;
+/** The last that the replica has accepted in its view, or the last decision when it has accepted nothing on top. */
+export function acceptedEnd(state: ReplicaState): { sequence: number; digest: Uint8Array } {
+  const last = state.accepted[state.accepted.length - 1];
+  return last ?? { sequence: state.committed, digest: state.digest };
+}
+
+export function makeProposal(sequence: number, parent: Uint8Array, batch: Batch): Proposal {
+  const { ids, bytes } = identify(batch);
+  return { sequence, parent, digest: chainDigest(parent, bytes), batch, ids, idBytes: bytes };
+}
+
+/** The batch that a digest stands for after the last decision, from wherever it was seen, or null. */
+export function findProposal(state: ReplicaState, digest: Uint8Array): Proposal | null {
+  const known = state.proposals.get(keyOf(digest));
+  if (known !== undefined) return known;
+  for (const { proposal } of state.ballots.get(openSequence(state))?.values() ?? []) {
+    if (proposal === null || !bytesEqual(proposal.digest, digest)) continue;
+    const found = makeProposal(openSequence(state), state.digest, proposal.batch);
+    if (bytesEqual(found.digest, digest)) return found;
   }
   return null;
+}
+
+export function rememberProposal(state: ReplicaState, proposal: Proposal): void {
+  state.proposals.set(keyOf(proposal.digest), proposal);
 }

@@ -1,22 +1,35 @@
 import type { Verified } from '@nemea/core';
-import { noteClaim } from './catch-up.ts';
-import { verifyPreparedCertificate } from './certificate.ts';
+import { askForBatches, noteClaim } from './catch-up.ts';
+import { holds, verifyPreparedCertificate } from './certificate.ts';
 import { primaryOf } from './configuration.ts';
 import { catchContradiction } from './contradiction.ts';
-import { ConsensusError } from './errors.ts';
-import type { Anchor } from './journal.ts';
+import { retract } from './decision.ts';
 import { VIEW_DISTANCE_MAX } from './limits.ts';
-import { type Certificate, type NewView, type Statement, stripBatch, type ViewChange } from './message.ts';
+import {
+  type Certificate,
+  encodeNewViewEvidence,
+  encodeSignatures,
+  evidenceDigest,
+  type MemberSignature,
+  type NewView,
+  NO_EVIDENCE,
+  parseNewViewEvidence,
+  parseSignatures,
+  type SignedMessage,
+  type Statement,
+  type Tip,
+  type ViewChange,
+} from './message.ts';
 import { includesHonest, isQuorum } from './quorum.ts';
-import { ownStatement, pruneOwn, speak } from './speech.ts';
-import { findBatch, isMember, openSequence, primaryOfView, type ReplicaState, type Turn } from './state.ts';
+import { pruneOwn, speak } from './speech.ts';
+import { mayVote, primaryOfView, type ReplicaState, type Turn, type ViewChangeEntry } from './state.ts';
 
 /** Gives up the current view: from now on the replica votes in `view` or later only [CONS-14]. */
 export function startViewChange(turn: Turn, view: number): void {
   const { state } = turn;
-  if (!isMember(state) || state.executing !== null || view <= state.view) return;
+  if (!mayVote(state) || view <= state.view) return;
   leaveView(state, view);
-  const { prepared, committed, configuration } = state;
+  const { tip, committed, configuration } = state;
   speak(
     turn,
     {
@@ -24,18 +37,21 @@ export function startViewChange(turn: Turn, view: number): void {
       epoch: configuration.epoch,
       view,
       committed,
-      prepared: prepared?.certificate ?? null,
+      tip: tip === null ? null : tipOf(tip),
     },
-    prepared?.batch ?? [],
+    [],
+    tip === null ? NO_EVIDENCE : encodeSignatures(tip.signatures),
   );
 }
 
 /** The part of a view change that a restarted replica repeats. */
 export function leaveView(state: ReplicaState, view: number): void {
+  retract(state);
   state.view = view;
   state.active = false;
   state.anchor = null;
   state.newView = null;
+  state.committedTo = 0;
   state.attempts++;
   forgetDistantBallots(state);
   pruneOwn(state);
@@ -48,21 +64,22 @@ export function handleViewChange(turn: Turn, statement: Verified<Statement<ViewC
   if (!state.configuration.byId.has(sender) || content.epoch !== state.configuration.epoch) return;
   if (catchContradiction(turn, statement)) return;
 
-  const kept = state.viewChanges.get(sender)?.statement;
+  const kept = state.viewChanges.get(sender);
   const isNews =
     kept === undefined ||
-    kept.content.view < content.view ||
-    (kept.content.view === content.view && kept.message.batch.length === 0);
-  if (isNews) state.viewChanges.set(sender, { statement, valid: false, judgedAt: 0 });
+    kept.statement.content.view < content.view ||
+    (kept.statement.content.view === content.view && kept.isValid !== true);
+  if (isNews) state.viewChanges.set(sender, { statement, isValid: null });
   // The sender may have missed the new view that ended its wait.
-  if (state.newView !== null && state.newView.content.view >= content.view && sender !== state.id) {
-    effects.push({ type: 'relay', to: sender, message: state.newView.message });
+  if (state.newView !== null && state.view >= content.view && sender !== state.id) {
+    effects.push({ type: 'relay', to: sender, message: state.newView });
   }
 }
 
 /** Follows members to a later view once one of them must be honest, without waiting for the own timer [CONS-15]. */
 export function joinLaterView(turn: Turn): void {
   const { state } = turn;
+  if (state.viewChanges.size === 0) return;
   const later = [...state.viewChanges.values()]
     .map(({ statement }) => statement)
     .filter(({ sender, content }) => content.view > state.view && sender !== state.id)
@@ -86,16 +103,21 @@ export function isViewAwaited(state: ReplicaState): boolean {
   return isQuorum(state.configuration, senders);
 }
 
-/** The primary of the coming view shows a quorum of view changes and thereby opens the view [CONS-16]. */
+/** The primary of the coming view shows view changes of a quorum and thereby opens the view [CONS-16]. */
 export function announceNewView(turn: Turn): void {
   const { state } = turn;
   const { view, configuration } = state;
-  if (state.active || primaryOfView(state) !== state.id) return;
-  if (ownStatement(state, `new-view/${configuration.epoch}/${view}`) !== null) return;
-  const usable = [...state.viewChanges.values()]
-    .filter((entry) => entry.statement.content.view === view && isUsable(state, entry))
-    .map(({ statement }) => statement)
-    .sort((a, b) => (a.sender < b.sender ? -1 : 1));
+  if (state.active || !mayVote(state) || primaryOfView(state) !== state.id) return;
+  if (state.own.has(`new-view/${configuration.epoch}/${view}`)) return;
+  const waiting = [...state.viewChanges.values()].filter(({ statement }) => statement.content.view === view);
+  if (
+    !isQuorum(
+      configuration,
+      waiting.map(({ statement }) => statement.sender),
+    )
+  )
+    return;
+  const usable = waiting.filter((entry) => isUsable(state, entry)).map(({ statement }) => statement);
   if (
     !isQuorum(
       configuration,
@@ -103,126 +125,108 @@ export function announceNewView(turn: Turn): void {
     )
   )
     return;
-  const viewChanges = usable.map((statement) => ({ ...statement, message: stripBatch(statement.message) }));
-  speak(turn, {
-    kind: 'new-view',
-    epoch: configuration.epoch,
-    view,
-    sequence: openSequence(state),
-    viewChanges,
+  usable.sort((a, b) => (a.sender < b.sender ? -1 : 1));
+  const anchor = highestTip(usable);
+  const evidence = encodeNewViewEvidence({
+    viewChanges: usable,
+    signatures: anchor === null ? [] : parseSignatures(anchor.message.evidence),
   });
+  const digest = evidenceDigest(evidence);
+  speak(turn, { kind: 'new-view', epoch: configuration.epoch, view, evidence: digest }, [], evidence);
 }
 
 export function handleNewView(turn: Turn, statement: Verified<Statement<NewView>>): void {
-  const { state } = turn;
-  const { sender, content } = statement;
-  noteClaim(state, sender, content.sequence - 1);
-  if (content.epoch < state.configuration.epoch) return;
-  if (content.sequence > openSequence(state) || state.executing !== null) {
-    keepWaiting(state, statement);
-    return;
-  }
+  const { state, effects } = turn;
+  const { sender, content, message } = statement;
   if (content.epoch !== state.configuration.epoch) return;
   if (sender !== primaryOf(state.configuration, content.view)) return;
   if (catchContradiction(turn, statement)) return;
   if (content.view < state.view || (content.view === state.view && state.active)) return;
-  const anchor = judgeNewView(state, content);
-  if (anchor === null) return;
-  enterView(turn, statement, anchor);
-}
-
-/** Takes up a new view that arrived before its sequence was open here. */
-export function takeWaitingNewView(turn: Turn): void {
-  const { state } = turn;
-  const { waitingNewView } = state;
-  if (waitingNewView === null || waitingNewView.content.sequence > openSequence(state)) return;
-  state.waitingNewView = null;
-  handleNewView(turn, waitingNewView);
-}
-
-/** One new view is kept, the latest, and only of the sequence that opens next. */
-function keepWaiting(state: ReplicaState, statement: Verified<Statement<NewView>>): void {
-  const { view, sequence } = statement.content;
-  if (sequence > openSequence(state) + 1 || !state.configuration.byId.has(statement.sender)) return;
-  const kept = state.waitingNewView?.content;
-  const isLater =
-    kept === undefined || kept.sequence < sequence || (kept.sequence === sequence && kept.view < view);
-  if (isLater) state.waitingNewView = statement;
-}
-
-function enterView(turn: Turn, { message, sender, content }: Statement<NewView>, anchor: Anchor): void {
-  const { state, effects } = turn;
-  const newView = { message: stripBatch(message), sender, content };
-  effects.push({
-    type: 'persist',
-    record: { type: 'entered', view: content.view, anchor, newView: newView.message },
-  });
-  applyEntry(state, newView, anchor);
+  const judged = judgeNewView(state, content, message);
+  if (judged === null) return;
+  effects.push({ type: 'persist', record: { type: 'entered', newView: message } });
+  enterView(state, content.view, message, judged.anchor);
+  if (primaryOfView(state) === state.id) askForBatches(turn);
 }
 
 /** The part of entering a view that a restarted replica repeats. */
-export function applyEntry(state: ReplicaState, newView: Statement<NewView>, anchor: Anchor): void {
-  state.view = newView.content.view;
+export function enterView(
+  state: ReplicaState,
+  view: number,
+  newView: SignedMessage,
+  anchor: Tip | null,
+): void {
+  retract(state);
+  state.view = view;
   state.active = true;
   state.anchor = anchor;
   state.newView = newView;
+  state.committedTo = 0;
+  for (const [id, { statement }] of state.viewChanges) {
+    if (statement.content.view <= view) state.viewChanges.delete(id);
+  }
   forgetDistantBallots(state);
   pruneOwn(state);
 }
 
 /**
- * What the view changes oblige the view to propose: the batch of the highest view that a quorum has prepared at its
- * sequence, or any. Null when they prove nothing. A quorum that had not committed the sequence leaves no decision out,
- * because every deciding quorum shares an honest member with it [CONS-16].
+ * What the view changes oblige the view to repeat: all up to the highest tip among them. Null when they prove nothing.
+ * Whatever was decided in a lower view lies on the way to that tip [CONS-16].
  */
-function judgeNewView(state: ReplicaState, { view, sequence, epoch, viewChanges }: NewView): Anchor | null {
-  const sound = viewChanges.every(
-    ({ content }) => content.view === view && content.epoch === epoch && content.committed < sequence,
-  );
-  if (
-    !sound ||
-    !isQuorum(
-      state.configuration,
-      viewChanges.map(({ sender }) => sender),
-    )
-  )
-    return null;
-  let best: Certificate | null = null;
-  for (const { content } of viewChanges) {
-    const { prepared } = content;
-    if (prepared?.sequence === sequence && (best === null || prepared.view > best.view)) best = prepared;
-  }
-  if (best === null) return { sequence, digest: null };
-  return certificateHolds(state, best) ? { sequence, digest: best.digest } : null;
-}
-
-/** A view change counts when its prepared certificate holds and the batch is at hand to be proposed again. */
-function isUsable(
+export function judgeNewView(
   state: ReplicaState,
-  entry: { statement: Verified<Statement<ViewChange>>; valid: boolean; judgedAt: number },
-): boolean {
-  const { committed, prepared } = entry.statement.content;
-  if (committed > state.committed) return false;
-  if (prepared === null || prepared.sequence < openSequence(state)) return true;
-  if (entry.judgedAt !== openSequence(state)) {
-    entry.judgedAt = openSequence(state);
-    entry.valid = certificateHolds(state, prepared);
-  }
-  return entry.valid && findBatch(state, prepared.digest) !== null;
+  { view, epoch }: NewView,
+  message: SignedMessage,
+): { anchor: Tip | null } | null {
+  const { viewChanges, signatures } = parseNewViewEvidence(message.evidence);
+  const isSound = viewChanges.every(({ content }) => content.view === view && content.epoch === epoch);
+  const senders = viewChanges.map(({ sender }) => sender);
+  if (!isSound || !isQuorum(state.configuration, senders)) return null;
+  const tip = highestTip(viewChanges)?.content.tip ?? null;
+  if (tip === null) return { anchor: null };
+  return certificateHolds(state, tip, signatures) ? { anchor: tip } : null;
 }
 
-function certificateHolds(state: ReplicaState, certificate: Certificate): boolean {
-  try {
-    verifyPreparedCertificate(state, certificate);
-    return true;
-  } catch (error) {
-    if (error instanceof ConsensusError) return false;
-    throw error;
+function highestTip(viewChanges: readonly Statement<ViewChange>[]): Statement<ViewChange> | null {
+  let best: Statement<ViewChange> | null = null;
+  for (const statement of viewChanges) {
+    const { tip } = statement.content;
+    if (tip !== null && (best === null || isHigher(tip, best.content.tip as Tip))) best = statement;
   }
+  return best;
 }
 
+/** By view, then by sequence: what was prepared last covers what was decided before [CONS-16]. */
+export function isHigher(a: Tip, b: Tip): boolean {
+  return a.view > b.view || (a.view === b.view && a.sequence > b.sequence);
+}
+
+/** A view change counts when its tip is proven: only then can the new view be. */
+function isUsable(state: ReplicaState, entry: ViewChangeEntry): boolean {
+  const { content, message } = entry.statement;
+  if (content.tip === null) return true;
+  entry.isValid ??= holds(() => {
+    const { epoch } = state.configuration;
+    const signatures = parseSignatures(message.evidence);
+    verifyPreparedCertificate(state, { epoch, ...(content.tip as Tip), signatures });
+  });
+  return entry.isValid;
+}
+
+function certificateHolds(state: ReplicaState, tip: Tip, signatures: readonly MemberSignature[]): boolean {
+  const { epoch } = state.configuration;
+  return holds(() => verifyPreparedCertificate(state, { epoch, ...tip, signatures }));
+}
+
+function tipOf({ view, sequence, digest }: Certificate): Tip {
+  return { view, sequence, digest };
+}
+
+/** Keeps whatever the replica itself has said in a view in which it may still vote. */
 function forgetDistantBallots(state: ReplicaState): void {
-  for (const view of state.ballots.keys()) {
-    if (Math.abs(view - state.view) > VIEW_DISTANCE_MAX) state.ballots.delete(view);
+  for (const views of state.ballots.values()) {
+    for (const view of views.keys()) {
+      if (Math.abs(view - state.view) > VIEW_DISTANCE_MAX) views.delete(view);
+    }
   }
 }

@@ -1,6 +1,7 @@
 import { toHex, toUtf8 } from '@nemea/core';
 import { verifyDecision } from '../certificate.ts';
-import { createConfiguration, type Member } from '../configuration.ts';
+import { type Configuration, createConfiguration, type Member, sameMembers } from '../configuration.ts';
+import { CHECKPOINT_INTERVAL } from '../limits.ts';
 import { parsePayload, type SignedMessage } from '../message.ts';
 import { slotOf } from '../speech.ts';
 import type { Cluster } from './cluster.ts';
@@ -11,8 +12,8 @@ export type Statements = Map<string, string>;
 /** Throws when the replica has signed something else in the same slot before. */
 export function checkStatement(statements: Statements, { payload, sender }: SignedMessage): void {
   const content = parsePayload(payload);
-  if (content.kind === 'status') return;
   const slot = slotOf(content);
+  if (slot === null) return;
   const text = 'digest' in content ? toHex(content.digest) : toHex(payload);
   const before = statements.get(slot);
   if (before !== undefined && before !== text) throw new Error(`${sender} contradicts itself in ${slot}`);
@@ -23,7 +24,10 @@ export function checkStatement(statements: Statements, { payload, sender }: Sign
 export function checkAgreement(cluster: Cluster, ids: readonly string[]): void {
   const digests = new Map<number, string>();
   for (const id of ids) {
-    for (const { sequence, certificate } of cluster.node(id).decisions) {
+    for (const decision of cluster.node(id).decisions) {
+      // A replica that went on from a checkpoint has no decisions before it.
+      if (decision === undefined) continue;
+      const { sequence, certificate } = decision;
       const digest = toHex(certificate.digest);
       const other = digests.get(sequence) ?? digest;
       if (other !== digest) throw new Error(`${id} disagrees at sequence ${sequence}`);
@@ -49,16 +53,20 @@ export function checkExactlyOnce(cluster: Cluster, ids: readonly string[]): void
 /** Throws unless every decision proves itself to a stranger who knows only the first members. */
 export function checkCertificates(cluster: Cluster, id: string): void {
   const { options, decisions } = cluster.node(id);
+  const epochs = [createConfiguration(options.members)];
   let members: readonly Member[] = options.members;
   let parent: Uint8Array = new Uint8Array(32);
   for (const decision of decisions) {
-    const judge = {
-      configuration: createConfiguration(members),
-      networkId: options.networkId,
-      verify: options.verify,
-    };
+    if (decision === undefined) return;
+    const { sequence } = decision;
+    const configuration = epochs.findLast(({ epoch }) => epoch <= sequence) as Configuration;
+    const judge = { configuration, networkId: options.networkId, verify: options.verify };
     parent = verifyDecision(judge, parent, decision);
     for (const operation of decision.batch) members = membersAfter(cluster, members, toUtf8(operation));
+    const begins = (Math.ceil(sequence / CHECKPOINT_INTERVAL) + 1) * CHECKPOINT_INTERVAL + 1;
+    const next = createConfiguration(members, begins);
+    if (epochs.at(-1)?.epoch === begins) epochs.pop();
+    if (!sameMembers(epochs.at(-1) as Configuration, next)) epochs.push(next);
   }
 }
 

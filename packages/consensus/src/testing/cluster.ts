@@ -1,11 +1,19 @@
-import { fromUtf8, toUtf8 } from '@nemea/core';
+import { bytesEqual, fromUtf8, sha256, toUtf8 } from '@nemea/core';
 import { authenticate, type Sign, type VerifySignature } from '../authenticate.ts';
 import { type Decision, encodeDecision, parseDecision } from '../certificate.ts';
+import {
+  type CheckpointProof,
+  encodeTransfer,
+  parseHeader,
+  parseTransfer,
+  type Transfer,
+} from '../checkpoint.ts';
 import type { Member } from '../configuration.ts';
 import { drive, type Outbound, settle } from '../driver.ts';
 import { type EquivocationProof, verifyEquivocation } from '../equivocation.ts';
 import type { Input, TimerId } from '../input.ts';
 import { encodeRecord, parseRecord } from '../journal.ts';
+import { CHECKPOINT_INTERVAL } from '../limits.ts';
 import { encodeMessage, parseMessage, type SignedMessage } from '../message.ts';
 import { createReplica } from '../replica.ts';
 import { restoreReplica } from '../restore.ts';
@@ -29,19 +37,38 @@ export type Node = {
   readonly id: string;
   readonly publicKey: Uint8Array;
   readonly sign: Sign;
-  readonly options: ReplicaOptions;
+  options: ReplicaOptions;
   /** Durable: survives a crash. */
   journal: Uint8Array[];
+  /** Every decision that the application has executed, by sequence; a checker's view, not all of it is served. */
   readonly decisions: Decision[];
-  members: readonly Member[];
+  /** The application's state: durable. What it does not need any more it does not keep. */
+  application: Application;
+  /** Decisions before it are not handed out to others. */
+  servesFrom: number;
+  /** The stable checkpoint that is handed out, with the application state of its sequence. */
+  transfer: { readonly transfer: Transfer; readonly application: Application } | null;
+  /** Proofs that announce epochs. */
+  links: CheckpointProof[];
+  /** Application states at the ends of intervals, by sequence, and those received, until they are installed. */
+  readonly snapshots: Map<number, Application>;
   /** Null while crashed. */
   state: ReplicaState | null;
   readonly timers: Map<TimerId, number>;
+  /** How long the application takes for a decision, beside a little. */
+  executionMs: number;
   /** Probability of crashing between two effects. */
   crashChance: number;
   misbehaviour: Misbehaviour | null;
   readonly penalties: { id: string; proof: EquivocationProof }[];
   readonly statements: Statements;
+};
+
+/** What the simulated application has come to: who is to vote, and a running digest of all it was told. */
+export type Application = {
+  readonly sequence: number;
+  readonly members: readonly Member[];
+  readonly digest: Uint8Array;
 };
 
 export type ClusterOptions = {
@@ -96,9 +123,14 @@ export class Cluster {
         },
         journal: [],
         decisions: [],
-        members,
+        application: { sequence: 0, members, digest: new Uint8Array(32) },
+        servesFrom: 1,
+        transfer: null,
+        links: [],
+        snapshots: new Map(),
         state: null,
         timers: new Map(),
+        executionMs: 0,
         crashChance: 0,
         misbehaviour: null,
         penalties: [],
@@ -135,6 +167,25 @@ export class Cluster {
     const node = this.node(id);
     node.state = null;
     node.timers.clear();
+  }
+
+  /** Loses everything but the key: journal, application and memory. */
+  wipe(id: string, rejoinToken?: Uint8Array): void {
+    this.crash(id);
+    const node = this.node(id);
+    node.journal = [];
+    node.decisions.length = 0;
+    node.application = { sequence: 0, members: node.options.members, digest: new Uint8Array(32) };
+    node.transfer = null;
+    node.links = [];
+    node.snapshots.clear();
+    if (rejoinToken !== undefined) node.options = { ...node.options, rejoinToken };
+  }
+
+  /** From now on the replica hands out no decisions before its last stable checkpoint. */
+  forgetDecisions(id: string): void {
+    const node = this.node(id);
+    if (node.transfer !== null) node.servesFrom = node.transfer.application.sequence + 1;
   }
 
   restart(id: string): void {
@@ -174,7 +225,7 @@ export class Cluster {
   }
 
   executed(id: string): string[] {
-    return this.node(id).decisions.flatMap(({ batch }) => batch.map(toUtf8));
+    return this.node(id).decisions.flatMap((decision) => decision?.batch.map(toUtf8) ?? []);
   }
 
   publicKeyOf = (id: string): Uint8Array | undefined => this.nodes.get(id)?.publicKey;
@@ -233,6 +284,11 @@ export class Cluster {
         this.#fetch(node, effect.from, effect.sequence);
         break;
       case 'checkpoint':
+        this.#keepCheckpoint(node, effect.transfer, effect.announcesEpoch);
+        break;
+      case 'install':
+        this.#install(node, effect.checkpoint);
+        break;
       case 'refuse':
         break;
     }
@@ -264,16 +320,38 @@ export class Cluster {
 
   /** The application: durable at once, and a decision repeated after a restart changes nothing. */
   #execute(node: Node, decision: Decision): void {
-    const { sequence } = decision;
-    if (sequence === node.decisions.length + 1) {
-      node.decisions.push(decision);
-      for (const operation of decision.batch) node.members = this.#membersAfter(node.members, operation);
+    const { sequence, batch, certificate } = decision;
+    if (sequence === node.application.sequence + 1) {
+      node.decisions[sequence - 1] = decision;
+      let { members } = node.application;
+      for (const operation of batch) members = this.#membersAfter(members, operation);
+      const digest = sha256(node.application.digest, certificate.digest);
+      node.application = { sequence, members, digest };
+      if (sequence % CHECKPOINT_INTERVAL === 0) node.snapshots.set(sequence, node.application);
     }
-    const { members } = node;
-    this.schedule.after(this.random.integer(0, 2), () => {
-      if (node.state?.executing?.sequence === sequence)
-        this.#feed(node.id, { type: 'executed', sequence, members });
+    const { members, digest } = node.snapshots.get(sequence) ?? node.application;
+    const delayMs = node.executionMs + this.random.integer(0, 2);
+    this.schedule.after(delayMs, () => {
+      const { state } = node;
+      if (state === null || !state.isExecuting || state.executed !== sequence - 1) return;
+      this.#feed(node.id, { type: 'executed', sequence, members, state: digest });
     });
+  }
+
+  #keepCheckpoint(node: Node, transfer: Transfer, announcesEpoch: boolean): void {
+    const proof = transfer.proofs[0] as CheckpointProof;
+    const { sequence } = parseHeader(proof.header);
+    const application = node.snapshots.get(sequence);
+    if (announcesEpoch) node.links.push(proof);
+    if (application !== undefined) node.transfer = { transfer, application };
+    for (const at of node.snapshots.keys()) if (at < sequence) node.snapshots.delete(at);
+  }
+
+  #install(node: Node, { header }: CheckpointProof): void {
+    const { sequence } = parseHeader(header);
+    const application = node.snapshots.get(sequence);
+    if (application === undefined) throw new Error(`${node.id} has no application state of ${sequence}`);
+    if (node.application.sequence < sequence) node.application = application;
   }
 
   #membersAfter(members: readonly Member[], operation: Uint8Array): readonly Member[] {
@@ -307,10 +385,29 @@ export class Cluster {
     this.network.deliver(node.id, from, () => {
       const peer = this.node(from);
       if (peer.state === null) return;
+      if (sequence < peer.servesFrom && peer.transfer !== null) {
+        this.#sendTransfer(peer, node, peer.transfer);
+        return;
+      }
       const bytes = peer.decisions.slice(sequence - 1, sequence + 31).map(encodeDecision);
       this.network.deliver(from, node.id, () => {
         this.#feed(node.id, { type: 'decisions', decisions: bytes.map(parseDecision) });
       });
+    });
+  }
+
+  #sendTransfer(peer: Node, to: Node, { transfer, application }: NonNullable<Node['transfer']>): void {
+    const last = transfer.proofs[0] as CheckpointProof;
+    const end = parseHeader(last.header).sequence;
+    const links = peer.links.filter(({ header }) => parseHeader(header).sequence < end);
+    const bytes = encodeTransfer({ ...transfer, proofs: [...links, last] });
+    this.network.deliver(peer.id, to.id, () => {
+      const received = parseTransfer(bytes);
+      const proof = received.proofs.at(-1) as CheckpointProof;
+      const { sequence, state } = parseHeader(proof.header);
+      if (!bytesEqual(state, application.digest)) throw new Error(`${peer.id} hands out another state`);
+      to.snapshots.set(sequence, application);
+      this.#feed(to.id, { type: 'transfer', transfer: received });
     });
   }
 

@@ -1,6 +1,7 @@
 import { concatBytes, fromUtf8 } from '@nemea/core';
 import { signStatement } from '../authenticate.ts';
-import { type Batch, type Content, decisionDigest, parsePayload, type SignedMessage } from '../message.ts';
+import { type Batch, type Content, parsePayload, type SignedMessage } from '../message.ts';
+import { decisionDigest } from '../operation.ts';
 import type { Misbehaviour, Node } from './cluster.ts';
 import { NETWORK_ID } from './cluster.ts';
 
@@ -22,7 +23,7 @@ export const equivocating: Misbehaviour = ({ node, message, send, others }) => {
   const batch = forgedBatch(message.batch);
   const digest =
     content.kind === 'pre-prepare'
-      ? decisionDigest(node.state.digest, batch)
+      ? decisionDigest(parentOf(node, content.sequence), batch)
       : (forgedDigests.get(node)?.get(`${content.view}/${content.sequence}`) ?? content.digest);
   if (content.kind === 'pre-prepare') {
     const forged = forgedDigests.get(node) ?? new Map<string, Uint8Array>();
@@ -50,7 +51,7 @@ export const censoring: Misbehaviour = ({ node, message, send, others }) => {
   let sent = message;
   if (content.kind === 'pre-prepare') {
     const batch = [fromUtf8(`forged ${content.sequence}`)];
-    const digest = decisionDigest(node.state.digest, batch);
+    const digest = decisionDigest(parentOf(node, content.sequence), batch);
     sent = forge(node, { ...content, digest }, batch);
   }
   for (const to of others) send(to, sent);
@@ -59,9 +60,14 @@ export const censoring: Misbehaviour = ({ node, message, send, others }) => {
 /** Denies in view changes that anything was prepared. */
 export const forgetful: Misbehaviour = ({ node, message, send, others }) => {
   const content = parsePayload(message.payload);
-  const sent = content.kind === 'view-change' ? forge(node, { ...content, prepared: null }, []) : message;
+  const sent = content.kind === 'view-change' ? forge(node, { ...content, tip: null }, []) : message;
   for (const to of others) send(to, sent);
 };
+
+/** What an honest primary builds on at a sequence. */
+function parentOf({ state }: Node, sequence: number): Uint8Array {
+  return state?.accepted.find((proposal) => proposal.sequence === sequence)?.parent ?? new Uint8Array(32);
+}
 
 const forgedDigests = new WeakMap<Node, Map<string, Uint8Array>>();
 

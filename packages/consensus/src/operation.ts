@@ -1,0 +1,45 @@
+import { hashDomain, sha256 } from '@nemea/core';
+import type { Batch } from './message.ts';
+
+/** The name of an operation, its SHA-256, as text of one character a byte: the cheapest key of a map [CONS-12]. */
+export type OperationId = string;
+
+export const ID_BYTES = 32;
+
+/** The names of a batch, as keys and as the bytes that its digest binds. */
+export type BatchIds = { readonly ids: readonly OperationId[]; readonly bytes: Uint8Array };
+
+export function operationId(operation: Uint8Array): OperationId {
+  return keyOf(sha256(operation));
+}
+
+export function identify(batch: Batch): BatchIds {
+  const bytes = new Uint8Array(ID_BYTES * batch.length);
+  const ids = batch.map((operation, index) => {
+    const hash = sha256(operation);
+    bytes.set(hash, ID_BYTES * index);
+    return keyOf(hash);
+  });
+  return { ids, bytes };
+}
+
+/** The keys in bytes that hold nothing else. */
+export function idsOf(bytes: Uint8Array): OperationId[] {
+  const ids: OperationId[] = [];
+  for (let at = 0; at < bytes.length; at += ID_BYTES) ids.push(keyOf(bytes.subarray(at, at + ID_BYTES)));
+  return ids;
+}
+
+export function keyOf(bytes: Uint8Array): string {
+  return String.fromCharCode(...bytes);
+}
+
+/** Binds a batch, by the names of its operations, and everything decided before it [CONS-4]. */
+export function chainDigest(parent: Uint8Array, ids: Uint8Array): Uint8Array {
+  return hashDomain('nemea/consensus/decision/2', parent, ids);
+}
+
+/** The same for those who hold the batch only. The parent of sequence 1 is 32 zero bytes. */
+export function decisionDigest(parent: Uint8Array, batch: Batch): Uint8Array {
+  return chainDigest(parent, identify(batch).bytes);
+}
