@@ -198,14 +198,13 @@ const decisions = samples(certificates, 4).map((certificate, i) => ({
   certificate,
 }));
 const records = [
-  ...decisions.map((decision) => ({ type: 'committed', decision }) as const),
-  ...samples(contents, 6).map((content) => ({ type: 'sent', content, batch: [few] }) as const),
+  ...decisions.map(({ certificate, batch }) => ({ type: 'committed', certificate, batch }) as const),
+  ...decisions.map(({ certificate }) => ({ type: 'prepared', certificate }) as const),
+  ...samples(contents, 6).map((content) => ({ type: 'sent', content, batch: [few], evidence: few }) as const),
   { type: 'executed', sequence: 3, members: [{ id: 'a', publicKey: digest, weight: 2 }] } as const,
   {
     type: 'entered',
-    view: 2,
-    anchor: { sequence: 1, digest },
-    newView: samples(messages, 1)[0] ?? { payload: few, sender: 'a', signature, batch: [] },
+    newView: samples(messages, 1)[0] ?? { payload: few, sender: 'a', signature, batch: [], evidence: few },
   } as const,
 ];
 const network = {
@@ -262,28 +261,24 @@ export const targets: readonly Target[] = [
   },
   {
     name: 'network/consensus-message',
-    form: 'cbor',
     seeds: samples(messages).map((message) => Uint8Array.from(encodeMessage(message))),
     run: codec(parseMessage, encodeMessage),
     refusals: consensusRefusals,
   },
   {
     name: 'network/consensus-payload',
-    form: 'cbor',
     seeds: samples(contents).map((content) => Uint8Array.from(encodePayload(content))),
     run: codec(parsePayload, encodePayload),
     refusals: consensusRefusals,
   },
   {
     name: 'network/consensus-decision',
-    form: 'cbor',
     seeds: decisions.map((decision) => Uint8Array.from(encodeDecision(decision))),
     run: codec(parseDecision, encodeDecision),
     refusals: consensusRefusals,
   },
   {
     name: 'network/consensus-journal',
-    form: 'cbor',
     seeds: records.map((each) => Uint8Array.from(encodeRecord(each))),
     run: codec(parseRecord, encodeRecord),
     refusals: consensusRefusals,

@@ -8,10 +8,13 @@ import {
   NO_EVIDENCE,
   parseNewViewEvidence,
   parsePayload,
+  peekVote,
   type SignedMessage,
   type Statement,
   signingBytes,
 } from './message.ts';
+import { hasQuorum } from './quorum.ts';
+import type { ReplicaState } from './state.ts';
 
 export type VerifySignature = (publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array) => boolean;
 export type Sign = (message: Uint8Array) => Uint8Array;
@@ -71,4 +74,26 @@ function assertSignature(
   if (!input.verify(publicKey, signingBytes(input.networkId, payload), signature)) {
     throw new ConsensusError('SIGNATURE_INVALID', `signature of ${sender} does not verify`);
   }
+}
+
+/**
+ * Whether a message would change nothing, whoever has signed it: a vote on what is decided, or one that agrees with a
+ * quorum that is there already. Looking first saves a third of all signature checks. What disagrees is never
+ * redundant: it may prove equivocation [CONS-21].
+ */
+export function isRedundant(state: ReplicaState, { payload }: SignedMessage): boolean {
+  const peeked = peekVote(payload);
+  if (peeked === null || peeked.epoch !== state.configuration.epoch) return false;
+  if (peeked.sequence <= state.committed) return true;
+  const ballot = state.ballots.get(peeked.sequence)?.get(peeked.view);
+  if (ballot === undefined || peeked.kind === 'pre-prepare') return false;
+  const isPrepare = peeked.kind === 'prepare';
+  const digest = isPrepare ? ballot.proposal?.digest : ballot.commitDigest;
+  if (digest === null || digest === undefined) return false;
+  const weight = isPrepare ? ballot.prepareWeight : ballot.commitWeight;
+  return hasQuorum(state.configuration, weight) && endsWith(payload, digest);
+}
+
+function endsWith(bytes: Uint8Array, tail: Uint8Array): boolean {
+  return bytesEqual(bytes.subarray(bytes.length - tail.length), tail);
 }

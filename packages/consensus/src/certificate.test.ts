@@ -126,11 +126,11 @@ describe('a decision', () => {
 });
 
 test('a checkpoint certificate is judged like a commit certificate', () => {
-  const { signatures } = certify('abd', () => ({ kind: 'checkpoint', sequence: 16, digest }));
-  expect(codeOf(() => verifyCheckpointCertificate(judge, { sequence: 16, digest, signatures }))).toBe(
-    'ACCEPTED',
-  );
-  expect(codeOf(() => verifyCheckpointCertificate(judge, { sequence: 32, digest, signatures }))).toBe(
-    'CERTIFICATE_INVALID',
-  );
+  const { signatures } = certify('abd', () => ({ kind: 'checkpoint', epoch: 1, sequence: 16, digest }));
+  expect(
+    codeOf(() => verifyCheckpointCertificate(judge, { epoch: 1, sequence: 16, digest, signatures })),
+  ).toBe('ACCEPTED');
+  expect(
+    codeOf(() => verifyCheckpointCertificate(judge, { epoch: 1, sequence: 32, digest, signatures })),
+  ).toBe('CERTIFICATE_INVALID');
 });

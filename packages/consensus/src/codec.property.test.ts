@@ -1,11 +1,22 @@
-import { encodeCbor } from '@nemea/core';
+import { concatBytes } from '@nemea/core';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { encodeDecision, parseDecision } from './certificate.ts';
+import { encodeHeader, encodeTransfer, parseHeader, parseTransfer } from './checkpoint.ts';
 import { ConsensusError } from './errors.ts';
 import { encodeRecord, type JournalRecord, parseRecord } from './journal.ts';
-import { BATCH_OPERATIONS_MAX } from './limits.ts';
-import { encodeMessage, encodePayload, parseMessage, parsePayload } from './message.ts';
+import { BATCH_OPERATIONS_MAX, VIEW_MAX } from './limits.ts';
+import {
+  type Content,
+  encodeMessage,
+  encodeNewViewEvidence,
+  encodePayload,
+  parseMessage,
+  parseNewViewEvidence,
+  parsePayload,
+  parseSignatures,
+  type ViewChange,
+} from './message.ts';
 import { batches, certificates, contents, digests, messages } from './testing/arbitraries.ts';
 
 const members = fc.array(
@@ -16,40 +27,65 @@ const members = fc.array(
   }),
   { maxLength: 4 },
 );
-const own = fc.record({ content: contents, batch: batches });
-const anchors = fc.record({ sequence: fc.integer({ min: 1, max: 99 }), digest: fc.option(digests) });
-const prepared = fc.record({ certificate: certificates, batch: batches });
 const counts = fc.integer({ min: 0, max: 99 });
-const decisions = prepared.map(({ certificate, batch }) => ({
-  sequence: certificate.sequence,
-  batch,
-  certificate,
-}));
+const sequences = fc.integer({ min: 1, max: 99 });
+const own = fc.record({ content: contents, batch: batches, evidence: fc.uint8Array({ maxLength: 9 }) });
+const epochs = fc.array(fc.record({ epoch: sequences, members }), { minLength: 1, maxLength: 3 });
+const proofs = fc.record({
+  header: fc.uint8Array({ minLength: 1, maxLength: 40 }),
+  signatures: certificates.map(({ signatures }) => signatures),
+});
+const recent = fc.array(
+  fc.record({
+    sequence: sequences,
+    digest: digests,
+    idBytes: fc.array(digests, { maxLength: 3 }).map((ids) => concatBytes(...ids)),
+  }),
+  { maxLength: 3 },
+);
+const transfers = fc.record({
+  proofs: fc.array(proofs, { maxLength: 3 }),
+  recentParent: digests,
+  recent,
+});
+const decisions = fc
+  .record({ certificate: certificates, batch: batches })
+  .map(({ certificate, batch }) => ({ sequence: certificate.sequence, batch, certificate }));
 
 const records: fc.Arbitrary<JournalRecord> = fc.oneof(
   own.map((statement): JournalRecord => ({ type: 'sent', ...statement })),
-  prepared.map((value): JournalRecord => ({ type: 'prepared', ...value })),
-  fc.record({ type: fc.constant('entered' as const), view: counts, anchor: anchors, newView: messages }),
-  decisions.map((decision): JournalRecord => ({ type: 'committed', decision })),
+  certificates.map((certificate): JournalRecord => ({ type: 'prepared', certificate })),
+  messages.map((newView): JournalRecord => ({ type: 'entered', newView })),
+  fc.record({
+    type: fc.constant('committed' as const),
+    certificate: certificates,
+    batch: fc.option(batches),
+  }),
   fc.record({
     type: fc.constant('executed' as const),
-    sequence: fc.integer({ min: 1, max: 99 }),
+    sequence: sequences,
     members: fc.option(members),
   }),
   fc.record({
     type: fc.constant('base' as const),
     committed: counts,
     digest: digests,
-    stable: counts,
-    epoch: fc.integer({ min: 1, max: 99 }),
-    members,
+    executed: counts,
+    executedDigest: digests,
+    executedOperations: counts,
+    epochs,
+    epoch: sequences,
     view: counts,
     active: fc.boolean(),
-    anchor: fc.option(anchors),
     newView: fc.option(messages),
-    prepared: fc.option(prepared),
+    tip: fc.option(certificates),
+    stable: fc.option(proofs),
+    waiting: fc.array(fc.record({ certificate: certificates, batch: batches }), { maxLength: 2 }),
     own: fc.array(own, { maxLength: 3 }),
-    operationIds: fc.array(digests, { maxLength: 3 }),
+    recentParent: digests,
+    recent,
+    muted: fc.oneof(fc.constant(null), fc.constant('until-epoch' as const), digests),
+    isTransferred: fc.boolean(),
   }),
 );
 
@@ -78,6 +114,29 @@ describe('what is encoded is parsed as the same', () => {
     );
   });
 
+  test('checkpoints', () => {
+    const headers = fc.record({
+      sequence: sequences,
+      digest: digests,
+      operations: counts,
+      state: digests,
+      epochs,
+    });
+    fc.assert(
+      fc.property(headers, (header) => {
+        expect(parseHeader(encodeHeader(header))).toEqual(header);
+      }),
+    );
+  });
+
+  test('transfers', () => {
+    fc.assert(
+      fc.property(transfers, (transfer) => {
+        expect(parseTransfer(encodeTransfer(transfer))).toEqual(transfer);
+      }),
+    );
+  });
+
   test('journal records', () => {
     fc.assert(
       fc.property(records, (record) => {
@@ -88,12 +147,27 @@ describe('what is encoded is parsed as the same', () => {
 });
 
 describe('a parser throws only its own error', () => {
-  const parsers = [parsePayload, parseMessage, parseDecision, parseRecord];
+  const parsers = [
+    parsePayload,
+    parseMessage,
+    parseDecision,
+    parseRecord,
+    parseHeader,
+    parseTransfer,
+    parseSignatures,
+    parseNewViewEvidence,
+  ];
 
   test('on arbitrary bytes', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => {
-        for (const parse of parsers) expect(() => parse(bytes)).toThrow(ConsensusError);
+        for (const parse of parsers) {
+          try {
+            parse(bytes);
+          } catch (error) {
+            expect(error).toBeInstanceOf(ConsensusError);
+          }
+        }
       }),
     );
   });
@@ -113,37 +187,64 @@ describe('a parser throws only its own error', () => {
   });
 });
 
-describe('a message is refused', () => {
+describe('a payload is refused', () => {
   const digest = new Uint8Array(32);
+  const vote: Content = { kind: 'prepare', epoch: 1, view: 0, sequence: 1, digest };
+  const viewChange: Content = {
+    kind: 'view-change',
+    epoch: 5,
+    view: 2,
+    committed: 6,
+    tip: { view: 1, sequence: 7, digest },
+  };
   const refused: [string, Uint8Array][] = [
-    ['with a sequence of zero', encodeCbor(['prepare', 0, 0, digest])],
-    ['with a negative view', encodeCbor(['prepare', -1, 1, digest])],
-    ['with a short digest', encodeCbor(['prepare', 0, 1, digest.slice(1)])],
-    ['with a field too many', encodeCbor(['prepare', 0, 1, digest, 1])],
-    ['of an unknown kind', encodeCbor(['promise', 0, 1, digest])],
-    ['that is no list', encodeCbor({ kind: 'prepare' })],
-    ['with a certificate of another sequence', encodeCbor(['view-change', 1, 2, 5, [0, 5, digest, []]])],
-    ['with a certificate of the view it asks for', encodeCbor(['view-change', 1, 2, 5, [2, 6, digest, []]])],
+    ['with a sequence of zero', encodePayload({ ...vote, sequence: 0 })],
+    ['with a view beyond the largest', encodePayload({ ...vote, view: VIEW_MAX + 1 })],
+    ['with a sequence beyond 2^53', encodePayload({ ...vote, sequence: 2 ** 54 })],
+    ['with a short digest', encodePayload(vote).slice(0, -1)],
+    ['with a byte too many', concatBytes(encodePayload(vote), Uint8Array.of(0))],
+    ['of an unknown kind', concatBytes(Uint8Array.of(99), encodePayload(vote).slice(1))],
+    ['of a kind without its fields', Uint8Array.of(1)],
+    [
+      'with a tip of an earlier epoch',
+      encodePayload({ ...viewChange, tip: { view: 1, sequence: 4, digest } }),
+    ],
+    [
+      'with a tip of the view it asks for',
+      encodePayload({ ...viewChange, tip: { view: 2, sequence: 7, digest } }),
+    ],
   ];
 
   test.each(refused)('%s', (_title, payload) => {
     expect(() => parsePayload(payload)).toThrow(ConsensusError);
   });
+});
+
+describe('a message is refused', () => {
+  const message = {
+    payload: Uint8Array.of(1),
+    sender: 'r0',
+    signature: new Uint8Array(64),
+    batch: [],
+    evidence: new Uint8Array(0),
+  };
 
   test('with more operations than a batch may hold', () => {
     const batch = Array(BATCH_OPERATIONS_MAX + 1).fill(Uint8Array.of(1));
-    const bytes = encodeCbor([Uint8Array.of(1), 'r0', new Uint8Array(64), batch]);
-    expect(() => parseMessage(bytes)).toThrow(/batch/);
+    expect(() => parseMessage(encodeMessage({ ...message, batch }))).toThrow(/batch/);
   });
 
   test('with an empty operation', () => {
-    const bytes = encodeCbor([Uint8Array.of(1), 'r0', new Uint8Array(64), [new Uint8Array(0)]]);
-    expect(() => parseMessage(bytes)).toThrow(/operation/);
+    expect(() => parseMessage(encodeMessage({ ...message, batch: [new Uint8Array(0)] }))).toThrow(
+      /operation/,
+    );
   });
 
   test('with a new view that quotes anything but view changes', () => {
-    const vote = encodeCbor(['prepare', 0, 1, digest]);
-    const quoted = [vote, 'r0', new Uint8Array(64), []];
-    expect(() => parsePayload(encodeCbor(['new-view', 1, 1, 1, [quoted]]))).toThrow(/view changes/);
+    const payload = encodePayload({ kind: 'status', epoch: 1, view: 0, committed: 0 });
+    const content: ViewChange = { kind: 'view-change', epoch: 1, view: 1, committed: 0, tip: null };
+    const viewChanges = [{ message: { ...message, payload }, sender: 'r0', content }];
+    const evidence = encodeNewViewEvidence({ viewChanges, signatures: [] });
+    expect(() => parseNewViewEvidence(evidence)).toThrow(/view changes/);
   });
 });

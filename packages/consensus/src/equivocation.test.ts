@@ -43,7 +43,11 @@ describe('two statements contradict each other [CONS-21]', () => {
     ['when two view changes to one view differ', viewChange(4, 3), viewChange(4, null)],
     ['when two new views of one view differ', newView(one), newView(two)],
     ['when a view change forgets a commit', vote('commit', one), viewChange(4, null)],
-    ['when a view change shows an earlier view than was committed in', vote('commit', one), viewChange(4, 2, 9)],
+    [
+      'when a view change shows an earlier view than was committed in',
+      vote('commit', one),
+      viewChange(4, 2, 9),
+    ],
     ['when a view change shows less than was committed to', vote('commit', one), viewChange(4, 3, 6)],
   ];
   test.each(pairs)('%s', (_title, a, b) => {

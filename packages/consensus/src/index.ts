@@ -4,7 +4,7 @@
  * that less than a third of the weight is faulty. It does no I/O, reads no clock, and knows nothing of what the
  * operations mean; the rim signs, sends, journals and keeps the timers (`./driver.ts` does the signing part).
  */
-export { authenticate, type Sign, signStatement, type VerifySignature } from './authenticate.ts';
+export { authenticate, isRedundant, type Sign, signStatement, type VerifySignature } from './authenticate.ts';
 export {
   type Decision,
   encodeDecision,

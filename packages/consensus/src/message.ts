@@ -1,4 +1,4 @@
-import { ByteReader, ByteWriter, CoreError, fromUtf8, hashDomain, sha256, toUtf8 } from '@nemea/core';
+import { ByteReader, ByteWriter, CoreError, fromUtf8, hashDomain, sha256, toUtf8, u32At } from '@nemea/core';
 import { ConsensusError } from './errors.ts';
 import {
   BATCH_BYTES_MAX,
@@ -178,6 +178,18 @@ export function parsePayload(payload: Uint8Array): Content {
     }
   });
 }
+
+/** Where a vote belongs, read at its fixed places without a parser; null when it is no vote. */
+export function peekVote(payload: Uint8Array): Pick<Vote, 'kind' | 'epoch' | 'view' | 'sequence'> | null {
+  const kind = payload.length === VOTE_BYTES ? VOTE_KINDS[payload[0] as number] : undefined;
+  if (kind === undefined) return null;
+  const epoch = u32At(payload, 1) * 2 ** 32 + u32At(payload, 5);
+  const view = u32At(payload, 9);
+  return { kind, epoch, view, sequence: u32At(payload, 13) * 2 ** 32 + u32At(payload, 17) };
+}
+
+const VOTE_BYTES = 53;
+const VOTE_KINDS = [undefined, 'pre-prepare', 'prepare', 'commit'] as const;
 
 function readViewChange(reader: ByteReader): ViewChange {
   const epoch = readSequence(reader);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { createEd25519Signer, createEd25519Verifier } from './ed25519.ts';
 import { parseHeader } from './checkpoint.ts';
+import { createEd25519Signer, createEd25519Verifier } from './ed25519.ts';
 import { CHECKPOINT_INTERVAL, COMPACTION_INTERVAL, WINDOW } from './limits.ts';
 import { checkSafety } from './testing/checkers.ts';
 import { Cluster } from './testing/cluster.ts';

@@ -6,16 +6,19 @@ import { drive, type Outbound } from './driver.ts';
 import type { Effect } from './effect.ts';
 import type { Input } from './input.ts';
 import {
+  CHECKPOINTS_KEPT,
   FUTURE_STATEMENTS_MAX,
   OPERATION_BYTES_MAX,
   PENDING_OPERATIONS_MAX,
   VIEW_DISTANCE_MAX,
+  VOTES_AHEAD_MAX,
 } from './limits.ts';
 import {
   type Batch,
   type Content,
   encodeNewViewEvidence,
   evidenceDigest,
+  NO_EVIDENCE,
   parsePayload,
   type Statement,
   type ViewChange,
@@ -41,16 +44,33 @@ function start(id = backup) {
   return {
     state,
     feed: (input: Input) => drive(replica, input),
-    hear: (sender: string, content: Content, carried: Batch = []) =>
-      drive(replica, { type: 'message', statement: say(sender, content, carried) }),
+    hear: (sender: string, content: Content, carried: Batch = [], evidence: Uint8Array = NO_EVIDENCE) =>
+      drive(replica, { type: 'message', statement: say(sender, content, carried, evidence) }),
   };
 }
 
-function say(sender: string, content: Content, carried: Batch = []): Verified<Statement> {
-  return signStatement({ networkId, sender, content, batch: carried, sign: createCheapSigner(sender).sign });
+function say(
+  sender: string,
+  content: Content,
+  carried: Batch = [],
+  evidence: Uint8Array = NO_EVIDENCE,
+): Verified<Statement> {
+  const { sign } = createCheapSigner(sender);
+  return signStatement({ networkId, sender, content, batch: carried, evidence, sign });
 }
 
-const prePrepare = (view = 0, sequence = 1): Content => ({ kind: 'pre-prepare', epoch: 1, view, sequence, digest });
+const withEvidence = ([content, evidence]: [Content, Uint8Array]): [Content, Batch, Uint8Array] => [
+  content,
+  [],
+  evidence,
+];
+const prePrepare = (view = 0, sequence = 1): Content => ({
+  kind: 'pre-prepare',
+  epoch: 1,
+  view,
+  sequence,
+  digest,
+});
 const prepare = (view = 0, sequence = 1): Content => ({ kind: 'prepare', epoch: 1, view, sequence, digest });
 const commit = (view = 0, sequence = 1): Content => ({ kind: 'commit', epoch: 1, view, sequence, digest });
 
@@ -132,11 +152,29 @@ describe('a backup', () => {
     expect(replica.state.view).toBe(3);
   });
 
-  test('waits in silence while the application executes [CONS-11]', () => {
+  test('goes on voting while the application executes, which takes one decision at a time [CONS-11]', () => {
     const replica = start();
     replica.hear(primaryOfFirst, prePrepare(), batch);
     for (const id of peers) replica.hear(id, commit());
-    expect(replica.state.executing?.sequence).toBe(1);
+    expect(replica.state).toMatchObject({ committed: 1, executed: 0, isExecuting: true });
+    const next = [fromUtf8('next')];
+    const content = {
+      epoch: 1,
+      view: 0,
+      sequence: 2,
+      digest: decisionDigest(digest, next),
+    };
+    expect(spoken(replica.hear(primaryOfFirst, { kind: 'pre-prepare', ...content }, next))).toEqual([
+      'prepare',
+    ]);
+    const effects = peers.flatMap((id) => replica.hear(id, { kind: 'commit', ...content }));
+    expect(replica.state.committed).toBe(2);
+    expect(types(effects)).not.toContain('commit');
+    expect(types(replica.feed({ type: 'executed', sequence: 1, members: null }))).toContain('commit');
+  });
+
+  test('prepares a proposal only on top of those before it, in whatever order they come [CONS-8]', () => {
+    const replica = start();
     const next = [fromUtf8('next')];
     const content: Content = {
       kind: 'pre-prepare',
@@ -146,7 +184,32 @@ describe('a backup', () => {
       digest: decisionDigest(digest, next),
     };
     expect(spoken(replica.hear(primaryOfFirst, content, next))).toEqual([]);
-    expect(spoken(replica.feed({ type: 'executed', sequence: 1, members: null }))).toEqual(['prepare']);
+    expect(spoken(replica.hear(primaryOfFirst, prePrepare(), batch))).toEqual(['prepare', 'prepare']);
+  });
+
+  test('does not prepare what follows from another proposal than the one before [CONS-8]', () => {
+    const replica = start();
+    const next = [fromUtf8('next')];
+    const stray: Content = {
+      kind: 'pre-prepare',
+      epoch: 1,
+      view: 0,
+      sequence: 2,
+      digest: decisionDigest(new Uint8Array(32).fill(9), next),
+    };
+    replica.hear(primaryOfFirst, prePrepare(), batch);
+    expect(spoken(replica.hear(primaryOfFirst, stray, next))).toEqual([]);
+  });
+
+  test('commits in order: not to a sequence before the one below it is prepared [CONS-9]', () => {
+    const replica = start();
+    const next = [fromUtf8('next')];
+    const second = { epoch: 1, view: 0, sequence: 2, digest: decisionDigest(digest, next) };
+    replica.hear(primaryOfFirst, prePrepare(), batch);
+    replica.hear(primaryOfFirst, { kind: 'pre-prepare', ...second }, next);
+    expect(spoken(replica.hear(primaryOfNext, { kind: 'prepare', ...second }))).toEqual([]);
+    expect(spoken(replica.hear(primaryOfNext, prepare()))).toEqual(['commit', 'commit']);
+    expect(replica.state.tip).toMatchObject({ view: 0, sequence: 2 });
   });
 
   test('asks for the batch of a decision whose proposal it has missed [CONS-19]', () => {
@@ -166,12 +229,11 @@ describe('a decision from a peer', () => {
     signatures: senders.map((sender) => ({ sender, signature: say(sender, commit(view)).message.signature })),
   });
 
-  test('of a later view takes the replica there [CONS-17]', () => {
+  test('of a later view is taken over, but only the new view itself opens that view [CONS-17]', () => {
     const { state, feed, hear } = start();
     const decision = { sequence: 1, batch, certificate: certificateOf(2, peers) };
     expect(types(feed({ type: 'decisions', decisions: [decision] }))).toContain('commit');
-    feed({ type: 'executed', sequence: 1, members: null });
-    expect(state).toMatchObject({ view: 2, active: true });
+    expect(state).toMatchObject({ committed: 1, view: 0, active: true });
     const next = [fromUtf8('next')];
     const proposal: Content = {
       kind: 'pre-prepare',
@@ -180,16 +242,7 @@ describe('a decision from a peer', () => {
       sequence: 2,
       digest: decisionDigest(digest, next),
     };
-    expect(spoken(hear(primaryOf(configuration, 2), proposal, next))).toEqual(['prepare']);
-  });
-
-  test('begins a new epoch in view 0 when it changes the members [CONS-11]', () => {
-    const { state, feed } = start();
-    feed({ type: 'decisions', decisions: [{ sequence: 1, batch, certificate: certificateOf(2, peers) }] });
-    const heavier = members.map((member) => ({ ...member, weight: member.id === backup ? 2 : 1 }));
-    feed({ type: 'executed', sequence: 1, members: heavier });
-    expect(state).toMatchObject({ view: 0, active: true });
-    expect(state.configuration.epoch).toBe(2);
+    expect(spoken(hear(primaryOf(configuration, 2), proposal, next))).toEqual([]);
   });
 
   test.each([
@@ -208,23 +261,20 @@ describe('a decision from a peer', () => {
 });
 
 describe('a new view', () => {
-  const viewChange = (sender: string, committed = 0): Statement<never> | Statement => ({
-    ...say(sender, { kind: 'view-change', epoch: 1, view: 1, committed, tip: null }),
-  });
-  const newView = (senders: readonly string[], sequence = 1): Content => ({
-    kind: 'new-view',
-    epoch: 1,
-    view: 1,
-    sequence,
-    viewChanges: senders.flatMap((sender) => {
-      const { message, content } = viewChange(sender);
-      return content.kind === 'view-change' ? [{ message, sender, content }] : [];
-    }),
-  });
+  const newView = (senders: readonly string[]): [Content, Uint8Array] => {
+    const evidence = encodeNewViewEvidence({
+      viewChanges: senders.map((sender) => {
+        const content: ViewChange = { kind: 'view-change', epoch: 1, view: 1, committed: 0, tip: null };
+        return { message: say(sender, content).message, sender, content };
+      }),
+      signatures: [],
+    });
+    return [{ kind: 'new-view', epoch: 1, view: 1, evidence: evidenceDigest(evidence) }, evidence];
+  };
 
   test('of a quorum of view changes opens the view [CONS-16]', () => {
     const replica = start();
-    replica.hear(primaryOfNext, newView(peers));
+    replica.hear(primaryOfNext, ...withEvidence(newView(peers)));
     expect(replica.state).toMatchObject({ view: 1, active: true });
     expect(spoken(replica.hear(primaryOfNext, prePrepare(1), batch))).toEqual(['prepare']);
   });
@@ -235,7 +285,7 @@ describe('a new view', () => {
     ['of anybody but its primary', peers, primaryOfFirst],
   ])('%s is ignored', (_title, senders, sender) => {
     const replica = start();
-    replica.hear(sender, newView(senders));
+    replica.hear(sender, ...withEvidence(newView(senders)));
     expect(replica.state.view).toBe(0);
   });
 });
@@ -254,19 +304,24 @@ describe('whatever peers send stays within bounds [CONS-23]', () => {
 
   test('votes of distant views and sequences are not kept', () => {
     const { state, hear } = start();
-    for (let view = 0; view < 50; view++) {
-      for (const id of peers) {
-        hear(id, commit(view));
-        hear(id, prepare(view, 2));
-        hear(id, prepare(view, 9));
+    for (let view = 0; view < 20; view++) {
+      for (let sequence = 1; sequence < 2 * VOTES_AHEAD_MAX; sequence += 9) {
+        for (const id of peers) {
+          hear(id, commit(view, sequence));
+          hear(id, prepare(view, sequence));
+          hear(id, { kind: 'commit', epoch: 33, view, sequence: sequence + 40, digest });
+        }
       }
     }
-    expect(state.ballots.size).toBe(VIEW_DISTANCE_MAX + 1);
-    for (const slots of state.future.values()) expect(slots.size).toBe(FUTURE_STATEMENTS_MAX);
+    for (const [sequence, views] of state.ballots) {
+      expect(sequence).toBeLessThanOrEqual(VOTES_AHEAD_MAX);
+      expect(views.size).toBeLessThanOrEqual(VIEW_DISTANCE_MAX + 1);
+    }
+    for (const statements of state.future.values()) expect(statements.length).toBe(FUTURE_STATEMENTS_MAX);
     expect(state.future.size).toBe(peers.length);
   });
 
-  test('one view change and one checkpoint is kept of each member', () => {
+  test('one view change and a few checkpoints are kept of each member', () => {
     const { state, hear } = start();
     for (let i = 1; i < 40; i++) {
       hear(peers[0] as string, { kind: 'view-change', epoch: 1, view: i, committed: 0, tip: null });
@@ -274,11 +329,13 @@ describe('whatever peers send stays within bounds [CONS-23]', () => {
     }
     expect(state.viewChanges.size).toBe(1);
     expect(state.checkpoints.size).toBe(1);
+    expect(state.checkpoints.get(peers[0] as string)?.length).toBe(CHECKPOINTS_KEPT);
   });
 
   test('claims of strangers are limited, and each costs at most a question', () => {
     const { state, hear } = start();
-    for (let i = 0; i < 1000; i++) hear(`stranger ${i}`, { kind: 'status', epoch: 1, view: 0, committed: 1_000_000 });
+    for (let i = 0; i < 1000; i++)
+      hear(`stranger ${i}`, { kind: 'status', epoch: 1, view: 0, committed: 1_000_000 });
     expect(state.claims.size).toBe(256);
   });
 });

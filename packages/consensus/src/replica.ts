@@ -1,12 +1,10 @@
 import { assert, assertNever, bytesEqual, type Verified } from '@nemea/core';
 import {
   askForBatches,
-  askForDecisions,
   handleDecisions,
   handleStatus,
   handleSupply,
   handleWant,
-  isBehind,
   noteClaim,
   takeTransferred,
 } from './catch-up.ts';
@@ -58,7 +56,7 @@ import {
   type ReplicaState,
   type Turn,
 } from './state.ts';
-import { pulse, settleTimers } from './timers.ts';
+import { askAgain, pulse, settleTimers } from './timers.ts';
 import {
   announceNewView,
   handleNewView,
@@ -434,7 +432,7 @@ function handleTimeout(turn: Turn, id: TimerId): void {
       return;
     case 'catch-up':
       state.timers.catchUp = false;
-      if (isBehind(state)) askForDecisions(turn);
+      askAgain(turn);
       return;
     default:
       assertNever(id);

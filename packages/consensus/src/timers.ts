@@ -107,6 +107,17 @@ function settleCatchUp(turn: Turn): void {
   if (state.timers.catchUp && !wasAnswered) return;
   state.asked = null;
   if (isFarBehind(state) || wasAnswered) askForDecisions(turn);
+  startCatchUp(turn);
+}
+
+/** Asks the next peer: the one before has not answered in time, or not with the truth. */
+export function askAgain(turn: Turn): void {
+  if (!isBehind(turn.state)) return;
+  askForDecisions(turn);
+  startCatchUp(turn);
+}
+
+function startCatchUp({ state, effects }: Turn): void {
   state.timers.catchUp = true;
   effects.push({ type: 'startTimer', id: 'catch-up', timeoutMs: state.settings.catchUpMs });
 }

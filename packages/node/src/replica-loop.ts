@@ -8,6 +8,7 @@ import {
   encodeMessage,
   encodeRecord,
   type Input,
+  isRedundant,
   type JournalRecord,
   type Outbound,
   parseDecision,
@@ -124,7 +125,7 @@ export class ReplicaLoop {
     const replica: SigningReplica = { state: started.state, sign: options.sign };
     const loop = new ReplicaLoop(options, replica, state);
     for (const bytes of journal.read('decision')) await loop.#execute(parseDecision(bytes), true);
-    await loop.#perform(settle(replica, started.effects));
+    loop.#perform(settle(replica, started.effects));
     return loop;
   }
 
@@ -189,6 +190,7 @@ export class ReplicaLoop {
   receiveMessage(bytes: Uint8Array): void {
     const { ledger, publicKeyOf, verifySignature } = this.#options;
     const message = parseMessage(bytes);
+    if (isRedundant(this.#replica.state, message)) return;
     const statement = authenticate({
       networkId: ledger.networkId,
       message,
@@ -267,10 +269,10 @@ export class ReplicaLoop {
     const isDroppable = input.type === 'message' || input.type === 'request';
     if (this.#queue.length >= QUEUE_MAX && isDroppable) return;
     this.#queue.push(input);
-    if (!this.#isRunning) void this.#run();
+    if (!this.#isRunning) this.#run();
   }
 
-  async #run(): Promise<void> {
+  #run(): void {
     this.#isRunning = true;
     try {
       for (
@@ -278,7 +280,7 @@ export class ReplicaLoop {
         input !== undefined && !this.#isClosed;
         input = this.#queue.shift()
       ) {
-        await this.#perform(drive(this.#replica, input));
+        this.#perform(drive(this.#replica, input));
       }
     } catch (error) {
       // Journal or machine failed: a replica that cannot write ahead must not speak.
@@ -290,7 +292,7 @@ export class ReplicaLoop {
   }
 
   /** Effects in order; records that follow each other go to disk as one. */
-  async #perform(effects: readonly Outbound[]): Promise<void> {
+  #perform(effects: readonly Outbound[]): void {
     let records: JournalRecord[] = [];
     for (const effect of effects) {
       if (effect.type === 'persist') {
@@ -299,7 +301,7 @@ export class ReplicaLoop {
       }
       this.#persist(records);
       records = [];
-      await this.#performOne(effect);
+      this.#performOne(effect);
     }
     this.#persist(records);
   }
@@ -312,7 +314,7 @@ export class ReplicaLoop {
     if (base !== -1) journal.trim('replica', records.length - base);
   }
 
-  async #performOne(effect: Exclude<Outbound, { type: 'persist' }>): Promise<void> {
+  #performOne(effect: Exclude<Outbound, { type: 'persist' }>): void {
     const { transport, logger } = this.#options;
     switch (effect.type) {
       case 'transmit':
@@ -321,13 +323,10 @@ export class ReplicaLoop {
       case 'forward':
         transport.forward(effect.operation);
         return;
-      case 'commit': {
-        const members = await this.#execute(effect.decision, false);
-        await this.#perform(
-          drive(this.#replica, { type: 'executed', sequence: effect.decision.sequence, members }),
-        );
+      case 'commit':
+        // Voting goes on meanwhile; the machine asks for the next decision only after this one.
+        void this.#executeNext(effect.decision);
         return;
-      }
       case 'startTimer':
         this.#startTimer(effect.id, effect.timeoutMs);
         return;
@@ -347,7 +346,21 @@ export class ReplicaLoop {
         logger.debug({ reason: effect.reason }, 'operation not taken');
         return;
       case 'checkpoint':
+      case 'install':
+        // Every decision is kept and handed out, so nobody needs a transfer.
         return;
+    }
+  }
+
+  async #executeNext(decision: Decision): Promise<void> {
+    const { sequence } = decision;
+    try {
+      const members = await this.#execute(decision, false);
+      this.#enqueue({ type: 'executed', sequence, members });
+    } catch (error) {
+      if (this.#isClosed) return;
+      this.#options.logger.fatal({ code: errorCode(error), err: error }, 'consensus stopped');
+      this.close();
     }
   }
 
