@@ -1,50 +1,72 @@
-/** Agreement in one process: production replicas, Ed25519, encoded messages; no network, no disk, no waiting. */
+/**
+ * Agreement in one process: production replicas, Ed25519, signed messages, each checked once for all receivers; no
+ * network, no disk, no waiting. The limit is what the checks of two messages a member and decision alone would take.
+ */
+
 import { createPrivateKey, createPublicKey, sign, verify } from 'node:crypto';
 import {
   authenticate,
   createReplica,
   drive,
-  encodeMessage,
-  encodeRecord,
   type Input,
+  isRedundant,
   type Outbound,
-  parseMessage,
+  primaryOf,
   type ReplicaState,
   type Sign,
+  type SignedMessage,
+  type Statement,
   settle,
 } from '@nemea/consensus';
-import { assert, fromUtf8, sha256 } from '@nemea/core';
-import { createEd25519Signer, createEd25519Verifier } from '../packages/consensus/src/ed25519.ts';
+import { createEd25519Signer, createEd25519Verifier } from '@nemea/consensus/ed25519';
+import { assert, fromUtf8, sha256, type Verified } from '@nemea/core';
 import { COMPUTING, race, type Samples } from './measure.ts';
 import { type Row, rowOf } from './row.ts';
 
 const NETWORK_ID = new Uint8Array(32).fill(1);
-const SIZES = [4, 16] as const;
-const DECISIONS_AT_ONCE = 8;
+const DECISIONS_AT_ONCE = 64;
+const OPERATIONS = 1_000;
 
 export async function benchConsensus(): Promise<Row[]> {
-  const clusters = SIZES.map((size) => new InProcessCluster(size));
-  const [small, large] = clusters as [InProcessCluster, InProcessCluster];
+  const four = new InProcessCluster(4);
+  const sixteen = new InProcessCluster(16);
+  const sixtyFour = new InProcessCluster(64);
+  const batched = new InProcessCluster(4, OPERATIONS);
   const rates = await race(
     {
       verify: rawVerify(),
-      small: () => small.decide(DECISIONS_AT_ONCE),
-      large: () => large.decide(DECISIONS_AT_ONCE),
+      four: () => four.decide(DECISIONS_AT_ONCE, 1),
+      sixteen: () => sixteen.decide(DECISIONS_AT_ONCE, 1),
+      sixtyFour: () => sixtyFour.decide(DECISIONS_AT_ONCE, 1),
+      batched: () => OPERATIONS * batched.decide(8, OPERATIONS),
     },
     COMPUTING,
   );
-  return clusters.map((cluster, index) => {
-    const checks = cluster.checks / cluster.decisions;
-    return rowOf({
+  const decisions = ([cluster, samples]: [InProcessCluster, Samples]): Row =>
+    rowOf({
       group: 'consensus',
       unit: 'perS',
-      own: { name: `decisions, n = ${cluster.size}`, samples: index === 0 ? rates.small : rates.large },
+      own: { name: `decisions, n = ${cluster.size}`, samples },
       peer: {
-        name: `limit by ${checks.toFixed(1)} Ed25519 checks each`,
-        samples: divide(rates.verify, checks),
+        name: `limit by ${2 * cluster.size} Ed25519 checks each`,
+        samples: divide(rates.verify, 2 * cluster.size),
       },
+      target: { of: 'ratio', atLeast: 0.7 },
     });
-  });
+  const clusters: [InProcessCluster, Samples][] = [
+    [four, rates.four],
+    [sixteen, rates.sixteen],
+    [sixtyFour, rates.sixtyFour],
+  ];
+  return [
+    ...clusters.map(decisions),
+    rowOf({
+      group: 'consensus',
+      unit: 'perS',
+      own: { name: `unsigned operations, batches of ${OPERATIONS}, n = 4`, samples: rates.batched },
+      target: { of: 'value', atLeast: 100_000 },
+    }),
+  ];
 }
 
 /** The checks that the replicas make, and nothing else. */
@@ -65,56 +87,58 @@ interface Node {
   readonly id: string;
   readonly state: ReplicaState;
   readonly sign: Sign;
+  executed: number;
 }
 
-/** Replicas and a queue between them. Timers never fire: nothing is lost here, so nothing is late. */
-class InProcessCluster {
+/**
+ * Replicas and a queue between them. A message is encoded and checked once, by the first that needs it. Timers never
+ * fire: nothing is lost here, so nothing is late.
+ */
+export class InProcessCluster {
   readonly size: number;
   checks = 0;
-  decisions = 0;
-  readonly #nodes = new Map<string, Node>();
-  readonly #queue: (() => void)[] = [];
-  readonly #executed = new Map<string, number>();
+  readonly #nodes: Node[] = [];
+  readonly #queue: Delivery[] = [];
+  readonly #keys = new Map<string, Uint8Array>();
+  readonly #verify = createEd25519Verifier();
   #operations = 0;
 
-  constructor(size: number) {
+  constructor(size: number, operations = 1) {
     this.size = size;
     const ids = Array.from({ length: size }, (_, index) => `r${index}`);
     const signers = ids.map((id) => ({ id, ...createEd25519Signer(sha256(fromUtf8(id))) }));
     const members = signers.map(({ id, publicKey }) => ({ id, publicKey, weight: 1 }));
+    for (const { id, publicKey } of signers) this.#keys.set(id, publicKey);
+    const settings =
+      operations === 1 ? { eagerBatches: 32 } : { eagerBatches: 1, batchOperations: operations };
     for (const { id, sign } of signers) {
-      const verifySignature = createEd25519Verifier();
-      const options = { id, networkId: NETWORK_ID, members, verify: this.#counted(verifySignature) };
+      const options = { id, networkId: NETWORK_ID, members, verify: this.#verify, settings };
       const { state, effects } = createReplica(options);
-      const node = { id, state, sign };
-      this.#nodes.set(id, node);
-      this.#receivers.set(id, { publicKeyOf: keysOf(members), verify: options.verify });
+      const node = { id, state, sign, executed: 0 };
+      this.#nodes.push(node);
       this.#perform(node, settle(node, effects));
     }
     this.#drain();
   }
 
-  readonly #receivers = new Map<string, Pick<Parameters<typeof authenticate>[0], 'publicKeyOf' | 'verify'>>();
-
-  /** Orders so many operations, one after the other, and waits until every replica has executed each. */
-  decide(count: number): number {
-    for (let i = 0; i < count; i++) {
-      const operation = fromUtf8(`operation ${this.#operations++}`);
-      for (const node of this.#nodes.values()) this.#feed(node, { type: 'request', operation });
-      this.#drain();
-      this.decisions++;
-      for (const executed of this.#executed.values()) {
-        assert(executed === this.decisions, `every replica decides: got ${executed}, want ${this.decisions}`);
+  /** Orders so many batches and waits until every replica has executed them. */
+  decide(decisions: number, operationsEach: number): number {
+    const primary = this.#nodes.find(({ id, state }) => primaryOf(state.configuration, state.view) === id);
+    assert(primary !== undefined, 'somebody leads');
+    const before = primary.executed;
+    for (let decided = 0; decided < decisions; decided++) {
+      for (let i = 0; i < operationsEach; i++) {
+        const operation = fromUtf8(`operation ${this.#operations++}`);
+        this.#feed(primary, { type: 'request', operation });
       }
+      // A batch is full before it goes out only when others are on their way.
+      if (operationsEach === 1 && decided % 32 === 31) this.#drain();
     }
-    return count;
-  }
-
-  #counted(verifySignature: ReturnType<typeof createEd25519Verifier>): typeof verifySignature {
-    return (publicKey, message, signature) => {
-      this.checks++;
-      return verifySignature(publicKey, message, signature);
-    };
+    this.#drain();
+    for (const { executed } of this.#nodes) {
+      assert(executed >= before + 1, `every replica decides: got ${executed}, want more than ${before}`);
+    }
+    return operationsEach === 1 ? primary.executed - before : decisions;
   }
 
   #feed(node: Node, input: Input): void {
@@ -124,46 +148,61 @@ class InProcessCluster {
   #perform(node: Node, effects: readonly Outbound[]): void {
     for (const effect of effects) {
       switch (effect.type) {
-        case 'persist':
-          encodeRecord(effect.record);
-          break;
         case 'transmit': {
-          const bytes = encodeMessage(effect.message);
-          for (const target of this.#nodes.values()) {
+          const envelope: Envelope = { message: effect.message, statement: null };
+          for (const target of this.#nodes) {
             if (target === node || (effect.to !== null && effect.to !== target.id)) continue;
-            this.#queue.push(() => this.#receive(target, bytes));
+            this.#queue.push({ node: target, envelope, executed: 0 });
           }
           break;
         }
         case 'commit': {
           const { sequence } = effect.decision;
-          this.#executed.set(node.id, sequence);
-          this.#queue.push(() => this.#feed(node, { type: 'executed', sequence, members: null }));
+          node.executed = sequence;
+          this.#queue.push({ node, envelope: null, executed: sequence });
           break;
         }
         default:
-          // Requests go to every replica at once, and timers do not fire.
+          // There is no disk, and timers do not fire.
           break;
       }
     }
   }
 
-  #receive(node: Node, bytes: Uint8Array): void {
-    const receiver = this.#receivers.get(node.id);
-    assert(receiver !== undefined, 'every replica receives');
-    const statement = authenticate({ networkId: NETWORK_ID, message: parseMessage(bytes), ...receiver });
-    this.#feed(node, { type: 'message', statement });
+  #receive(node: Node, envelope: Envelope): void {
+    const { message } = envelope;
+    if (isRedundant(node.state, message)) return;
+    envelope.statement ??= this.#authenticate(message);
+    this.#feed(node, { type: 'message', statement: envelope.statement });
+  }
+
+  #authenticate(message: SignedMessage): Verified<Statement> {
+    this.checks++;
+    const publicKeyOf = (id: string) => this.#keys.get(id);
+    return authenticate({ networkId: NETWORK_ID, message, publicKeyOf, verify: this.#verify });
   }
 
   #drain(): void {
-    for (let next = 0; next < this.#queue.length; next++) this.#queue[next]?.();
+    for (let next = 0; next < this.#queue.length; next++) {
+      const { node, envelope, executed: sequence } = this.#queue[next] as Delivery;
+      if (envelope !== null) this.#receive(node, envelope);
+      else this.#feed(node, { type: 'executed', sequence, members: null });
+    }
     this.#queue.length = 0;
   }
 }
 
-function keysOf(members: readonly { id: string; publicKey: Uint8Array }[]) {
-  const keys = new Map(members.map(({ id, publicKey }) => [id, publicKey]));
-  return (id: string): Uint8Array | undefined => keys.get(id);
+/** A message, or the end of an execution, on its way to a replica. */
+interface Delivery {
+  readonly node: Node;
+  readonly envelope: Envelope | null;
+  readonly executed: number;
+}
+
+/** A message on its way to many, and what it says once somebody has checked it. */
+interface Envelope {
+  readonly message: SignedMessage;
+  statement: Verified<Statement> | null;
 }
 
 function divide({ median, min, max }: Samples, by: number): Samples {

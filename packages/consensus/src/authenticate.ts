@@ -83,7 +83,8 @@ function assertSignature(
  */
 export function isRedundant(state: ReplicaState, { payload }: SignedMessage): boolean {
   const peeked = peekVote(payload);
-  if (peeked === null || peeked.epoch !== state.configuration.epoch) return false;
+  if (peeked === null) return isStable(state, payload);
+  if (peeked.epoch !== state.configuration.epoch) return false;
   if (peeked.sequence <= state.committed) return true;
   const ballot = state.ballots.get(peeked.sequence)?.get(peeked.view);
   if (ballot === undefined || peeked.kind === 'pre-prepare') return false;
@@ -94,6 +95,17 @@ export function isRedundant(state: ReplicaState, { payload }: SignedMessage): bo
   return hasQuorum(state.configuration, weight) && endsWith(payload, digest);
 }
 
+/** A checkpoint that says what the last stable one does. */
+function isStable({ stable }: ReplicaState, payload: Uint8Array): boolean {
+  return stable !== null && isSameBytes(stable.payload, payload);
+}
+
+function isSameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && endsWith(a, b);
+}
+
 function endsWith(bytes: Uint8Array, tail: Uint8Array): boolean {
-  return bytesEqual(bytes.subarray(bytes.length - tail.length), tail);
+  const start = bytes.length - tail.length;
+  for (let i = 0; i < tail.length; i++) if (bytes[start + i] !== tail[i]) return false;
+  return true;
 }

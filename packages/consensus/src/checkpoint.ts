@@ -1,6 +1,6 @@
 import { type ByteReader, ByteWriter, bytesEqual, hashDomain, type Verified } from '@nemea/core';
 import { type Judge, verifyCheckpointCertificate } from './certificate.ts';
-import { type Configuration, createConfiguration } from './configuration.ts';
+import { type Configuration, createConfiguration, weightOf } from './configuration.ts';
 import { catchContradiction } from './contradiction.ts';
 import { ConsensusError } from './errors.ts';
 import { type BaseRecord, type Epoch, readEpochs, readRecent, writeEpochs, writeRecent } from './journal.ts';
@@ -14,6 +14,7 @@ import {
 } from './limits.ts';
 import {
   type Checkpoint,
+  encodePayload,
   type MemberSignature,
   parse,
   readBytes,
@@ -27,9 +28,16 @@ import {
   writeSignatures,
 } from './message.ts';
 import { chainDigest, ID_BYTES, idsOf } from './operation.ts';
-import { isQuorum } from './quorum.ts';
+import { hasQuorum } from './quorum.ts';
 import { speak } from './speech.ts';
-import { configurationOf, type RecentBatch, type ReplicaState, retainedEpochs, type Turn } from './state.ts';
+import {
+  configurationOf,
+  type RecentBatch,
+  type ReplicaState,
+  retainedEpochs,
+  type Turn,
+  type Unstable,
+} from './state.ts';
 
 /** What members sign the digest of: all that replicas must agree on after a sequence [CONS-20]. */
 export type CheckpointHeader = {
@@ -116,67 +124,97 @@ export function parseTransfer(bytes: Uint8Array): Transfer {
 /** After every sixteenth executed sequence members sign what they have come to [CONS-20]. */
 export function speakCheckpoint(turn: Turn, stateDigest: Uint8Array): void {
   const { state } = turn;
-  const { executed } = state;
+  const { executed, recentParent } = state;
   if (executed % CHECKPOINT_INTERVAL !== 0) return;
-  const header = encodeHeader({
+  const header: CheckpointHeader = {
     sequence: executed,
     digest: state.executedDigest,
     operations: state.executedOperations,
     state: stateDigest,
     epochs: retainedEpochs(state, executed + 1),
-  });
-  const { recentParent } = state;
-  state.unstable.push({ proofs: [{ header, signatures: [] }], recentParent, recent: [...state.recent] });
+  };
+  const encoded = encodeHeader(header);
+  const digest = checkpointDigest(encoded);
+  const proofs = [{ header: encoded, signatures: [] }];
+  const unstable = {
+    transfer: { proofs, recentParent, recent: [...state.recent] },
+    header,
+    digest,
+    weight: 0,
+  };
+  for (const statements of state.checkpoints.values()) {
+    for (const statement of statements) countCheckpoint(state, unstable, statement);
+  }
+  state.unstable.push(unstable);
   if (state.unstable.length > CHECKPOINTS_KEPT) state.unstable.shift();
   const configuration = configurationOf(state, executed);
   if (state.muted === null && configuration?.byId.has(state.id) === true) {
-    const digest = checkpointDigest(header);
     speak(turn, { kind: 'checkpoint', epoch: configuration.epoch, sequence: executed, digest });
   }
-  settleCheckpoint(turn);
+  settleCheckpoint(turn, unstable);
 }
 
-export function handleCheckpoint(turn: Turn, statement: Verified<Statement<Checkpoint>>): void {
+/** Returns whether anything may follow from it. */
+export function handleCheckpoint(turn: Turn, statement: Verified<Statement<Checkpoint>>): boolean {
   const { state } = turn;
   const { sender, content } = statement;
   const isMember = state.configurations.some(
     ({ epoch, byId }) => epoch === content.epoch && byId.has(sender),
   );
-  if (!isMember || content.sequence % CHECKPOINT_INTERVAL !== 0) return;
-  if (catchContradiction(turn, statement)) return;
+  if (!isMember || content.sequence % CHECKPOINT_INTERVAL !== 0) return false;
+  if (catchContradiction(turn, statement)) return true;
   const kept = state.checkpoints.get(sender) ?? [];
-  if (kept.some((other) => other.content.sequence === content.sequence)) return;
+  if (kept.some((other) => other.content.sequence === content.sequence)) return false;
   kept.push(statement);
   kept.sort((a, b) => a.content.sequence - b.content.sequence);
   if (kept.length > CHECKPOINTS_KEPT) kept.shift();
   state.checkpoints.set(sender, kept);
-  settleCheckpoint(turn);
+  const unstable = state.unstable.find(({ header }) => header.sequence === content.sequence);
+  if (unstable === undefined || !countCheckpoint(state, unstable, statement)) return false;
+  return settleCheckpoint(turn, unstable);
 }
 
-/** Makes own checkpoints stable that a quorum has signed, and now and then lets the journal begin there. */
-export function settleCheckpoint(turn: Turn): void {
+function countCheckpoint(state: ReplicaState, unstable: Unstable, statement: Statement<Checkpoint>): boolean {
+  const { epoch, sequence, digest } = statement.content;
+  const configuration = configurationOf(state, unstable.header.sequence);
+  if (sequence !== unstable.header.sequence || epoch !== configuration?.epoch) return false;
+  if (!bytesEqual(digest, unstable.digest)) return false;
+  unstable.weight += weightOf(configuration, statement.sender);
+  return true;
+}
+
+/** Makes an own checkpoint stable that a quorum has signed, and now and then lets the journal begin there. */
+function settleCheckpoint(turn: Turn, unstable: Unstable): boolean {
   const { state, effects } = turn;
-  for (const candidate of [...state.unstable]) {
-    const [{ header }] = candidate.proofs as [CheckpointProof];
-    const { sequence, epochs } = parseHeader(header);
-    const signatures = signaturesFor(state, sequence, checkpointDigest(header));
-    if (signatures === null) continue;
-    while (state.unstable[0] !== candidate) state.unstable.shift();
-    state.unstable.shift();
-    state.stable = { header, signatures };
-    if (sequence - state.compacted >= COMPACTION_INTERVAL) compact(turn);
-    const transfer = { ...candidate, proofs: [state.stable] };
-    effects.push({ type: 'checkpoint', transfer, announcesEpoch: epochs.length > 1 });
-  }
+  const { transfer, digest, header } = unstable;
+  const { sequence } = header;
+  const configuration = configurationOf(state, sequence);
+  if (configuration === undefined || !hasQuorum(configuration, unstable.weight)) return false;
+  state.unstable.splice(0, state.unstable.indexOf(unstable) + 1);
+  const signatures = signaturesFor(state, configuration, sequence, digest);
+  const encoded = encodeHeader(header);
+  state.stable = toStable(configuration.epoch, { header: encoded, signatures }, sequence);
+  if (sequence - state.compacted >= COMPACTION_INTERVAL) compact(turn);
+  effects.push({
+    type: 'checkpoint',
+    transfer: { ...transfer, proofs: [{ header: encoded, signatures }] },
+    announcesEpoch: header.epochs.length > 1,
+  });
+  return true;
+}
+
+/** With the payload that its members sign, so that they are known when they come late. */
+export function toStable(epoch: number, proof: CheckpointProof, sequence: number): ReplicaState['stable'] {
+  const digest = checkpointDigest(proof.header);
+  return { ...proof, sequence, payload: encodePayload({ kind: 'checkpoint', epoch, sequence, digest }) };
 }
 
 function signaturesFor(
   state: ReplicaState,
+  configuration: Configuration,
   sequence: number,
   digest: Uint8Array,
-): readonly MemberSignature[] | null {
-  const configuration = configurationOf(state, sequence);
-  if (configuration === undefined) return null;
+): MemberSignature[] {
   const signatures: MemberSignature[] = [];
   for (const { id } of configuration.members) {
     const statement = state.checkpoints.get(id)?.find(({ content }) => content.sequence === sequence);
@@ -184,8 +222,7 @@ function signaturesFor(
     if (!bytesEqual(statement.content.digest, digest)) continue;
     signatures.push({ sender: id, signature: statement.message.signature });
   }
-  const senders = signatures.map(({ sender }) => sender);
-  return isQuorum(configuration, senders) ? signatures : null;
+  return signatures;
 }
 
 /** Replaces the journal by one record of all that the replica must remember. */
@@ -216,7 +253,8 @@ function toBaseRecord(state: ReplicaState, isTransferred: boolean): BaseRecord {
     active: state.active,
     newView: state.newView,
     tip: state.tip,
-    stable: state.stable,
+    stable:
+      state.stable === null ? null : { header: state.stable.header, signatures: state.stable.signatures },
     waiting: state.waiting.map(({ decision: { certificate, batch } }) => ({ certificate, batch })),
     own,
     recentParent: state.recentParent,
@@ -239,7 +277,7 @@ export function handleTransfer(turn: Turn, transfer: Transfer): void {
   if (header === null || header.sequence <= state.committed) return;
   applyTransfer(state, transfer, header);
   compact(turn, true);
-  effects.push({ type: 'install', checkpoint: state.stable as CheckpointProof });
+  effects.push({ type: 'install', checkpoint: transfer.proofs.at(-1) as CheckpointProof });
 }
 
 function judgeTransfer(state: ReplicaState, transfer: Transfer): CheckpointHeader | null {
@@ -297,7 +335,8 @@ function applyTransfer(state: ReplicaState, transfer: Transfer, header: Checkpoi
   state.accepted.length = 0;
   state.executedOperations = operations;
   restoreRecent(state, transfer.recentParent, transfer.recent);
-  state.stable = transfer.proofs.at(-1) as CheckpointProof;
+  const last = transfer.proofs.at(-1) as CheckpointProof;
+  state.stable = toStable(state.configuration.epoch, last, sequence);
   state.unstable.length = 0;
   state.transfer = [];
   state.attempts = 0;

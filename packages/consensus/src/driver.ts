@@ -30,6 +30,7 @@ export function drive(replica: SigningReplica, input: Input): Outbound[] {
 
 /** The same for the effects that `createReplica` and `restoreReplica` begin with. */
 export function settle(replica: SigningReplica, effects: readonly Effect[]): Outbound[] {
+  if (effects.length === 0) return [];
   const outbound: Outbound[] = [];
   let said = perform(replica, effects, outbound);
   for (let round = 0; said.length > 0; round++) {
@@ -37,10 +38,8 @@ export function settle(replica: SigningReplica, effects: readonly Effect[]): Out
     const answers = said.flatMap((statement) => step(replica.state, { type: 'message', statement }).effects);
     said = perform(replica, answers, outbound);
   }
-  return [
-    ...outbound.filter(({ type }) => type !== 'commit'),
-    ...outbound.filter(({ type }) => type === 'commit'),
-  ];
+  const commit = outbound.findIndex(({ type }) => type === 'commit');
+  return commit === -1 ? outbound : [...outbound.toSpliced(commit, 1), outbound[commit] as Outbound];
 }
 
 /** Returns what was said to all, for delivery to oneself. */

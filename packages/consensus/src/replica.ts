@@ -291,8 +291,7 @@ function handleMessage(turn: Turn, statement: Verified<Statement>): boolean {
     case 'commit':
       return handleVote(turn, statement as Verified<Statement<Vote>>);
     case 'checkpoint':
-      handleCheckpoint(turn, withContent(statement, content));
-      return true;
+      return handleCheckpoint(turn, withContent(statement, content));
     case 'view-change':
       handleViewChange(turn, withContent(statement, content));
       return true;
@@ -327,12 +326,18 @@ function handleVote(turn: Turn, statement: Verified<Statement<Vote>>): boolean {
   const member = state.configuration.byId.get(sender);
   if (member === undefined || sequence > state.committed + VOTES_AHEAD_MAX) return true;
   if (Math.abs(view - state.view) > VIEW_DISTANCE_MAX) return true;
-  if (catchContradiction(turn, statement)) {
+  const ballot = ballotOf(state, sequence, view);
+  if (mayContradict(state, ballot, statement) && catchContradiction(turn, statement)) {
     // A primary that proposes two batches is not worth the wait for the timer.
     if (view === state.view && sender === primaryOfView(state)) startViewChange(turn, view + 1);
     return true;
   }
-  return recordVote(turn, ballotOf(state, sequence, view), statement, member.weight);
+  return recordVote(turn, ballot, statement, member.weight);
+}
+
+/** Whether anything is kept of the sender that a closer look is worth. */
+function mayContradict(state: ReplicaState, { prepares, commits }: Ballot, { sender }: Statement): boolean {
+  return prepares.has(sender) || commits.has(sender) || state.viewChanges.size > 0;
 }
 
 /** Counts a vote once. Returns whether a rule above may apply now that did not before. */
@@ -474,12 +479,13 @@ function decidedBallot(state: ReplicaState): Ballot | null {
 function nextBatch(state: ReplicaState, sequence: number): Batch | null {
   const { unproposed, accepted, settings } = state;
   if (unproposed.size === 0) return mayBeEmpty(state, sequence) ? [] : null;
-  if (accepted.length >= settings.eagerBatches && unproposed.size < BATCH_OPERATIONS_MAX) return null;
+  const operationsMax = Math.min(settings.batchOperations, BATCH_OPERATIONS_MAX);
+  if (accepted.length >= settings.eagerBatches && unproposed.size < operationsMax) return null;
   const batch: Uint8Array[] = [];
   let batchBytes = 0;
   for (const operation of unproposed.values()) {
     batchBytes += operation.length;
-    if (batch.length === BATCH_OPERATIONS_MAX || batchBytes > BATCH_BYTES_MAX) break;
+    if (batch.length === operationsMax || batchBytes > BATCH_BYTES_MAX) break;
     batch.push(operation);
   }
   return batch;

@@ -1,5 +1,5 @@
 import { bytesEqual } from '@nemea/core';
-import { type CheckpointProof, restoreRecent } from './checkpoint.ts';
+import { type CheckpointProof, parseHeader, restoreRecent, toStable } from './checkpoint.ts';
 import { createConfiguration } from './configuration.ts';
 import { accept, applyDecision, applyExecution, proposalOf } from './decision.ts';
 import type { Effect } from './effect.ts';
@@ -12,6 +12,7 @@ import { recordOwn } from './speech.ts';
 import {
   acceptedEnd,
   ballotOf,
+  configurationOf,
   findProposal,
   initialState,
   makeProposal,
@@ -112,7 +113,12 @@ function applyBase(state: ReplicaState, base: BaseRecord): void {
   state.digest = base.executedDigest;
   state.executedOperations = base.executedOperations;
   restoreRecent(state, base.recentParent, base.recent);
-  state.stable = base.stable;
+  const { stable } = base;
+  if (stable !== null) {
+    const { sequence } = parseHeader(stable.header);
+    const { epoch } = configurationOf(state, sequence) ?? configuration;
+    state.stable = toStable(epoch, stable, sequence);
+  }
   state.compacted = base.executed;
   state.view = base.view;
   state.active = base.active;

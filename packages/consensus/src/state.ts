@@ -1,11 +1,11 @@
 import { bytesEqual, type Verified } from '@nemea/core';
 import type { VerifySignature } from './authenticate.ts';
 import type { Decision } from './certificate.ts';
-import type { CheckpointProof, Transfer } from './checkpoint.ts';
+import type { CheckpointHeader, CheckpointProof, Transfer } from './checkpoint.ts';
 import { type Configuration, createConfiguration, type Member, primaryOf } from './configuration.ts';
 import type { Effect } from './effect.ts';
 import type { Epoch, OwnStatement } from './journal.ts';
-import { CHECKPOINT_INTERVAL, WINDOW } from './limits.ts';
+import { BATCH_OPERATIONS_MAX, CHECKPOINT_INTERVAL, WINDOW } from './limits.ts';
 import type {
   Batch,
   Certificate,
@@ -30,6 +30,8 @@ export type Settings = {
   readonly catchUpMs: number;
   /** So many batches a primary has in flight without waiting until one is full. */
   readonly eagerBatches: number;
+  /** A batch with so many operations is full. */
+  readonly batchOperations: number;
 };
 
 export const DEFAULT_SETTINGS: Settings = {
@@ -38,6 +40,7 @@ export const DEFAULT_SETTINGS: Settings = {
   idlePulseMs: 5_000,
   catchUpMs: 250,
   eagerBatches: 4,
+  batchOperations: BATCH_OPERATIONS_MAX,
 };
 
 /** A batch in its place, after all that the digest of its parent stands for. */
@@ -81,6 +84,14 @@ export type RecentBatch = {
   /** Of the decision. */
   readonly digest: Uint8Array;
   readonly idBytes: Uint8Array;
+};
+
+/** A checkpoint that no quorum has signed yet, with the weight of those who have. */
+export type Unstable = {
+  readonly transfer: Transfer;
+  readonly header: CheckpointHeader;
+  readonly digest: Uint8Array;
+  weight: number;
 };
 
 /** A decision that the application has not executed yet. */
@@ -152,8 +163,8 @@ export type ReplicaState = {
   /** The latest few of each member. */
   readonly checkpoints: Map<string, Verified<Statement<Checkpoint>>[]>;
   /** Own checkpoints that no quorum has signed yet, the latest few. */
-  readonly unstable: Transfer[];
-  stable: CheckpointProof | null;
+  readonly unstable: Unstable[];
+  stable: (CheckpointProof & { readonly sequence: number; readonly payload: Uint8Array }) | null;
   /** Where the journal begins. */
   compacted: number;
 
