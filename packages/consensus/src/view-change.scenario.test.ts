@@ -3,6 +3,7 @@ import { primaryOfView } from './state.ts';
 import { checkSafety } from './testing/checkers.ts';
 import { Cluster, type Misbehaviour } from './testing/cluster.ts';
 import { boasting, censoring, equivocating, forgetful, silent } from './testing/misbehaviours.ts';
+import { createRandom } from './testing/random.ts';
 
 const FOUR = ['r0', 'r1', 'r2', 'r3'];
 
@@ -85,6 +86,76 @@ describe('a primary that fails', () => {
     cluster.runUntilExecuted([cluster.request()], FOUR);
     expect(cluster.replica(primary).view).toBe(1);
     checkSafety(cluster, FOUR);
+  });
+});
+
+describe('a window of sequences in the middle of a view change', () => {
+  const SEVEN = ['r0', 'r1', 'r2', 'r3', 'r4', 'r5', 'r6'];
+
+  test('survives several primaries that fail one after the other, each having reached others [CONS-16]', () => {
+    for (let seed = 1; seed <= 12; seed++) {
+      const random = createRandom(seed);
+      const cluster = new Cluster({ weights: Array(7).fill(1), seed, settings: { eagerBatches: 32 } });
+      cluster.network.faults = { delayMinMs: 1, delayMaxMs: 60, loss: 0.1, duplicate: 0.1 };
+      const operations = [...Array(60)].map(() => cluster.request());
+      const crashed: string[] = [];
+      for (let round = 0; round < 6; round++) {
+        cluster.runFor(random.integer(10, 900));
+        const running = SEVEN.find((id) => !crashed.includes(id)) as string;
+        const primary = primaryOfView(cluster.replica(running));
+        if (crashed.length === 2) cluster.start(crashed.shift() as string);
+        if (!crashed.includes(primary)) {
+          cluster.crash(primary);
+          crashed.push(primary);
+        }
+        // Each of the remaining reaches another part of the others, so that they prepare different sequences.
+        const cut = random.integer(1, 6);
+        if (random.chance(0.5)) cluster.network.partition(SEVEN.slice(0, cut), SEVEN.slice(cut));
+        else cluster.network.heal();
+      }
+      cluster.network.heal();
+      cluster.network.faults = { delayMinMs: 1, delayMaxMs: 5, loss: 0, duplicate: 0 };
+      for (const id of crashed) cluster.start(id);
+      for (const operation of operations) cluster.request(operation);
+      expect(cluster.runUntilExecuted(operations, SEVEN, 300_000), `seed ${seed}`).toBe(true);
+      checkSafety(cluster, SEVEN);
+      for (const id of SEVEN) expect(cluster.node(id).penalties, `seed ${seed}`).toEqual([]);
+    }
+  });
+
+  test('lets nobody commit before all that the view must repeat is prepared [CONS-9] [CONS-16]', () => {
+    const { cluster, primary, others } = clusterOf([1, 1, 1, 1]);
+    cluster.network.faults = { delayMinMs: 20, delayMaxMs: 20, loss: 0, duplicate: 0 };
+    const operations = [...Array(4)].map(() => cluster.request());
+    // Proposals and votes to prepare have arrived everywhere, commits have not.
+    cluster.schedule.run(() => others.every((id) => cluster.replica(id).committedTo === 4), 200);
+    cluster.crash(primary);
+    cluster.network.partition();
+    cluster.runFor(100);
+    cluster.network.heal();
+    let least = 4;
+    cluster.schedule.run(() => {
+      for (const id of others) {
+        const { view, tip } = cluster.replica(id);
+        if (view > 0 && tip !== null && tip.view === view) least = Math.min(least, tip.sequence);
+      }
+      return others.every((id) => cluster.hasExecuted(id, operations));
+    }, 60_000);
+    expect(least).toBe(4);
+    expect(others.every((id) => cluster.hasExecuted(id, operations))).toBe(true);
+    checkSafety(cluster, others);
+  });
+
+  test('with one member of almost all that the others can spare, whichever fails [CONS-2]', () => {
+    for (const dead of ['r0', 'r1', 'r2', 'r3', 'r4']) {
+      const { cluster } = clusterOf([6, 4, 4, 4, 2]);
+      const operations = [cluster.request(), cluster.request()];
+      cluster.runFor(8);
+      cluster.crash(dead);
+      const alive = [...cluster.nodes.keys()].filter((id) => id !== dead);
+      expect(cluster.runUntilExecuted(operations, alive), dead).toBe(true);
+      checkSafety(cluster, alive);
+    }
   });
 });
 
