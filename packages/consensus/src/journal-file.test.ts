@@ -94,7 +94,7 @@ describe('a replica whose journal was torn [CONS-22]', () => {
     cluster.runUntilExecuted(operations, ids);
     cluster.runFor(1_000);
     const primary = primaryOfView(cluster.replica('r1'));
-    cluster.network.partition(ids.filter((id) => id !== primary));
+    cluster.network.partition([...ids, 'r4'].filter((id) => id !== primary));
     cluster.request();
     cluster.runFor(3_000);
     const node = cluster.node(ids.find((id) => id !== primary) as string);
