@@ -368,9 +368,10 @@ export function restoreRecent(
   recent: readonly RecentBatch[],
 ): void {
   state.recentParent = recentParent;
-  state.recent.splice(0, state.recent.length, ...recent);
+  state.recent.length = 0;
+  for (const batch of recent) state.recent.push({ ...batch, ids: idsOf(batch.idBytes) });
   state.recentOperations = recent.reduce((sum, { idBytes }) => sum + idBytes.length / ID_BYTES, 0);
   state.places.clear();
   state.nextPlace = state.executedOperations - state.recentOperations;
-  for (const { idBytes } of recent) for (const id of idsOf(idBytes)) state.places.set(id, state.nextPlace++);
+  for (const { ids } of state.recent) for (const id of ids) state.places.set(id, state.nextPlace++);
 }

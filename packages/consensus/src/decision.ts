@@ -2,7 +2,7 @@ import { assert, bytesEqual } from '@nemea/core';
 import type { Decision } from './certificate.ts';
 import { type Configuration, createConfiguration, type Member, sameMembers } from './configuration.ts';
 import { CHECKPOINT_INTERVAL, OPERATION_WINDOW, WINDOW } from './limits.ts';
-import { ID_BYTES, idsOf, keyOf, type OperationId } from './operation.ts';
+import { keyOf, type OperationId } from './operation.ts';
 import { pruneOwn } from './speech.ts';
 import {
   epochEnd,
@@ -42,11 +42,12 @@ export function applyDecision(state: ReplicaState, decision: Decision, proposal:
   state.committed = sequence;
   state.digest = certificate.digest;
   state.attempts = 0;
-  state.waiting.push({ decision, idBytes: proposal.idBytes });
-  for (const [index, id] of proposal.ids.entries()) {
+  state.waiting.push({ decision, proposal });
+  for (let i = 0; i < proposal.ids.length && state.pending.size > 0; i++) {
+    const id = proposal.ids[i] as OperationId;
     if (!state.pending.delete(id)) continue;
     state.unproposed.delete(id);
-    state.pendingBytes -= (decision.batch[index] as Uint8Array).length;
+    state.pendingBytes -= (decision.batch[i] as Uint8Array).length;
   }
   state.ballots.delete(sequence);
   state.proposals.delete(keyOf(certificate.digest));
@@ -68,16 +69,17 @@ export function applyExecution(
 ): void {
   const waiting = state.waiting.shift();
   assert(waiting?.decision.sequence === sequence, `nothing to execute at ${sequence}`);
-  const { decision, idBytes } = waiting;
+  const { decision, proposal } = waiting;
+  const { ids, idBytes } = proposal;
   const { digest } = decision.certificate;
   state.isExecuting = false;
   state.executed = sequence;
   state.executedDigest = digest;
   state.executedOperations += decision.batch.length;
-  state.recent.push({ sequence, digest, idBytes });
+  state.recent.push({ sequence, digest, idBytes, ids });
   state.recentOperations += decision.batch.length;
   if (typeof state.muted === 'string' && state.muted !== 'until-epoch') {
-    if (idsOf(idBytes).includes(state.muted)) state.muted = 'until-epoch';
+    if (ids.includes(state.muted)) state.muted = 'until-epoch';
   }
   forgetOperations(state);
   if (members !== null) schedule(state, sequence, members);
@@ -88,7 +90,8 @@ export function applyExecution(
 /** Accepts what a primary proposes on top of what was accepted before, unless it repeats an operation [CONS-12]. */
 export function accept(state: ReplicaState, proposal: Proposal, mayRepeat: boolean): boolean {
   const first = state.nextPlace;
-  for (const [index, id] of proposal.ids.entries()) {
+  for (let index = 0; index < proposal.ids.length; index++) {
+    const id = proposal.ids[index] as OperationId;
     const place = state.places.get(id);
     if (!mayRepeat && place !== undefined && place >= first - OPERATION_WINDOW) {
       for (const taken of proposal.ids.slice(0, index)) state.places.delete(taken);
@@ -161,10 +164,10 @@ function isLongPast({ configurations, executed }: ReplicaState): boolean {
 function forgetOperations(state: ReplicaState): void {
   const { recent, places } = state;
   for (let oldest = recent[0]; oldest !== undefined && recent.length > 1; oldest = recent[0]) {
-    const count = oldest.idBytes.length / ID_BYTES;
+    const count = oldest.ids.length;
     if (state.recentOperations - count < OPERATION_WINDOW) return;
     const bound = state.executedOperations - OPERATION_WINDOW;
-    for (const id of idsOf(oldest.idBytes)) if ((places.get(id) ?? 0) < bound) places.delete(id);
+    for (const id of oldest.ids) if ((places.get(id) ?? 0) < bound) places.delete(id);
     state.recentOperations -= count;
     state.recentParent = oldest.digest;
     recent.shift();

@@ -23,6 +23,14 @@ export function identify(batch: Batch): BatchIds {
   return { ids, bytes };
 }
 
+/** The same for operations whose keys are known already. */
+export function joinIds(ids: readonly OperationId[]): Uint8Array {
+  const bytes = new Uint8Array(ID_BYTES * ids.length);
+  let at = 0;
+  for (const id of ids) for (let i = 0; i < ID_BYTES; i++) bytes[at++] = id.charCodeAt(i);
+  return bytes;
+}
+
 /** The keys in bytes that hold nothing else. */
 export function idsOf(bytes: Uint8Array): OperationId[] {
   const ids: OperationId[] = [];

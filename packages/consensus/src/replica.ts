@@ -9,7 +9,7 @@ import {
   takeTransferred,
 } from './catch-up.ts';
 import { handleCheckpoint, handleTransfer, speakCheckpoint } from './checkpoint.ts';
-import { createConfiguration, type Member, primaryOf } from './configuration.ts';
+import { type Configuration, createConfiguration, type Member, primaryOf } from './configuration.ts';
 import { catchContradiction } from './contradiction.ts';
 import { accept, applyExecution, commitDecision, isOrdered } from './decision.ts';
 import type { Effect, RefusalReason } from './effect.ts';
@@ -34,7 +34,7 @@ import {
   stripMessage,
   type Vote,
 } from './message.ts';
-import { keyOf, operationId } from './operation.ts';
+import { joinIds, keyOf, operationId } from './operation.ts';
 import { hasQuorum } from './quorum.ts';
 import { speak } from './speech.ts';
 import {
@@ -168,11 +168,10 @@ function propose(turn: Turn): void {
     // What was proposed in this view before a restart stands.
     if ((findBallot(state, sequence, view)?.ownVote ?? null) !== null) return;
     const isBound = anchor !== null && sequence <= anchor.sequence;
-    const batch = isBound ? (boundProposal(state, sequence)?.batch ?? null) : nextBatch(state, sequence);
-    if (batch === null) return;
-    const proposal = makeProposal(sequence, end.digest, batch);
+    const proposal = isBound ? boundProposal(state, sequence) : nextProposal(state, sequence, end.digest);
+    if (proposal === null) return;
     if (!accept(state, proposal, isBound)) return;
-    const { digest } = proposal;
+    const { digest, batch } = proposal;
     speak(turn, { kind: 'pre-prepare', epoch: configuration.epoch, view, sequence, digest }, batch);
   }
 }
@@ -358,6 +357,8 @@ function recordVote(
       else if (bytesEqual(ballot.proposal.digest, content.digest)) ballot.prepareWeight += weight;
       return true;
     case 'prepare': {
+      if (isAgreed(configuration, ballot.prepareWeight, ballot.proposal?.digest, content.digest))
+        return false;
       // The primary votes by its pre-prepare; certificates count on that.
       if (ballot.prepares.has(sender) || sender === primaryOf(configuration, ballot.view)) return false;
       ballot.prepares.set(sender, statement);
@@ -371,6 +372,7 @@ function recordVote(
       return !wasQuorum && hasQuorum(configuration, ballot.prepareWeight);
     }
     case 'commit': {
+      if (isAgreed(configuration, ballot.commitWeight, ballot.commitDigest, content.digest)) return false;
       if (ballot.commits.has(sender)) return false;
       ballot.commits.set(sender, statement);
       ballot.commitDigest ??= content.digest;
@@ -382,6 +384,16 @@ function recordVote(
     default:
       return assertNever(content.kind);
   }
+}
+
+/** Whether a quorum has said the same already: one more voice adds nothing. */
+function isAgreed(
+  configuration: Configuration,
+  weight: number,
+  agreed: Uint8Array | null | undefined,
+  digest: Uint8Array,
+): boolean {
+  return hasQuorum(configuration, weight) && agreed != null && bytesEqual(agreed, digest);
 }
 
 /** From here on votes are counted for this batch. */
@@ -476,19 +488,23 @@ function decidedBallot(state: ReplicaState): Ballot | null {
 }
 
 /** The batch to propose next, or null when it is better to wait. */
-function nextBatch(state: ReplicaState, sequence: number): Batch | null {
+function nextProposal(state: ReplicaState, sequence: number, parent: Uint8Array): Proposal | null {
   const { unproposed, accepted, settings } = state;
-  if (unproposed.size === 0) return mayBeEmpty(state, sequence) ? [] : null;
+  if (unproposed.size === 0 && !mayBeEmpty(state, sequence)) return null;
   const operationsMax = Math.min(settings.batchOperations, BATCH_OPERATIONS_MAX);
-  if (accepted.length >= settings.eagerBatches && unproposed.size < operationsMax) return null;
+  if (unproposed.size > 0 && accepted.length >= settings.eagerBatches && unproposed.size < operationsMax) {
+    return null;
+  }
+  const ids: string[] = [];
   const batch: Uint8Array[] = [];
   let batchBytes = 0;
-  for (const operation of unproposed.values()) {
+  for (const [id, operation] of unproposed) {
     batchBytes += operation.length;
     if (batch.length === operationsMax || batchBytes > BATCH_BYTES_MAX) break;
+    ids.push(id);
     batch.push(operation);
   }
-  return batch;
+  return makeProposal(sequence, parent, batch, { ids, bytes: joinIds(ids) });
 }
 
 /** Batches without operations lead to the end of an epoch when nobody asks for anything [CONS-26]. */

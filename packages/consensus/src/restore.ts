@@ -133,7 +133,7 @@ function applyBase(state: ReplicaState, base: BaseRecord): void {
     const { sequence } = certificate;
     const proposal = makeProposal(sequence, state.digest, batch);
     for (const id of proposal.ids) state.places.set(id, state.nextPlace++);
-    state.waiting.push({ decision: { sequence, batch, certificate }, idBytes: proposal.idBytes });
+    state.waiting.push({ decision: { sequence, batch, certificate }, proposal });
     state.committed = sequence;
     state.digest = certificate.digest;
   }

@@ -16,7 +16,7 @@ import type {
   ViewChange,
   Vote,
 } from './message.ts';
-import { chainDigest, identify, keyOf, type OperationId } from './operation.ts';
+import { type BatchIds, chainDigest, identify, keyOf, type OperationId } from './operation.ts';
 
 /** Durations in integer milliseconds; they affect speed only, never agreement. */
 export type Settings = {
@@ -95,7 +95,7 @@ export type Unstable = {
 };
 
 /** A decision that the application has not executed yet. */
-export type Waiting = { readonly decision: Decision; readonly idBytes: Uint8Array };
+export type Waiting = { readonly decision: Decision; readonly proposal: Proposal };
 
 /**
  * A replica. Sequences 1..`executed` are executed, 1..`committed` decided; those after it up to the high watermark
@@ -156,7 +156,7 @@ export type ReplicaState = {
   nextPlace: number;
   executedOperations: number;
   /** The executed sequences whose operations are remembered, without a gap, and the digest before them. */
-  readonly recent: RecentBatch[];
+  readonly recent: (RecentBatch & { readonly ids: readonly OperationId[] })[];
   recentParent: Uint8Array;
   recentOperations: number;
 
@@ -350,8 +350,9 @@ export function acceptedEnd(state: ReplicaState): { sequence: number; digest: Ui
   return last ?? { sequence: state.committed, digest: state.digest };
 }
 
-export function makeProposal(sequence: number, parent: Uint8Array, batch: Batch): Proposal {
-  const { ids, bytes } = identify(batch);
+/** `known` are the names of the operations when they need not be hashed again. */
+export function makeProposal(sequence: number, parent: Uint8Array, batch: Batch, known?: BatchIds): Proposal {
+  const { ids, bytes } = known ?? identify(batch);
   return { sequence, parent, digest: chainDigest(parent, bytes), batch, ids, idBytes: bytes };
 }
 
