@@ -1,6 +1,7 @@
 import { CodedError } from '@nemea/core';
 
 export type ConsensusErrorCode =
+  | 'ANSWERS_DIVIDED'
   | 'CERTIFICATE_INVALID'
   | 'CERTIFICATE_WEIGHT'
   | 'CONFIGURATION_INVALID'

@@ -29,6 +29,7 @@ export { type EquivocationProof, verifyEquivocation } from './equivocation.ts';
 export { ConsensusError, type ConsensusErrorCode } from './errors.ts';
 export type { Input, TimerId } from './input.ts';
 export { encodeRecord, type JournalRecord, parseRecord } from './journal.ts';
+export { appendRecord, type JournalEnd, openJournal, readJournal } from './journal-file.ts';
 export {
   BATCH_BYTES_MAX,
   BATCH_OPERATIONS_MAX,
@@ -36,6 +37,7 @@ export {
   DECISIONS_MAX,
   MESSAGE_BYTES_MAX,
   OPERATION_BYTES_MAX,
+  WINDOW,
 } from './limits.ts';
 export {
   type Batch,
@@ -50,6 +52,7 @@ export {
 } from './message.ts';
 export { decisionDigest } from './operation.ts';
 export { isQuorum } from './quorum.ts';
+export { type Answer, agreedAnswer, answerBytes } from './read.ts';
 export { createReplica, step } from './replica.ts';
 export { restoreReplica } from './restore.ts';
 export { DEFAULT_SETTINGS, type ReplicaOptions, type ReplicaState, type Settings } from './state.ts';

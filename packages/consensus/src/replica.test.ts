@@ -229,7 +229,7 @@ describe('a decision from a peer', () => {
     signatures: senders.map((sender) => ({ sender, signature: say(sender, commit(view)).message.signature })),
   });
 
-  test('of a later view is taken over, but only the new view itself opens that view [CONS-17]', () => {
+  test('of a later view is taken over, but only the new view itself opens that view [CONS-18]', () => {
     const { state, feed, hear } = start();
     const decision = { sequence: 1, batch, certificate: certificateOf(2, peers) };
     expect(types(feed({ type: 'decisions', decisions: [decision] }))).toContain('commit');

@@ -1,0 +1,51 @@
+import { ByteWriter, hashDomain, toHex } from '@nemea/core';
+import type { Judge } from './certificate.ts';
+import { ConsensusError } from './errors.ts';
+import { type MemberSignature, writeCount } from './message.ts';
+import { includesHonest, isQuorum } from './quorum.ts';
+
+/** What a member says that a query gives, by its digest, after so many executed sequences. */
+export type Answer = MemberSignature & {
+  readonly sequence: number;
+  readonly result: Uint8Array;
+};
+
+/** The bytes that a member signs to answer a query; `query` is the digest of what was asked, with a fresh number in it. */
+export function answerBytes(
+  networkId: Uint8Array,
+  query: Uint8Array,
+  { sequence, result }: Pick<Answer, 'sequence' | 'result'>,
+): Uint8Array {
+  const place = writeCount(new ByteWriter(8), sequence).toBytes();
+  return hashDomain('nemea/consensus/answer/1', networkId, query, place, result);
+}
+
+/**
+ * The result that members give alike, without ordering the query [CONS-29]. For `read` a quorum: it shares an honest
+ * member with whoever has told of any operation executed before, so nothing older is read. For `receipt`, the result of an
+ * operation that was ordered, as many as include an honest one. Throws `ANSWERS_DIVIDED` when no result has enough.
+ */
+export function agreedAnswer(
+  { configuration, networkId, verify }: Judge,
+  query: Uint8Array,
+  answers: readonly Answer[],
+  kind: 'read' | 'receipt',
+): { result: Uint8Array; sequence: number } {
+  const byResult = new Map<string, Answer[]>();
+  for (const answer of answers) {
+    const publicKey = configuration.byId.get(answer.sender)?.publicKey;
+    if (publicKey === undefined) continue;
+    if (!verify(publicKey, answerBytes(networkId, query, answer), answer.signature)) continue;
+    const key = toHex(answer.result);
+    byResult.set(key, [...(byResult.get(key) ?? []), answer]);
+  }
+  for (const alike of byResult.values()) {
+    const senders = alike.map(({ sender }) => sender);
+    const isEnough =
+      kind === 'read' ? isQuorum(configuration, senders) : includesHonest(configuration, senders);
+    const [first] = alike;
+    if (!isEnough || first === undefined) continue;
+    return { result: first.result, sequence: Math.min(...alike.map(({ sequence }) => sequence)) };
+  }
+  throw new ConsensusError('ANSWERS_DIVIDED', `no result of ${answers.length} answers has enough weight`);
+}
