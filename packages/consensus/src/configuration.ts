@@ -11,6 +11,8 @@ export type Configuration = {
   readonly members: readonly Member[];
   readonly weightTotal: number;
   readonly byId: ReadonlyMap<string, Member>;
+  /** Where a member stands in the list. */
+  readonly placeOf: ReadonlyMap<string, number>;
 };
 
 /** Orders and checks the members. Throws `CONFIGURATION_INVALID`. */
@@ -31,7 +33,8 @@ export function createConfiguration(members: readonly Member[], epoch = 1): Conf
     weightTotal += member.weight;
   }
   if (keys.size !== ordered.length) throw invalid('two members share a public key');
-  return { epoch, members: ordered, weightTotal, byId };
+  const placeOf = new Map(ordered.map(({ id }, place) => [id, place]));
+  return { epoch, members: ordered, weightTotal, byId, placeOf };
 }
 
 export function sameMembers(a: Configuration, b: Configuration): boolean {

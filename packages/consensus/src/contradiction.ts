@@ -23,12 +23,13 @@ export function catchContradiction(turn: Turn, statement: Verified<Statement>): 
 /** What the sender has said that this statement could contradict. */
 function statementsOf(state: ReplicaState, { sender, content }: Statement): Statement[] {
   const kept: (Statement | undefined)[] = [];
+  const place = state.configuration.placeOf.get(sender) ?? -1;
   switch (content.kind) {
     case 'pre-prepare':
     case 'prepare':
     case 'commit': {
       const ballot = state.ballots.get(content.sequence)?.get(content.view);
-      kept.push(ballot?.prepares.get(sender), ballot?.commits.get(sender));
+      kept.push(ballot?.prepares[place], ballot?.commits[place]);
       if (content.kind === 'commit') kept.push(state.viewChanges.get(sender)?.statement);
       break;
     }
@@ -38,7 +39,7 @@ function statementsOf(state: ReplicaState, { sender, content }: Statement): Stat
     case 'view-change':
       kept.push(state.viewChanges.get(sender)?.statement);
       for (const views of state.ballots.values()) {
-        for (const { commits } of views.values()) kept.push(commits.get(sender));
+        for (const { commits } of views.values()) kept.push(commits[place]);
       }
       break;
     case 'new-view': {

@@ -55,6 +55,7 @@ import {
   type ReplicaOptions,
   type ReplicaState,
   type Turn,
+  type Votes,
 } from './state.ts';
 import { askAgain, pulse, settleTimers } from './timers.ts';
 import {
@@ -241,7 +242,7 @@ function decide(turn: Turn): void {
     const digest = ballot.commitDigest as Uint8Array;
     const proposal = findProposal(state, digest);
     if (proposal === null) {
-      for (const sender of commits.keys()) noteClaim(state, sender, sequence);
+      for (const { sender } of signaturesFor(state, commits, digest)) noteClaim(state, sender, sequence);
       return;
     }
     const signatures = signaturesFor(state, commits, digest);
@@ -322,21 +323,21 @@ function handleVote(turn: Turn, statement: Verified<Statement<Vote>>): boolean {
     keepForLater(state, statement);
     return true;
   }
-  const member = state.configuration.byId.get(sender);
-  if (member === undefined || sequence > state.committed + VOTES_AHEAD_MAX) return true;
+  const place = state.configuration.placeOf.get(sender);
+  if (place === undefined || sequence > state.committed + VOTES_AHEAD_MAX) return true;
   if (Math.abs(view - state.view) > VIEW_DISTANCE_MAX) return true;
   const ballot = ballotOf(state, sequence, view);
-  if (mayContradict(state, ballot, statement) && catchContradiction(turn, statement)) {
+  if (mayContradict(state, ballot, place) && catchContradiction(turn, statement)) {
     // A primary that proposes two batches is not worth the wait for the timer.
     if (view === state.view && sender === primaryOfView(state)) startViewChange(turn, view + 1);
     return true;
   }
-  return recordVote(turn, ballot, statement, member.weight);
+  return recordVote(turn, ballot, statement, place);
 }
 
 /** Whether anything is kept of the sender that a closer look is worth. */
-function mayContradict(state: ReplicaState, { prepares, commits }: Ballot, { sender }: Statement): boolean {
-  return prepares.has(sender) || commits.has(sender) || state.viewChanges.size > 0;
+function mayContradict(state: ReplicaState, { prepares, commits }: Ballot, place: number): boolean {
+  return prepares[place] !== undefined || commits[place] !== undefined || state.viewChanges.size > 0;
 }
 
 /** Counts a vote once. Returns whether a rule above may apply now that did not before. */
@@ -344,14 +345,16 @@ function recordVote(
   turn: Turn,
   ballot: Ballot,
   statement: Verified<Statement<Vote>>,
-  weight: number,
+  place: number,
 ): boolean {
   const { configuration } = turn.state;
   const { sender, content, message } = statement;
+  const { weight } = configuration.members[place] as Member;
   switch (content.kind) {
     case 'pre-prepare':
-      if (sender !== primaryOf(configuration, ballot.view) || ballot.prepares.has(sender)) return false;
-      ballot.prepares.set(sender, statement);
+      if (sender !== primaryOf(configuration, ballot.view) || ballot.prepares[place] !== undefined)
+        return false;
+      ballot.prepares[place] = statement;
       // After a restart the own vote has brought the batch back, and only the signature is missing.
       if (ballot.proposal === null) learnProposal(turn.state, ballot, content.digest, message.batch);
       else if (bytesEqual(ballot.proposal.digest, content.digest)) ballot.prepareWeight += weight;
@@ -360,8 +363,9 @@ function recordVote(
       if (isAgreed(configuration, ballot.prepareWeight, ballot.proposal?.digest, content.digest))
         return false;
       // The primary votes by its pre-prepare; certificates count on that.
-      if (ballot.prepares.has(sender) || sender === primaryOf(configuration, ballot.view)) return false;
-      ballot.prepares.set(sender, statement);
+      if (ballot.prepares[place] !== undefined || sender === primaryOf(configuration, ballot.view))
+        return false;
+      ballot.prepares[place] = statement;
       if (ballot.proposal === null) return false;
       if (!bytesEqual(ballot.proposal.digest, content.digest)) {
         shareProposal(turn, ballot, statement);
@@ -373,8 +377,8 @@ function recordVote(
     }
     case 'commit': {
       if (isAgreed(configuration, ballot.commitWeight, ballot.commitDigest, content.digest)) return false;
-      if (ballot.commits.has(sender)) return false;
-      ballot.commits.set(sender, statement);
+      if (ballot.commits[place] !== undefined) return false;
+      ballot.commits[place] = statement;
       ballot.commitDigest ??= content.digest;
       if (!bytesEqual(ballot.commitDigest, content.digest)) return false;
       const wasQuorum = hasQuorum(configuration, ballot.commitWeight);
@@ -406,7 +410,9 @@ export function learnProposal(state: ReplicaState, ballot: Ballot, digest: Uint8
 
 /** A vote for another batch than the one proposed here: show its sender the proposal, so that both have the proof. */
 function shareProposal({ state, effects }: Turn, ballot: Ballot, vote: Statement<Vote>): void {
-  const proposal = ballot.prepares.get(primaryOf(state.configuration, ballot.view));
+  const { configuration } = state;
+  const place = configuration.placeOf.get(primaryOf(configuration, ballot.view)) as number;
+  const proposal = ballot.prepares[place];
   if (proposal === undefined) return;
   effects.push({ type: 'relay', to: vote.sender, message: stripMessage(proposal.message) });
 }
@@ -517,29 +523,22 @@ function isAccepted(state: ReplicaState, id: string): boolean {
   return state.accepted.some(({ ids }) => ids.includes(id));
 }
 
-function weightFor(
-  { configuration }: ReplicaState,
-  votes: ReadonlyMap<string, Statement<Vote>>,
-  digest: Uint8Array,
-): number {
+function weightFor({ configuration }: ReplicaState, votes: Votes, digest: Uint8Array): number {
   let weight = 0;
-  for (const [sender, { content }] of votes) {
-    if (bytesEqual(content.digest, digest)) weight += configuration.byId.get(sender)?.weight ?? 0;
+  for (const [place, member] of configuration.members.entries()) {
+    const vote = votes[place];
+    if (vote !== undefined && bytesEqual(vote.content.digest, digest)) weight += member.weight;
   }
   return weight;
 }
 
 /** The signatures for one digest, ordered by sender. */
-function signaturesFor(
-  { configuration }: ReplicaState,
-  votes: ReadonlyMap<string, Statement<Vote>>,
-  digest: Uint8Array,
-): MemberSignature[] {
+function signaturesFor({ configuration }: ReplicaState, votes: Votes, digest: Uint8Array): MemberSignature[] {
   const signatures: MemberSignature[] = [];
-  for (const { id } of configuration.members) {
-    const vote = votes.get(id);
+  for (let place = 0; place < configuration.members.length; place++) {
+    const vote = votes[place];
     if (vote === undefined || !bytesEqual(vote.content.digest, digest)) continue;
-    signatures.push({ sender: id, signature: vote.message.signature });
+    signatures.push({ sender: vote.sender, signature: vote.message.signature });
   }
   return signatures;
 }

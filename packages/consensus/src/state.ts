@@ -53,17 +53,20 @@ export type Proposal = {
   readonly idBytes: Uint8Array;
 };
 
+/** Votes of the members by their place in the configuration: each has one. */
+export type Votes = (Verified<Statement<Vote>> | undefined)[];
+
 /** What is known about one undecided sequence in one view. Weights are kept up as votes come in. */
 export type Ballot = {
   readonly view: number;
   readonly sequence: number;
   /** What the primary proposed; whether it follows from what stands before it is judged in its turn. */
   proposal: { readonly digest: Uint8Array; readonly batch: Batch; isRefused: boolean } | null;
-  /** Votes to prepare by sender, the primary's pre-prepare among them. */
-  readonly prepares: Map<string, Verified<Statement<Vote>>>;
+  /** Votes to prepare, the primary's pre-prepare among them. */
+  readonly prepares: Votes;
   /** Of the votes to prepare for the digest proposed. */
   prepareWeight: number;
-  readonly commits: Map<string, Verified<Statement<Vote>>>;
+  readonly commits: Votes;
   /** The digest of the first commit, or the proposed one once that is known. */
   commitDigest: Uint8Array | null;
   commitWeight: number;
@@ -331,9 +334,9 @@ export function ballotOf(state: ReplicaState, sequence: number, view: number): B
       view,
       sequence,
       proposal: null,
-      prepares: new Map(),
+      prepares: new Array(state.configuration.members.length),
       prepareWeight: 0,
-      commits: new Map(),
+      commits: new Array(state.configuration.members.length),
       commitDigest: null,
       commitWeight: 0,
       ownVote: null,
