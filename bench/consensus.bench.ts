@@ -151,17 +151,13 @@ export class InProcessCluster {
     for (const effect of effects) {
       switch (effect.type) {
         case 'transmit': {
-          const envelope: Envelope = { message: effect.message, statement: null };
-          for (const target of this.#nodes) {
-            if (target === node || (effect.to !== null && effect.to !== target.id)) continue;
-            this.#queue.push({ node: target, envelope, executed: 0 });
-          }
+          this.#queue.push({ node, to: effect.to, message: effect.message, executed: 0 });
           break;
         }
         case 'commit': {
           const { sequence } = effect.decision;
           node.executed = sequence;
-          this.#queue.push({ node, envelope: null, executed: sequence });
+          this.#queue.push({ node, to: null, message: null, executed: sequence });
           break;
         }
         default:
@@ -171,11 +167,15 @@ export class InProcessCluster {
     }
   }
 
-  #receive(node: Node, envelope: Envelope): void {
-    const { message } = envelope;
-    if (envelope.statement === null && isRedundant(node.state, message)) return;
-    envelope.statement ??= this.#authenticate(message);
-    this.#feed(node, { type: 'message', statement: envelope.statement });
+  /** To all others, or to one. The first that needs the message has it checked. */
+  #deliver(from: Node, to: string | null, message: SignedMessage): void {
+    let statement: Verified<Statement> | null = null;
+    for (const target of this.#nodes) {
+      if (target === from || (to !== null && to !== target.id)) continue;
+      if (statement === null && isRedundant(target.state, message)) continue;
+      statement ??= this.#authenticate(message);
+      this.#feed(target, { type: 'message', statement });
+    }
   }
 
   #authenticate(message: SignedMessage): Verified<Statement> {
@@ -186,25 +186,20 @@ export class InProcessCluster {
 
   #drain(): void {
     for (let next = 0; next < this.#queue.length; next++) {
-      const { node, envelope, executed: sequence } = this.#queue[next] as Delivery;
-      if (envelope !== null) this.#receive(node, envelope);
+      const { node, to, message, executed: sequence } = this.#queue[next] as Delivery;
+      if (message !== null) this.#deliver(node, to, message);
       else this.#feed(node, { type: 'executed', sequence, members: null });
     }
     this.#queue.length = 0;
   }
 }
 
-/** A message, or the end of an execution, on its way to a replica. */
+/** A message of a replica, or the end of an execution. */
 interface Delivery {
   readonly node: Node;
-  readonly envelope: Envelope | null;
+  readonly to: string | null;
+  readonly message: SignedMessage | null;
   readonly executed: number;
-}
-
-/** A message on its way to many, and what it says once somebody has checked it. */
-interface Envelope {
-  readonly message: SignedMessage;
-  statement: Verified<Statement> | null;
 }
 
 function divide({ median, min, max }: Samples, by: number): Samples {
