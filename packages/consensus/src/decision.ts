@@ -82,6 +82,7 @@ export function applyExecution(
     if (ids.includes(state.muted)) state.muted = 'until-epoch';
   }
   forgetOperations(state);
+  if (sequence % CHECKPOINT_INTERVAL === 0) pruneOwn(state);
   if (members !== null) schedule(state, sequence, members);
   while (state.configurations.length > 1 && isLongPast(state)) state.configurations.shift();
   enterEpoch(state);
