@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { fromUtf8 } from '@nemea/core';
 import { expect, test } from 'vitest';
 import { authenticate } from './authenticate.ts';
@@ -5,6 +7,9 @@ import { drive, type Outbound, type SigningReplica, settle } from './driver.ts';
 import type { SignedMessage } from './message.ts';
 import { createReplica } from './replica.ts';
 import { createCheapSigner, verifyCheaply } from './testing/signatures.ts';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage: () => void = runInNewContext('gc');
 
 const DECISIONS = Number(process.env.NEMEA_DECISIONS ?? 1_000_000);
 const networkId = new Uint8Array(32).fill(1);
@@ -60,7 +65,7 @@ test('a million decisions leave no more behind than a hundred thousand [CONS-23]
     for (const replica of replicas) perform(replica, drive(replica, { type: 'request', operation }));
     drain();
     if ((decided + 1) % (DECISIONS / 10) !== 0) continue;
-    global.gc?.();
+    collectGarbage();
     sizes.push(process.memoryUsage().heapUsed);
     const { ballots, proposals, places, recent, own, pending } = first.state;
     expect(places.size).toBeLessThanOrEqual(8192 + 64);
