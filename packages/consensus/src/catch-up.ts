@@ -140,15 +140,11 @@ export function missingLink(state: ReplicaState): { sequence: number; digest: Ui
   return null;
 }
 
-/** Asks all others for the batches that the anchor of the view stands for. */
-export function askForBatches({ state, effects }: Turn): void {
+/** Asks one member, or all others, for the batches that the anchor of the view stands for. */
+export function askForBatches({ state, effects }: Turn, to: string | null): void {
   const missing = missingLink(state);
   if (missing === null || state.anchor === null) return;
-  const { view } = state.anchor;
-  effects.push({
-    type: 'broadcast',
-    content: { kind: 'want', after: state.committed, view, ...missing },
-    batch: [],
-    evidence: new Uint8Array(0),
-  });
+  const content: Want = { kind: 'want', after: state.committed, view: state.anchor.view, ...missing };
+  if (to === null) effects.push({ type: 'broadcast', content, batch: [], evidence: new Uint8Array(0) });
+  else effects.push({ type: 'send', to, content, batch: [] });
 }

@@ -34,7 +34,7 @@ import {
   stripMessage,
   type Vote,
 } from './message.ts';
-import { joinIds, keyOf, operationId } from './operation.ts';
+import { joinIds, operationId } from './operation.ts';
 import { hasQuorum } from './quorum.ts';
 import { speak } from './speech.ts';
 import {
@@ -49,8 +49,10 @@ import {
   intervalEnd,
   makeProposal,
   mayVote,
+  openAnchor,
   openSequence,
   type Proposal,
+  pathTo,
   primaryOfView,
   type ReplicaOptions,
   type ReplicaState,
@@ -156,59 +158,82 @@ function refusalOf(state: ReplicaState, operation: Uint8Array, id: string): Refu
 }
 
 /**
- * The primary proposes batch upon batch, each on top of the one before, up to the high watermark: first what its view
- * is bound to [CONS-16], then what has waited longest [CONS-7].
+ * The primary repeats what its view is bound to [CONS-16]. On top of that it proposes batch upon batch, each following
+ * from the one before, up to the high watermark: what has waited longest first [CONS-7].
  */
 function propose(turn: Turn): void {
   const { state } = turn;
   if (!state.active || !mayVote(state) || primaryOfView(state) !== state.id) return;
-  const { view, configuration, anchor } = state;
+  if (!acceptBound(state)) return;
+  const anchor = openAnchor(state);
+  if (anchor !== null) vote(turn, 'pre-prepare', anchor.sequence);
   const high = highWatermark(state);
   for (let end = acceptedEnd(state); end.sequence < high; end = acceptedEnd(state)) {
     const sequence = end.sequence + 1;
     // What was proposed in this view before a restart stands.
-    if ((findBallot(state, sequence, view)?.ownVote ?? null) !== null) return;
-    const isBound = anchor !== null && sequence <= anchor.sequence;
-    const proposal = isBound ? boundProposal(state, sequence) : nextProposal(state, sequence, end.digest);
-    if (proposal === null) return;
-    if (!accept(state, proposal, isBound)) return;
-    const { digest, batch } = proposal;
-    speak(turn, { kind: 'pre-prepare', epoch: configuration.epoch, view, sequence, digest }, batch);
+    if ((findBallot(state, sequence, state.view)?.ownVote ?? null) !== null) return;
+    const proposal = nextProposal(state, sequence, end.digest);
+    if (proposal === null || !accept(state, proposal, false)) return;
+    vote(turn, 'pre-prepare', sequence);
   }
 }
 
 /**
- * A backup accepts the first proposal of its view's primary that follows from what it has accepted before and repeats
- * no operation [CONS-8].
+ * A backup votes for what its view is bound to, whether or not the primary has asked for it, and then accepts the first
+ * proposal of the primary that follows from what it has accepted before and repeats no operation [CONS-8].
  */
 function prepare(turn: Turn): void {
   const { state } = turn;
-  if (!state.active || !mayVote(state)) return;
-  const { view, configuration, anchor } = state;
+  if (!state.active || !mayVote(state) || !acceptBound(state)) return;
+  const anchor = openAnchor(state);
+  if (anchor !== null && primaryOfView(state) !== state.id) vote(turn, 'prepare', anchor.sequence);
   const high = highWatermark(state);
   for (let end = acceptedEnd(state); end.sequence < high; end = acceptedEnd(state)) {
     const sequence = end.sequence + 1;
-    const ballot = findBallot(state, sequence, view);
+    const ballot = findBallot(state, sequence, state.view);
     if (ballot?.proposal == null || ballot.proposal.isRefused) return;
     const { batch, digest } = ballot.proposal;
-    const isBound = anchor !== null && sequence <= anchor.sequence;
-    if (batch.length === 0 && !isBound && !mayBeEmpty(state, sequence)) return;
+    if (batch.length === 0 && !mayBeEmpty(state, sequence)) return;
     const own = ballot.ownVote?.content;
     const proposal = makeProposal(sequence, end.digest, batch);
     ballot.proposal.isRefused =
       !bytesEqual(proposal.digest, digest) ||
-      (isBound && sequence === anchor.sequence && !bytesEqual(anchor.digest, digest)) ||
       (own !== undefined && !bytesEqual(own.digest, digest)) ||
-      !accept(state, proposal, isBound);
+      !accept(state, proposal, false);
     if (ballot.proposal.isRefused) return;
-    if (own !== undefined) continue;
-    speak(turn, { kind: 'prepare', epoch: configuration.epoch, view, sequence, digest }, batch);
+    if (own === undefined) vote(turn, 'prepare', sequence);
   }
 }
 
 /**
- * A quorum of votes to prepare excludes any other batch in this view. Who commits has prepared all that its view must
- * repeat, and carries the certificate of the last to later views [CONS-9].
+ * Accepts all that the view is bound to repeat, once the batches are here: the view proposes it, not the primary.
+ * Returns whether votes on anything may follow [CONS-16].
+ */
+function acceptBound(state: ReplicaState): boolean {
+  const anchor = openAnchor(state);
+  if (anchor === null || acceptedEnd(state).sequence >= anchor.sequence) return true;
+  if (anchor.sequence > highWatermark(state)) return false;
+  const path = pathTo(state, anchor);
+  if (path === null) return false;
+  for (const proposal of path) {
+    accept(state, proposal, true);
+    const { sequence, digest, batch } = proposal;
+    learnProposal(state, ballotOf(state, sequence, state.view), digest, batch);
+  }
+  return true;
+}
+
+/** Votes to prepare what is accepted at a sequence, unless that was said already. */
+function vote(turn: Turn, kind: 'pre-prepare' | 'prepare', sequence: number): void {
+  const { accepted, committed, configuration, view } = turn.state;
+  const { digest, batch } = accepted[sequence - committed - 1] as Proposal;
+  if ((findBallot(turn.state, sequence, view)?.ownVote ?? null) !== null) return;
+  speak(turn, { kind, epoch: configuration.epoch, view, sequence, digest }, batch);
+}
+
+/**
+ * A quorum of votes to prepare excludes any other batch in this view. What the view is bound to repeat is prepared as
+ * one, by votes for the anchor alone. Who commits carries the certificate of the last to later views [CONS-9].
  */
 function commit(turn: Turn): void {
   const { state, effects } = turn;
@@ -219,9 +244,10 @@ function commit(turn: Turn): void {
   if (anchor !== null && !isPrepared(state, anchor.sequence, anchor.digest)) return;
   for (let sequence = Math.max(committed, state.committedTo) + 1; ; sequence++) {
     const digest = state.accepted[sequence - committed - 1]?.digest;
-    if (digest === undefined || !isPrepared(state, sequence, digest)) return;
-    const last = anchor !== null && sequence < anchor.sequence ? anchor : { sequence, digest };
-    const tip = { view, sequence: last.sequence, digest: last.digest };
+    if (digest === undefined) return;
+    const isBound = anchor !== null && sequence <= anchor.sequence;
+    if (!isBound && !isPrepared(state, sequence, digest)) return;
+    const tip = isBound ? { ...anchor, view } : { view, sequence, digest };
     if (state.tip === null || isHigher(tip, state.tip)) {
       const { prepares } = findBallot(state, tip.sequence, view) as Ballot;
       state.tip = { epoch, ...tip, signatures: signaturesFor(state, prepares, tip.digest) };
@@ -451,7 +477,7 @@ function handleTimeout(turn: Turn, id: TimerId): void {
     case 'pulse':
       state.timers.pulse = null;
       pulse(turn);
-      if (primaryOfView(state) === state.id) askForBatches(turn);
+      askForBatches(turn, null);
       return;
     case 'catch-up':
       state.timers.catchUp = false;
@@ -459,22 +485,6 @@ function handleTimeout(turn: Turn, id: TimerId): void {
       return;
     default:
       assertNever(id);
-  }
-}
-
-/** Where the view is bound to repeat undecided sequences, or null. */
-function openAnchor({ anchor, committed }: ReplicaState) {
-  return anchor !== null && anchor.sequence > committed ? anchor : null;
-}
-
-/** What the view must repeat at a sequence, once all between it and the anchor is known. */
-function boundProposal(state: ReplicaState, sequence: number): Proposal | null {
-  let digest = state.anchor?.digest ?? state.digest;
-  for (;;) {
-    const proposal = state.proposals.get(keyOf(digest));
-    if (proposal === undefined || proposal.sequence < sequence) return null;
-    if (proposal.sequence === sequence) return proposal;
-    digest = proposal.parent;
   }
 }
 

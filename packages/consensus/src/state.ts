@@ -374,3 +374,21 @@ export function findProposal(state: ReplicaState, digest: Uint8Array): Proposal 
 export function rememberProposal(state: ReplicaState, proposal: Proposal): void {
   state.proposals.set(keyOf(proposal.digest), proposal);
 }
+
+/** Where the view is bound to repeat undecided sequences [CONS-16], or null. */
+export function openAnchor({ anchor, committed }: ReplicaState): Tip | null {
+  return anchor !== null && anchor.sequence > committed ? anchor : null;
+}
+
+/** What leads from the last decision to an anchor, or null when a batch is missing. */
+export function pathTo(state: ReplicaState, anchor: Tip): Proposal[] | null {
+  const path: Proposal[] = [];
+  let { digest } = anchor;
+  for (let { sequence } = anchor; sequence > state.committed; sequence--) {
+    const proposal = state.proposals.get(keyOf(digest));
+    if (proposal === undefined) return null;
+    path.unshift(proposal);
+    digest = proposal.parent;
+  }
+  return bytesEqual(digest, state.digest) ? path : null;
+}

@@ -1,7 +1,15 @@
 import { askForDecisions, isBehind, isFarBehind } from './catch-up.ts';
 import { BACKOFF_DOUBLINGS_MAX, FORWARD_OPERATIONS_MAX, REPEATED_SEQUENCES_MAX } from './limits.ts';
 import { travelsWith } from './speech.ts';
-import { epochEnd, highWatermark, mayVote, openSequence, type ReplicaState, type Turn } from './state.ts';
+import {
+  epochEnd,
+  highWatermark,
+  mayVote,
+  openAnchor,
+  openSequence,
+  type ReplicaState,
+  type Turn,
+} from './state.ts';
 import { isViewAwaited } from './view-change.ts';
 
 /** Brings the timers in line with the state at the end of a step; each is started only when its subject changes. */
@@ -37,7 +45,7 @@ function progressSubject(state: ReplicaState): string | number | null {
   if (openSequence(state) > highWatermark(state)) return null;
   const [oldest] = state.pending.keys();
   if (oldest !== undefined) return oldest;
-  if (state.accepted.length > 0) return openSequence(state);
+  if (state.accepted.length > 0 || openAnchor(state) !== null) return openSequence(state);
   return epochEnd(state) === null ? null : 'epoch';
 }
 

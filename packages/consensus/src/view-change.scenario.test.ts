@@ -1,8 +1,16 @@
 import { describe, expect, test } from 'vitest';
+import { primaryOf } from './configuration.ts';
 import { primaryOfView } from './state.ts';
 import { checkSafety } from './testing/checkers.ts';
 import { Cluster, type Misbehaviour } from './testing/cluster.ts';
-import { boasting, censoring, equivocating, forgetful, silent } from './testing/misbehaviours.ts';
+import {
+  boasting,
+  censoring,
+  equivocating,
+  forgetful,
+  silent,
+  undermining,
+} from './testing/misbehaviours.ts';
 import { createRandom } from './testing/random.ts';
 
 const FOUR = ['r0', 'r1', 'r2', 'r3'];
@@ -144,6 +152,28 @@ describe('a window of sequences in the middle of a view change', () => {
     expect(least).toBe(4);
     expect(others.every((id) => cluster.hasExecuted(id, operations))).toBe(true);
     checkSafety(cluster, others);
+  });
+
+  test('is repeated as one: no vote of the new view is about anything below, whatever its primary proposes [CONS-16]', () => {
+    const { cluster, primary, others } = clusterOf([1, 1, 1, 1]);
+    cluster.network.faults = { delayMinMs: 20, delayMaxMs: 20, loss: 0, duplicate: 0 };
+    const operations = [...Array(4)].map(() => cluster.request());
+    cluster.schedule.run(() => others.every((id) => cluster.replica(id).committedTo === 4), 200);
+    cluster.crash(primary);
+    const second = primaryOf(cluster.replica(others[0] as string).configuration, 1);
+    cluster.node(second).misbehaviour = undermining;
+    const honest = others.filter((id) => id !== second);
+    cluster.network.partition();
+    // Long enough for all to give up the view: pulses would decide in it otherwise.
+    cluster.runFor(600);
+    cluster.network.heal();
+    cluster.start(primary);
+    expect(cluster.runUntilExecuted(operations, [primary, ...honest])).toBe(true);
+    for (const id of honest) {
+      expect(cluster.replica(id).view).toBeGreaterThan(0);
+      for (const below of [1, 2, 3]) expect(cluster.node(id).statements.has(`vote/1/1/${below}`)).toBe(false);
+    }
+    checkSafety(cluster, [primary, ...honest]);
   });
 
   test('with one member of almost all that the others can spare, whichever fails [CONS-2]', () => {

@@ -146,7 +146,8 @@ export function handleNewView(turn: Turn, statement: Verified<Statement<NewView>
   if (judged === null) return;
   effects.push({ type: 'persist', record: { type: 'entered', newView: message } });
   enterView(state, content.view, message, judged.anchor);
-  if (primaryOfView(state) === state.id) askForBatches(turn);
+  const primary = primaryOfView(state);
+  askForBatches(turn, primary === state.id ? null : primary);
 }
 
 /** The part of entering a view that a restarted replica repeats. */

@@ -57,6 +57,18 @@ export const censoring: Misbehaviour = ({ node, message, send, others }) => {
   for (const to of others) send(to, sent);
 };
 
+/** As primary of a view that is bound to repeat something, proposes something else in the first place instead. */
+export const undermining: Misbehaviour = ({ node, message, send, others }) => {
+  const content = parsePayload(message.payload);
+  const { anchor, committed, digest: parent } = node.state ?? { anchor: null };
+  let sent = message;
+  if (content.kind === 'pre-prepare' && anchor != null && committed !== undefined) {
+    const batch = [fromUtf8('forged')];
+    sent = forge(node, { ...content, sequence: committed + 1, digest: decisionDigest(parent, batch) }, batch);
+  }
+  for (const to of others) send(to, sent);
+};
+
 /** Denies in view changes that anything was prepared. */
 export const forgetful: Misbehaviour = ({ node, message, send, others }) => {
   const content = parsePayload(message.payload);

@@ -51,7 +51,8 @@ export class Schedule {
 /** Delivers with delay, reordering, loss, duplication and partitions, all drawn from the seed. */
 export class Network {
   faults: NetworkFaults = { ...CALM };
-  #groups: ReadonlySet<string>[] = [];
+  /** Null when everybody reaches everybody. */
+  #groups: ReadonlySet<string>[] | null = null;
   readonly #schedule: Schedule;
   readonly #random: Random;
 
@@ -66,7 +67,7 @@ export class Network {
   }
 
   heal(): void {
-    this.#groups = [];
+    this.#groups = null;
   }
 
   deliver(from: string, to: string, run: () => void): void {
@@ -83,6 +84,7 @@ export class Network {
   }
 
   #areConnected(from: string, to: string): boolean {
-    return this.#groups.length === 0 || this.#groups.some((group) => group.has(from) && group.has(to));
+    if (from === to) return true;
+    return this.#groups === null || this.#groups.some((group) => group.has(from) && group.has(to));
   }
 }
