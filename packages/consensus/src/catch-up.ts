@@ -60,7 +60,7 @@ export function askForDecisions({ state, effects }: Turn): void {
   effects.push({ type: 'fetch', from, sequence: openSequence(state) });
 }
 
-/** Lets a peer that is behind know whom to ask, and one that missed a new view have it. */
+/** Lets a peer that is behind know whom to ask, and one that missed a new view have it [CONS-17]. */
 export function handleStatus({ state, effects }: Turn, { sender, content }: Statement<Status>): void {
   if (sender === state.id) return;
   noteClaim(state, sender, content.committed);

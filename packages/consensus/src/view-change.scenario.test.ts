@@ -233,6 +233,26 @@ describe('a partition', () => {
     checkSafety(cluster, FOUR);
   });
 
+  test('during a view change keeps the new view from a replica, until others relay it [CONS-17]', () => {
+    const { cluster, primary, others } = clusterOf([1, 1, 1, 1, 1]);
+    const [lost, ...rest] = others as [string, string, string, string];
+    cluster.crash(primary);
+    cluster.network.partition(rest, [lost]);
+    cluster.request();
+    cluster.runFor(1_000);
+    for (const id of rest) expect(cluster.replica(id).view).toBe(1);
+    cluster.start(primary);
+    const four = [primary, ...rest];
+    cluster.network.partition(four, [lost]);
+    const operations = [cluster.request(), cluster.request()];
+    expect(cluster.runUntilExecuted(operations, four)).toBe(true);
+    expect(cluster.replica(lost).newView).toBe(null);
+    cluster.network.heal();
+    const entered = () => cluster.replica(lost).active && cluster.replica(lost).view === 1;
+    expect(cluster.schedule.run(entered, 5_000)).toBe(true);
+    expect(cluster.replica(lost).newView?.sender).toBe(primaryOf(cluster.replica(lost).configuration, 1));
+  });
+
   test('does not let a lone replica run away through the views', () => {
     const { cluster, others } = clusterOf([1, 1, 1, 1]);
     const lost = others[0] as string;

@@ -70,7 +70,7 @@ export function handleViewChange(turn: Turn, statement: Verified<Statement<ViewC
     kept.statement.content.view < content.view ||
     (kept.statement.content.view === content.view && kept.isValid !== true);
   if (isNews) state.viewChanges.set(sender, { statement, isValid: null });
-  // The sender may have missed the new view that ended its wait.
+  // The sender may have missed the new view that ended its wait [CONS-17].
   if (state.newView !== null && state.view >= content.view && sender !== state.id) {
     effects.push({ type: 'relay', to: sender, message: state.newView });
   }
