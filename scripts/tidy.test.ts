@@ -100,6 +100,38 @@ describe('rules of docs/spec', () => {
   });
 });
 
+describe('what strangers may import from published packages', () => {
+  const entry = (text: string, rest: Readonly<Record<string, string>> = {}) => ({
+    'packages/tpm/package.json': '{"exports":{".":"./src/index.ts","./testing":"./src/testing.ts"}}',
+    'packages/tpm/src/index.ts': `/** TPM. */\n${text}`,
+    'packages/tpm/src/testing.ts': 'export const helper = 1;\n',
+    ...rest,
+  });
+  const undocumented = (changes: Readonly<Record<string, string>>): string[] =>
+    problems({ ...changes, 'package-lock.json': lockfileFor({ ...HOUSE, ...changes }) });
+
+  it('has a docstring where it is declared, whoever passes it on', () => {
+    const quote = '/** A quote. */\nexport type Quote = string;\nexport const bare = 1;\n';
+    const rest = { 'packages/tpm/src/quote.ts': quote };
+    expect(undocumented(entry("export { type Quote } from './quote.ts';\n", rest))).toEqual([]);
+    const found = ['export-undocumented packages/tpm/src/quote.ts:3'];
+    expect(undocumented(entry("export * from './quote.ts';\n", rest))).toEqual(found);
+    expect(undocumented(entry("export { type Quote, bare as other } from './quote.ts';\n", rest))).toEqual(
+      found,
+    );
+  });
+
+  it('is found through other files that pass it on', () => {
+    const rest = {
+      'packages/tpm/src/all.ts': "export * from './quote.ts';\n",
+      'packages/tpm/src/quote.ts': 'const quiet = 1;\nexport async function* bare(): void {}\n',
+    };
+    expect(undocumented(entry("export * from './all.ts';\n", rest))).toEqual([
+      'export-undocumented packages/tpm/src/quote.ts:2',
+    ]);
+  });
+});
+
 describe('this repository', () => {
   it('keeps its own house rules', () => {
     const found = tidy(readRepository(join(import.meta.dirname, '..')));

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { checkDocstrings } from './tidy/docstrings.ts';
 import { checkDocuments } from './tidy/documents.ts';
 import { type Problem, type Repository, readRepository } from './tidy/files.ts';
 import { checkHygiene } from './tidy/hygiene.ts';
@@ -13,6 +14,7 @@ export function tidy(repository: Repository): Problem[] {
     ...checkImports(repository),
     ...checkPurity(repository),
     ...checkDocuments(repository),
+    ...checkDocstrings(repository),
     ...checkHygiene(repository),
     ...checkRules(repository),
   ];

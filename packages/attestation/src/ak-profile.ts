@@ -14,6 +14,7 @@ import { AttestationError } from './errors.ts';
 
 /** Attestation keys that a policy may admit, by their signature. */
 export const AK_PROFILES = ['ecdsa-p256', 'ecdsa-p384', 'rsassa-2048', 'rsapss-2048'] as const;
+/** The name of a kind of attestation key that the judge knows [ATT-23]. */
 export type AkProfile = (typeof AK_PROFILES)[number];
 
 const MUST_HAVE =
@@ -28,6 +29,7 @@ const MAY_HAVE =
 
 export type SigningArea = EccPublicArea | RsaPublicArea;
 
+/** An attestation key whose public area was found good. */
 export interface CheckedAk {
   /** TPM 2.0 Part 1, 16. */
   readonly name: Uint8Array;

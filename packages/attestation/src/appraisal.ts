@@ -41,11 +41,16 @@ export interface ExpectedAnyTime {
   readonly deadlineMs?: undefined;
 }
 
+/** What makes the evidence fresh: a challenge, a nonce, an epoch, or nothing [ATT-21]. */
 export type ExpectedQuote = ExpectedChallenge | ExpectedNonce | ExpectedEpoch | ExpectedAnyTime;
 
 /** The highest clock seen from this AK. */
 export type ClockRecord = Pick<AppraisedClock, 'clock' | 'resetCount' | 'restartCount'>;
 
+/**
+ * Everything that `appraise` judges by: evidence, endorsements, reference values, policy, what is expected, and the
+ * time.
+ */
 export interface Appraisal {
   readonly evidence: Evidence;
   readonly endorsements: Endorsements;

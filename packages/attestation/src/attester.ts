@@ -12,6 +12,7 @@ export interface Quoter {
   }): Promise<{ readonly attest: Uint8Array; readonly signature: Uint8Array }>;
 }
 
+/** What a node's evidence is collected from, and for whom. */
 export interface EvidenceRequest {
   readonly tpm: PcrReader;
   readonly identity: Quoter;
@@ -39,6 +40,7 @@ export async function collectEvidence(request: EvidenceRequest): Promise<Evidenc
   });
 }
 
+/** What any machine's evidence is collected from: TPM, key, nonce and logs. */
 export interface MachineEvidenceRequest {
   readonly tpm: PcrReader;
   readonly identity: Quoter;

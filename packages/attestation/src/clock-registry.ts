@@ -17,6 +17,7 @@ import { AttestationError } from './errors.ts';
  */
 export type ClockRegistry = ReadonlyMap<string, ClockRecord>;
 
+/** The most keys that a registry remembers. */
 export const CLOCK_REGISTRY_KEYS_MAX = 65_536;
 const REGISTRY_BYTES_MAX = 16 << 20;
 const NAME_HEX = /^(?:000b[0-9a-f]{64}|000c[0-9a-f]{96})$/;

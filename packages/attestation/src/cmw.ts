@@ -9,6 +9,7 @@ import { AttestationError } from './errors.ts';
 /** Names what a wrapped message is: a media type, or a CoAP Content-Format (CBOR only). */
 export type CmwType = string | number;
 
+/** A message and what it is. */
 export interface Cmw {
   readonly type: CmwType;
   readonly value: Uint8Array;
@@ -16,12 +17,15 @@ export interface Cmw {
   readonly indicator?: number;
 }
 
+/** Bits of a wrapper's indicator. */
 export const CMW_KIND = { referenceValues: 1, endorsements: 2, evidence: 4, attestationResults: 8 } as const;
 
+/** A wrapper's form: JSON record, CBOR record, or CBOR tag. */
 export type CmwForm = 'json' | 'cbor' | 'tag';
 
 /** This project's own documents. */
 export const EVIDENCE_MEDIA_TYPE = 'application/vnd.nemea.evidence+cbor';
+/** An Attestation Result as `encodeResult` writes it. */
 export const RESULT_MEDIA_TYPE = 'application/vnd.nemea.attestation-result+cbor';
 
 const VALUE_BYTES_MAX = 64 << 20;

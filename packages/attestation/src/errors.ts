@@ -1,5 +1,6 @@
 import { CodedError } from '@nemea/core';
 
+/** Why something was not read or not believed: one code for each reason. */
 export type AttestationErrorCode =
   | 'AK_HIERARCHY_WRONG'
   | 'AK_PUBLIC_INVALID'
@@ -45,4 +46,5 @@ export type AttestationErrorCode =
   | 'SIGNATURE_INVALID'
   | 'VRF_PUBLIC_INVALID';
 
+/** What this package throws, but for the entries that say otherwise. */
 export class AttestationError extends CodedError<AttestationErrorCode> {}

@@ -18,7 +18,9 @@ export const QUOTED_PCRS: readonly number[] = [0, 1, 2, 3, 4, 5, 6, 7, 14];
 /** The register that the node's own software is measured into. */
 export const MEASURED_PCR = 14;
 
+/** The most events in the log of PCR 14. */
 export const EVENTS_MAX = 4096;
+/** The longest name of a measured event. */
 export const EVENT_NAME_BYTES_MAX = 128;
 /**
  * What a peer may send: a quote, the measured log, and a firmware event log of several times the usual size. No more than
@@ -27,7 +29,9 @@ export const EVENT_NAME_BYTES_MAX = 128;
 export const EVIDENCE_BYTES_MAX = 240 << 10;
 /** What may be read from a file, where an IMA list of a long-running machine has its place. */
 export const EVIDENCE_FILE_BYTES_MAX = 36 << 20;
+/** The longest TCG event log in evidence. */
 export const EVENT_LOG_BYTES_MAX = 1 << 20;
+/** The longest IMA list in evidence. */
 export const IMA_LIST_BYTES_MAX = 32 << 20;
 const ATTEST_BYTES_MAX = 1024;
 const SIGNATURE_BYTES_MAX = 1024;
@@ -64,6 +68,7 @@ const evidenceSchema = z.strictObject({
 /** One thing the node measured: a software release, a worker image, or a blinded commitment to a task run. */
 export type MeasuredEvent = z.infer<typeof measuredEventSchema>;
 
+/** A register of the SHA-256 bank, or of the one that the field names. */
 export interface PcrValue {
   readonly pcr: number;
   readonly value: Uint8Array;
@@ -89,6 +94,7 @@ export function parseEvidence(bytes: Uint8Array): Evidence {
   return codec.parse(bytes);
 }
 
+/** The document as peers send it. Throws `EVIDENCE_INVALID`, for what is too long too. */
 export function encodeEvidence(evidence: Evidence): Uint8Array {
   return codec.encode(evidence);
 }
@@ -98,6 +104,7 @@ export function parseEvidenceFile(bytes: Uint8Array): Evidence {
   return fileCodec.parse(bytes);
 }
 
+/** The document as files hold it, which may be longer. Throws `EVIDENCE_INVALID`. */
 export function encodeEvidenceFile(evidence: Evidence): Uint8Array {
   return fileCodec.encode(evidence);
 }
@@ -120,6 +127,7 @@ export function knownEventDigest(event: Omit<MeasuredEvent, 'pcr'>): Uint8Array 
   return digest;
 }
 
+/** What a node's quote is bound to [ATT-2]. */
 export interface QualifyingDataParts {
   readonly networkId: Uint8Array;
   readonly challenge: Uint8Array;

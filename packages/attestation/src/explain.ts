@@ -6,6 +6,7 @@ import { levelName } from './level.ts';
 import type { AppraisalPolicy } from './policy.ts';
 import type { ComponentKind, ReferenceValuesDocument } from './reference-values.ts';
 
+/** A field of a policy in words. */
 export interface Sentence {
   /** The field of the policy that it explains. */
   readonly field: string;

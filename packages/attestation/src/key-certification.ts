@@ -14,6 +14,7 @@ import { checkAkProfile } from './ak-profile.ts';
 import { AttestationError, type AttestationErrorCode } from './errors.ts';
 import { verifyTpmSignature } from './signature.ts';
 
+/** A key, and its TPM's statement about it. */
 export interface KeyCertification {
   /** TPMS_ATTEST of TPM2_Certify(key, AK), exactly as signed. */
   readonly attest: Uint8Array;

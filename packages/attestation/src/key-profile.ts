@@ -69,6 +69,7 @@ export function checkVrfPublic(vrfPublic: Uint8Array, authPolicy?: Uint8Array): 
   return area;
 }
 
+/** A VRF key, and its TPM's statement about it. */
 export interface VrfCertification {
   /** TPMS_ATTEST of TPM2_Certify(VRF key, AK), exactly as signed. */
   readonly attest: Uint8Array;

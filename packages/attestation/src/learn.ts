@@ -37,6 +37,7 @@ import {
 } from './reference-values.ts';
 import { replayBoot, replayLog } from './replay.ts';
 
+/** A machine that somebody trusts as it stands. */
 export interface GoldenMachine {
   readonly level: AssuranceLevel;
   readonly attestationKeys?: readonly AkProfile[] | undefined;
@@ -48,6 +49,7 @@ export interface GoldenMachine {
   readonly log?: readonly MeasuredEvent[] | undefined;
 }
 
+/** What a golden machine teaches. */
 export interface Lesson {
   readonly policy: AppraisalPolicy;
   readonly referenceValues: ReferenceValuesDocument;

@@ -6,8 +6,10 @@ import { AttestationError } from './errors.ts';
  */
 export const LEVEL = { development: 1, vouched: 2, hardware: 3 } as const;
 
+/** How much a TPM's word is worth: 1 development, 2 vouched, 3 hardware. */
 export type AssuranceLevel = (typeof LEVEL)[keyof typeof LEVEL];
 
+/** Every level, the lowest first. */
 export const ASSURANCE_LEVELS: readonly AssuranceLevel[] = Object.values(LEVEL);
 
 /** Throws `LEVEL_UNKNOWN`. */
@@ -17,6 +19,7 @@ export function toAssuranceLevel(value: number): AssuranceLevel {
   return level;
 }
 
+/** The level's name in policies and on the command line. */
 export function levelName(level: AssuranceLevel): keyof typeof LEVEL {
   if (level === LEVEL.hardware) return 'hardware';
   return level === LEVEL.vouched ? 'vouched' : 'development';

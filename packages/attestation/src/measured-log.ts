@@ -9,12 +9,14 @@ export interface PcrExtender {
   pcrExtend(pcr: number, digest: Uint8Array): Promise<void>;
 }
 
+/** The part of a TPM that reads registers. */
 export interface PcrReader {
   pcrRead(pcrs: readonly number[]): Promise<readonly PcrValue[]>;
 }
 
 const WAITING_MAX = 256;
 
+/** Where a node's log of PCR 14 is extended and kept. */
 export interface MeasuredLogOptions {
   readonly tpm: PcrExtender & PcrReader;
   /** The firmware's event log, of a machine that measures its boot: shim extends PCR 14 before any node does. */

@@ -20,6 +20,7 @@ export const COMPONENT_KINDS = [
   'file',
   'ima-buffer',
 ] as const;
+/** What a reference value is of. */
 export type ComponentKind = (typeof COMPONENT_KINDS)[number];
 
 const componentSchema = z.strictObject({

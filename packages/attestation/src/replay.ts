@@ -10,6 +10,7 @@ import { type Evidence, knownEventDigest, MEASURED_PCR } from './evidence.ts';
 const START = hashDomain('nemea/log/1');
 const UNTOUCHED = new Uint8Array(32);
 
+/** A copy of what a node extends PCR 14 with first, for whoever extends a TPM. */
 export function startDigest(): Uint8Array {
   return START.slice();
 }

@@ -35,8 +35,10 @@ export const CLAIM_NAMES = [
   'level',
 ] as const;
 
+/** The name of a claim. */
 export type ClaimName = (typeof CLAIM_NAMES)[number];
 
+/** Every reason that a claim may have; policies and scripts may rely on them. */
 export const CLAIM_REASONS = [
   'OK',
   'NOT_DEMANDED',
@@ -95,6 +97,7 @@ export const CLAIM_REASONS = [
   'LEVEL_TOO_LOW',
 ] as const;
 
+/** Why a claim has its verdict. */
 export type ClaimReason = (typeof CLAIM_REASONS)[number];
 
 const VERDICTS = ['affirming', 'warning', 'contraindicated'] as const;
@@ -105,6 +108,7 @@ export type Verdict = (typeof VERDICTS)[number];
 // A quoted event name of 128 bytes may double when it is escaped.
 const DETAIL_BYTES_MAX = 512;
 const CLAIM_VALUE_BYTES_MAX = 1024;
+/** The longest result. */
 export const RESULT_BYTES_MAX = 64 * 1024;
 
 const claimValue = z.union([
@@ -160,13 +164,16 @@ const resultSchema = z.strictObject({
   ),
 });
 
+/** One step of the appraisal: what was claimed, by which bytes, compared with what, verdict and why. */
 export type AppraisedClaim = Readonly<z.infer<typeof claimSchema>>;
 
+/** What was claimed, or what it was compared with: bytes, text, number, or nothing. */
 export type ClaimValue = AppraisedClaim['claimed'];
 
 /** RFC 9334 Attestation Result: every claim with what was claimed, by which bytes, and what it was compared with. */
 export type AttestationResult = Readonly<z.infer<typeof resultSchema>>;
 
+/** The TPM's clock as it was quoted. */
 export type AppraisedClock = NonNullable<AttestationResult['clock']>;
 
 const codec = defineDocument<AttestationResult>({
@@ -186,6 +193,7 @@ export function encodeResult(result: AttestationResult): Uint8Array {
   return codec.encode(result);
 }
 
+/** SHA-256 of the canonical bytes. */
 export function resultDigest(result: AttestationResult): Uint8Array {
   return sha256(encodeResult(result));
 }

@@ -6,6 +6,7 @@ import { type ASTNode, Environment, type ParseResult } from '@marcbachmann/cel-j
 import { BoundedCache } from './bounded-cache.ts';
 import { AttestationError } from './errors.ts';
 
+/** What a rule may read. */
 export type Fact = null | boolean | bigint | string | readonly Fact[] | { readonly [name: string]: Fact };
 
 /** What the quote and the logs that replay to it established. Text and lists are those of the logs. */
@@ -21,6 +22,7 @@ export interface Facts {
   readonly images: readonly string[];
 }
 
+/** The longest rule. */
 export const RULE_CHARACTERS_MAX = 1024;
 
 const environment = new Environment({

@@ -12,6 +12,7 @@ import type { Session } from './sessions/session.ts';
 import { EK_POLICIES } from './structures/ek-templates.ts';
 import { type PublicArea, parsePublicArea } from './structures/public-area.ts';
 
+/** A credential, and the two keys that it was made for. */
 export interface ActivationRequest extends Credential {
   readonly ak: TpmKey;
   readonly ek: TpmKey;

@@ -12,6 +12,7 @@ export interface Attestation {
   readonly signature: Uint8Array;
 }
 
+/** What is quoted, and over what. */
 export interface QuoteRequest {
   /** At most 66 bytes: a hash algorithm and the longest digest. */
   readonly qualifyingData: Uint8Array;

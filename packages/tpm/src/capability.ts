@@ -24,6 +24,7 @@ const RANGE_FIRST = {
   persistent: 0x81000000,
 } as const;
 
+/** A range of handles, as GetCapability lists it. */
 export type HandleRange = keyof typeof RANGE_FIRST;
 
 const PAGE_ITEMS = 128;

@@ -42,6 +42,7 @@ export interface Command {
   readonly inClear?: boolean;
 }
 
+/** A response after its header and sessions were checked. */
 export interface Response {
   /** 0 if the command returns none. */
   readonly handle: number;

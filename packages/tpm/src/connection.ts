@@ -11,6 +11,7 @@ import { type EncryptionOptions, Protection } from './sessions/protection.ts';
 /** A channel, or how to open one: only what can be opened can be opened again. */
 export type TpmSource = TpmChannel | (() => Promise<TpmChannel>);
 
+/** How `Tpm.open` treats what it finds, and how long it waits. */
 export interface TpmOpenOptions {
   /**
    * Flush objects and sessions an earlier client left behind (default). Say no behind a resource manager such as

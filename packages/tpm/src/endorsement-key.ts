@@ -31,6 +31,7 @@ export interface EndorsementKey {
   readonly certificate: Uint8Array;
 }
 
+/** What opening an endorsement key may need. */
 export interface EkOptions {
   /** Of the endorsement hierarchy; empty when absent. It is needed where the key is not persistent. */
   readonly endorsementAuth?: Authorization;

@@ -24,4 +24,5 @@ export type TpmErrorCode =
   | 'TPM_STRUCTURE_UNSUPPORTED'
   | 'TPM_UNSEAL_REFUSED';
 
+/** What this package throws: `code` says what is wrong, `data` of a refusal by the TPM has the command, TPM_RC and its name. */
 export class TpmError extends CodedError<TpmErrorCode> {}

@@ -4,6 +4,7 @@ import { run } from './commands/run.ts';
 import type { TpmIo } from './executor.ts';
 import type { Ticket } from './structures/object.ts';
 
+/** Data of any length, and what to hash it by. */
 export interface HashRequest {
   readonly hashAlg: number;
   readonly data: Uint8Array;
@@ -11,6 +12,7 @@ export interface HashRequest {
   readonly hierarchy?: number;
 }
 
+/** A digest, and the TPM's ticket for it. */
 export interface HashResult {
   readonly digest: Uint8Array;
   /** The TPM's note that the data did not begin like a statement of its own: with it a restricted key signs `digest`. */

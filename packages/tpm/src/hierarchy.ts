@@ -4,8 +4,10 @@ import { ClearControl, HierarchyChangeAuth } from './commands/hierarchy.ts';
 import { run } from './commands/run.ts';
 import type { TpmIo } from './executor.ts';
 
+/** Hierarchies whose password `provision` sets. */
 export type PasswordHierarchy = 'owner' | 'endorsement' | 'lockout';
 
+/** After how many wrong guesses the TPM locks, and how fast it forgets them (s). */
 export interface DictionaryAttackSettings {
   readonly maxTries: number;
   readonly recoveryTimeS: number;

@@ -42,6 +42,7 @@ export interface Identity {
   close(): Promise<void>;
 }
 
+/** Which endorsement key stands for the TPM, and what else `openIdentity` may need. */
 export interface IdentityOptions {
   /** Default: the first template that has a certificate, which is the RSA 2048 key L-1 where there is one. */
   readonly ek?: EkTemplateId;

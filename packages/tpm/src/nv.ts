@@ -36,6 +36,7 @@ export interface NvAccess {
   readonly auth?: Authorization;
 }
 
+/** Which contents of which index are certified, by which key, over what. */
 export interface NvCertifyRequest extends NvAccess {
   readonly index: number;
   readonly qualifyingData: Uint8Array;

@@ -22,8 +22,10 @@ export interface TpmKey {
 /** A key that takes a place in the TPM until it is disposed of. That throws nothing, and may happen twice. */
 export interface LoadedKey extends TpmKey, AsyncDisposable {}
 
+/** Where a primary key belongs. Keys of `null` end with the next reset. */
 export type Hierarchy = 'owner' | 'endorsement' | 'null';
 
+/** A primary key: hierarchy, template, and what its maker adds. */
 export interface PrimaryRequest {
   readonly hierarchy: Hierarchy;
   readonly template: Uint8Array;

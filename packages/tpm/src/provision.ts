@@ -19,6 +19,7 @@ import { TEMPLATES } from './structures/templates.ts';
 /** TCG TPM v2.0 Provisioning Guidance, 7.8: where others look for the storage root key, and a place for the AK. */
 export const PERSISTENT = { srk: 0x81000001, ak: 0x81018000 } as const;
 
+/** What `provision` sets; what is absent stays as it is. */
 export interface ProvisionRequest {
   /** Passwords to set where there is none yet, and to use where there is one. Absent: left as it is. */
   readonly ownerAuth?: Uint8Array;
@@ -33,6 +34,7 @@ export interface ProvisionRequest {
   readonly handles?: { readonly srk: number; readonly ak: number };
 }
 
+/** The steps, in the order of [EK-4]. */
 export type ProvisionStepName =
   | 'platform-hierarchy'
   | 'endorsement-keys'
@@ -51,6 +53,7 @@ export interface ProvisionStep {
   readonly detail: string;
 }
 
+/** What each step did, and the TPM after it. */
 export interface Provisioned {
   readonly steps: readonly ProvisionStep[];
   readonly info: TpmInfo;

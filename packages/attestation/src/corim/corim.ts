@@ -12,9 +12,11 @@ export const TAG_UUID = 37;
 
 /** Named Information hash algorithms (RFC 6920, IANA registry) that registers and components are measured with. */
 export const HASH_ALGORITHMS = { 1: 'sha256', 7: 'sha384', 8: 'sha512' } as const;
+/** Hashes of the IANA Named Information registry that count here. */
 export type CorimHash = (typeof HASH_ALGORITHMS)[keyof typeof HASH_ALGORITHMS];
 export const HASH_BYTES: Readonly<Record<CorimHash, number>> = { sha256: 32, sha384: 48, sha512: 64 };
 
+/** A digest and its hash. */
 export interface CorimDigest {
   readonly algorithm: CorimHash;
   readonly digest: Uint8Array;
@@ -42,6 +44,7 @@ export interface CorimRegister {
   readonly digests: readonly CorimDigest[];
 }
 
+/** What of a CoRIM document this package reads. */
 export interface Corim {
   readonly id: string;
   readonly registers: readonly CorimRegister[];
@@ -50,6 +53,7 @@ export interface Corim {
   readonly ignored: readonly string[];
 }
 
+/** What this package writes into one. */
 export type CorimContent = Pick<Corim, 'id' | 'registers' | 'components'>;
 
 /** An unsigned CoRIM (tag 501) with one CoMID. Deterministic: the same content gives the same bytes. */

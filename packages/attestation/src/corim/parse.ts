@@ -25,7 +25,9 @@ import {
 } from './corim.ts';
 import { CorimError } from './errors.ts';
 
+/** The longest document that is read. */
 export const CORIM_BYTES_MAX = 1 << 20;
+/** The content type of the signed form. */
 export const CORIM_CONTENT_TYPE = 'application/rim+cbor';
 /** With the name of the first drafts, which tools still write. */
 const CONTENT_TYPES = [CORIM_CONTENT_TYPE, 'application/corim-unsigned+cbor'];

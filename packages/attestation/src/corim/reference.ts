@@ -4,6 +4,7 @@ import type { Corim, CorimComponent, CorimContent, CorimDigest, CorimHash } from
 import { HASH_BYTES } from './corim.ts';
 import { CorimError } from './errors.ts';
 
+/** Reference values out of a CoRIM, and what of it they leave out. */
 export interface ImportedReferences {
   readonly components: readonly ReferenceComponent[];
   /** What the document says and these components do not: none of it is enforced. */

@@ -7,6 +7,7 @@ import { CoseError } from './errors.ts';
 
 export { Tagged };
 
+/** A CBOR value as COSE documents have them. */
 export type Cbor =
   | null
   | boolean

@@ -16,6 +16,7 @@ const HEADER_CRITICAL = 2;
 
 /** COSE algorithm identifiers (RFC 9053, 2.1): ECDSA with the hash that fits the curve. */
 export const COSE_ALGORITHM = { es256: -7, es384: -35 } as const;
+/** A signature algorithm that counts here. */
 export type CoseAlgorithm = keyof typeof COSE_ALGORITHM;
 
 /** What signs: a key in a TPM, a file or a service. `sign` hashes by the algorithm and returns r || s. */

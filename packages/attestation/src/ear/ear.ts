@@ -11,7 +11,9 @@ import { AttestationError } from '../errors.ts';
 import { type AttestationResult, encodeResult, parseResult } from '../result.ts';
 import { DIMENSIONS, type Dimension, TIER, type TrustworthinessVector, toVector } from './vector.ts';
 
+/** The profile of every EAR written or read here. */
 export const EAR_PROFILE = 'tag:ietf.org,2026:rats/ear#04';
+/** The content type in the signed header. */
 export const EAR_CONTENT_TYPE = `application/eat+cwt; eat_profile="${EAR_PROFILE}"`;
 /** The one attester of a result: the machine behind the TPM. */
 const SUBMODULE = 'tpm';
@@ -30,12 +32,14 @@ const CLAIM = {
   result: -70_100,
 } as const;
 
+/** Who judged. */
 export interface VerifierId {
   /** Who made the verifier, as a URI or name, and which build of it judged. */
   readonly developer: string;
   readonly build: string;
 }
 
+/** An EAR whose signature and view were checked. */
 export interface Ear {
   readonly issuedAtS: number;
   readonly verifier: VerifierId;
@@ -47,6 +51,7 @@ export interface Ear {
   readonly result: AttestationResult;
 }
 
+/** What the verifier says; the rest follows from the result. */
 export type EarContent = Pick<Ear, 'verifier' | 'nonce' | 'policyIds' | 'result'>;
 
 /** Signs a result for relying parties. What signs may be a key in a TPM. */

@@ -10,7 +10,9 @@ export const DIMENSIONS = {
   hardware: 4,
 } as const;
 
+/** An aspect of AR4SI that TPM evidence speaks of. */
 export type Dimension = keyof typeof DIMENSIONS;
+/** A tier for each aspect of which something is known. */
 export type TrustworthinessVector = Readonly<Partial<Record<Dimension, number>>>;
 
 /** The first value of each tier; 99 says that the cryptography failed, whatever the aspect. */

@@ -18,6 +18,7 @@ export interface Crl {
   readonly revoked: ReadonlySet<string>;
 }
 
+/** The longest CRL that is read. */
 export const CRL_BYTES_MAX = 4 * 1024 * 1024;
 const REVOKED_MAX = 100_000;
 // Without these a list is not whole: delta lists, lists for a part of the certificates, lists for other issuers.

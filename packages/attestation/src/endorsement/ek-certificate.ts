@@ -23,6 +23,7 @@ export interface TrustedRoot {
   readonly levelMax: AssuranceLevel;
 }
 
+/** A chain, what it is held against, and the time. */
 export interface EkChain {
   /** DER: the EK certificate first, then authorities in any order. The root itself may be left out. */
   readonly chain: readonly Uint8Array[];

@@ -8,6 +8,7 @@ import { checkAkPublic } from '../key-profile.ts';
 import type { AssuranceLevel } from '../level.ts';
 import { checkEkPublic, type EndorsedEk, ekMatchesCertificate } from './ek-public.ts';
 
+/** What a candidate shows, and what the judge knows of its endorsement key. */
 export interface EnrolmentRequest {
   readonly ekPublic: Uint8Array;
   /** What `verifyEkCertificate` returned for the candidate's chain, or `pinnedEk`. */
@@ -19,6 +20,7 @@ export interface EnrolmentRequest {
   readonly secret: Uint8Array;
 }
 
+/** The first half: what goes to the candidate, and what the judge keeps. */
 export interface Enrolment {
   /** For the candidate's TPM. Only the TPM with this EK, and only while it holds this AK, recovers the secret. */
   readonly credential: Credential;

@@ -20,4 +20,5 @@ export const EK_QUIRKS = {
   },
 } as const;
 
+/** The id of an oddity in a maker's certificates [EK-11]. */
 export type EkQuirk = keyof typeof EK_QUIRKS;

@@ -30,6 +30,7 @@ export type EventBody =
   | { readonly kind: 'device'; readonly device: DeviceSecurity }
   | { readonly kind: 'opaque' };
 
+/** What a no-action event tells; it was never measured. */
 export type NoActionBody =
   | { readonly kind: 'spec-id'; readonly specId: SpecId }
   | { readonly kind: 'startup-locality'; readonly locality: number }
@@ -59,6 +60,7 @@ export type NoActionBody =
     }
   | { readonly kind: 'no-action'; readonly signature: string | null };
 
+/** Maker, model and firmware as an SP800-155 event names them. */
 export interface PlatformIdentity {
   readonly platformManufacturer: string;
   readonly platformModel: string;
@@ -68,11 +70,13 @@ export interface PlatformIdentity {
   readonly firmwareVersion: string;
 }
 
+/** Where reference values or certificates of the platform are, as SP800-155 events say. */
 export interface Locator {
   readonly type: 'raw' | 'uri' | 'device-path' | 'variable' | 'unknown';
   readonly data: Uint8Array;
 }
 
+/** A UEFI configuration table: what it is, and where it was in memory. */
 export interface ConfigurationTable {
   readonly guid: string;
   readonly address: bigint;

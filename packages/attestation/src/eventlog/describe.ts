@@ -24,6 +24,7 @@ export interface LoadedImage extends Source {
   readonly kind: 'application' | 'driver' | 'runtime-driver';
 }
 
+/** A text that was measured. */
 export interface MeasuredText extends Source {
   readonly text: string;
 }
@@ -40,18 +41,21 @@ export interface ImageSection extends Source {
   readonly covers: 'name' | 'content';
 }
 
+/** A piece of firmware that was measured. */
 export interface FirmwareBlob extends Source {
   readonly base: bigint;
   readonly length: bigint;
   readonly description: string | null;
 }
 
+/** A boot option that was measured. */
 export interface BootOption extends Source {
   /** `Boot0001`; not covered by the digest. */
   readonly name: string;
   readonly option: LoadOption;
 }
 
+/** The end of the firmware's measurements of a register, or its word that they failed. */
 export interface Separator extends Source {
   readonly meaning: Extract<EventBody, { kind: 'separator' }>['meaning'];
 }

@@ -42,6 +42,7 @@ export const EVENT_TYPE = {
   EV_EFI_SPDM_DEVICE_AUTHORITY: 0x800000e4,
 } as const;
 
+/** The name of an event type in the firmware profile. */
 export type EventTypeName = keyof typeof EVENT_TYPE;
 
 const NAMES: ReadonlyMap<number, EventTypeName> = new Map(

@@ -1,6 +1,7 @@
 import { fromUtf8 } from '@nemea/core';
 import { BodyError, LittleEndianReader, utf16UntilNul } from './reader.ts';
 
+/** A partition of the disk that was booted from. */
 export interface GptPartition {
   readonly type: string;
   readonly guid: string;

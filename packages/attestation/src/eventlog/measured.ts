@@ -22,6 +22,7 @@ export type Part =
   | 'text-as-ascii'
   | 'text-as-utf16';
 
+/** The bytes of an event that its digest covers, and which part of the data they are. */
 export interface MeasuredPart {
   readonly part: Part;
   readonly bytes: Uint8Array;

@@ -24,6 +24,7 @@ export interface Finding {
   readonly message: string;
 }
 
+/** The log's header: which specification it follows, and which banks it has. */
 export interface SpecId {
   readonly signature: 'Spec ID Event00' | 'Spec ID Event02' | 'Spec ID Event03';
   readonly platformClass: number;
@@ -67,6 +68,7 @@ export interface QuotedPcr {
   readonly value: Uint8Array;
 }
 
+/** A register that the log does not lead to. */
 export interface PcrMismatch {
   readonly bank: Bank;
   readonly pcr: number;
@@ -93,6 +95,7 @@ export interface ReplayedEvent {
   readonly dataVerified: boolean;
 }
 
+/** Events and the values that they lead to; true only as a `VerifiedBoot`. */
 export interface ReplayedEvents {
   readonly registers: Registers;
   readonly pcrs: readonly QuotedPcr[];
@@ -104,6 +107,7 @@ export interface ReplayedEvents {
 /** Events that replay to values which the caller vouches for. Minted by `verifyEventLog` alone. */
 export type VerifiedBoot = Verified<ReplayedEvents>;
 
+/** A verified boot, or what differs. */
 export type EventLogVerification =
   | { readonly ok: true; readonly boot: VerifiedBoot }
   | { readonly ok: false; readonly mismatches: readonly PcrMismatch[] };

@@ -12,6 +12,7 @@ export const EVENTLOG_LIMITS = {
   banks: 8,
 } as const;
 
+/** What cannot be seen in the log itself. */
 export interface ParseOptions {
   /** `cc` for the CCEL table of a confidential VM, which looks the same. Default `pcr`. */
   readonly registers?: Registers;

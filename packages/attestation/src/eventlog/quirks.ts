@@ -25,4 +25,5 @@ export const QUIRKS = {
   'type-unknown': 'the event type is none of the profile',
 } as const;
 
+/** The id of an oddity [LOG-16]. */
 export type QuirkId = keyof typeof QUIRKS;

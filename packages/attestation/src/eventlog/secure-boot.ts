@@ -20,6 +20,7 @@ export interface Authority {
   readonly verified: boolean;
 }
 
+/** Whether Secure Boot was on, and with which keys [LOG-15]. */
 export interface SecureBootState {
   /** Null when the events do not prove it: then nobody may assume it. [LOG-15] */
   readonly enabled: boolean | null;

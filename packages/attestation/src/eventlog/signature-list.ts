@@ -19,6 +19,7 @@ const SIGNATURE_TYPES: Readonly<Record<string, SignatureType>> = {
   '4aafd29d-68df-49ee-8aa9-347d375665a7': 'pkcs7',
 };
 
+/** What the entries of a list are. */
 export type SignatureType =
   | 'x509'
   | 'sha1'
@@ -43,6 +44,7 @@ export interface Signature {
   readonly data: Uint8Array;
 }
 
+/** An EFI_SIGNATURE_LIST: certificates or hashes of one type. */
 export interface SignatureList {
   readonly type: SignatureType;
   readonly typeGuid: string;

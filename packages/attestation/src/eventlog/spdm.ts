@@ -23,6 +23,7 @@ export interface DeviceSecurity {
   readonly pci: PciDevice | null;
 }
 
+/** A device on the PCI bus that SPDM measured. */
 export interface PciDevice {
   readonly vendorId: number;
   readonly deviceId: number;

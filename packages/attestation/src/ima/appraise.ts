@@ -8,6 +8,7 @@ import { verifyFileSignature } from './signature.ts';
 import type { SignatureReason } from './signature-check.ts';
 import type { ImaVerification } from './verify.ts';
 
+/** Why an entry was accepted or refused. */
 export type ImaVerdictReason =
   // accepted
   | 'DIGEST_LISTED'
@@ -26,6 +27,7 @@ export type ImaVerdictReason =
   // either
   | SignatureReason;
 
+/** The verdict on an entry. */
 export interface ImaVerdict {
   readonly number: number;
   /** Path of the file or name of the buffer. It is the machine's to choose: print it with care. */
@@ -34,6 +36,7 @@ export interface ImaVerdict {
   readonly reason: ImaVerdictReason;
 }
 
+/** The verdict on a list. */
 export interface ImaAppraisal {
   readonly ok: boolean;
   /** One for each entry that was judged, in order. */
@@ -42,6 +45,7 @@ export interface ImaAppraisal {
   readonly counts: Readonly<Partial<Record<ImaVerdictReason, number>>>;
 }
 
+/** What a list is judged by. */
 export interface AppraiseImaOptions {
   readonly policy: ImaPolicy;
   readonly keys?: ImaKeyRing | undefined;

@@ -2,11 +2,13 @@ import { bytesEqual, concatBytes, toHex } from '@nemea/core';
 import { canonicalHashName, hashByName } from './hash.ts';
 import type { ImaDigest, ImaEntry, ImaList, PcrBanks } from './list.ts';
 
+/** The name of the first entry of every boot. */
 export const BOOT_AGGREGATE = 'boot_aggregate';
 
 /** PCRs 0-7, and with 8 and 9 in banks other than SHA-1 since Linux 5.8 (ima_calc_boot_aggregate_tfm). */
 const RANGES = [8, 10] as const;
 
+/** Whether the list began on this firmware. */
 export interface BootAggregateCheck {
   readonly ok: boolean;
   readonly reason: 'OK' | 'NO_BOOT_AGGREGATE' | 'PCRS_MISSING' | 'MISMATCH';

@@ -11,6 +11,7 @@ export type ImaDefect =
   /** It was extended into a PCR that nothing here vouches for. */
   | 'PCR_NOT_QUOTED';
 
+/** An entry that contradicts itself [IMA-11]. */
 export interface ImaBadEntry {
   readonly number: number;
   readonly reason: ImaDefect;
@@ -37,6 +38,7 @@ export function badEntry(entry: ImaEntry, reason: ImaDefect): ImaBadEntry {
   return { number: entry.number, reason, path: pathOf(entry) };
 }
 
+/** Path of the file, name of the buffer, or nothing. It is the machine's to choose: print it with care. */
 export function pathOf({ fields }: ImaEntry): string {
   switch (fields.kind) {
     case 'file':

@@ -1,5 +1,6 @@
 import { CodedError } from '@nemea/core';
 
+/** Why a list, policy, key or state was not read. */
 export type ImaErrorCode =
   /** More than a stated limit: bytes, entries, names. */
   | 'IMA_TOO_LARGE'

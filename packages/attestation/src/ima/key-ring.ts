@@ -38,6 +38,7 @@ export interface ImaKey {
   readonly issuerAndSerial: Uint8Array | null;
 }
 
+/** The keys whose signatures count. */
 export type ImaKeyRing = readonly ImaKey[];
 
 /**

@@ -1,7 +1,9 @@
 /** The hashes of TPM banks and of template hashes. File digests may be of any other. */
 export const IMA_BANKS = ['sha1', 'sha256', 'sha384', 'sha512', 'sm3_256'] as const;
+/** A bank that IMA extends. */
 export type ImaBank = (typeof IMA_BANKS)[number];
 
+/** Of the machine that wrote the list. */
 export type ByteOrder = 'little' | 'big';
 
 /** PCR values by bank and number: what a replay ends in, and what a quote or a TPM vouches for. */
@@ -17,6 +19,7 @@ export interface ImaList {
   readonly entries: readonly ImaEntry[];
 }
 
+/** One measurement, as the list has it. */
 export interface ImaEntry {
   /** Position in the kernel's list, from 0. */
   readonly number: number;
@@ -58,6 +61,7 @@ export interface ImaUnknownFields {
   readonly kind: 'unknown';
 }
 
+/** What the kernel measured of a file. */
 export interface ImaDigest {
   /** `verity`: the fs-verity digest instead of a hash of the whole file (template fields d-ngv2). */
   readonly type: 'ima' | 'verity';

@@ -4,6 +4,7 @@ import { ImaError } from './errors.ts';
 import { IMA_BYTES_MAX } from './limits.ts';
 import type { ByteOrder, ImaBank, ImaList } from './list.ts';
 
+/** What cannot be seen in the list itself, or should not be guessed. */
 export interface ParseImaOptions {
   /** Detected when absent: only a binary list has a zero in its first four bytes. [IMA-3] */
   readonly form?: 'ascii' | 'binary';

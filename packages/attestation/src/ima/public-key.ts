@@ -10,6 +10,7 @@ export const EC_CURVES = {
 } as const;
 export type EcCurve = keyof typeof EC_CURVES;
 
+/** A key that signs files. */
 export type ImaPublicKey =
   | { readonly kind: 'rsa'; readonly n: bigint; readonly e: bigint; readonly bytes: number }
   | { readonly kind: 'ec'; readonly curve: EcCurve; readonly point: Uint8Array };

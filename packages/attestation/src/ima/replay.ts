@@ -10,8 +10,10 @@ export const IMA_PCR = 10;
  * but have not loaded it. `padded-legacy`: the same, but 20 bytes of ones; kernels before 5.8, and unknown hashes.
  */
 export const IMA_EXTENSIONS = ['template', 'padded', 'padded-legacy'] as const;
+/** How a bank was extended [IMA-12]. */
 export type ImaExtension = (typeof IMA_EXTENSIONS)[number];
 
+/** How to replay, where the list does not say. */
 export interface ReplayImaOptions {
   /** For all banks but that of the list's own template hashes; `template` when absent. */
   readonly extension?: ImaExtension;

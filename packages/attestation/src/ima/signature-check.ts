@@ -1,6 +1,7 @@
 import type { ImaKey } from './key-ring.ts';
 import { verifyDigest } from './public-key.ts';
 
+/** Why a file's signature counts or does not. */
 export type SignatureReason =
   | 'SIGNATURE_VALID'
   | 'SIGNATURE_MISSING'
@@ -13,6 +14,7 @@ export type SignatureReason =
   | 'KEY_UNKNOWN'
   | 'SIGNATURE_INVALID';
 
+/** Whether a file's signature counts, and why not. */
 export interface SignatureCheck {
   readonly valid: boolean;
   readonly reason: SignatureReason;

@@ -14,6 +14,7 @@ import {
 } from './replay.ts';
 import { type ImaState, pcrsOfState, pcrsToHex } from './state.ts';
 
+/** Why a list is not, or not wholly, vouched for. */
 export type ImaReason =
   | 'OK'
   /** No number of entries explains the quoted values: entries are missing, changed, or of another machine. */
@@ -25,6 +26,7 @@ export type ImaReason =
   /** The values explain the list, but some entries are bad. */
   | 'BAD_ENTRIES';
 
+/** Where to begin, and how banks may have been extended. */
 export interface VerifyImaOptions {
   /** Where the last look ended. */
   readonly state?: ImaState | undefined;
@@ -32,6 +34,7 @@ export interface VerifyImaOptions {
   readonly extensions?: readonly ImaExtension[];
 }
 
+/** How much of a list a quote vouches for. */
 export interface ImaVerification {
   readonly ok: boolean;
   readonly reason: ImaReason;

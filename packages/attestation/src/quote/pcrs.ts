@@ -84,6 +84,7 @@ export function describeSelection(selections: readonly PcrSelection[]): string {
   );
 }
 
+/** `sha256` and kin, or the algorithm's number in hex. */
 export function bankName(hashAlg: number): string {
   return algorithmById(hashAlg)?.bank ?? `0x${hashAlg.toString(16).padStart(4, '0')}`;
 }

@@ -22,8 +22,10 @@ export const QUOTE_REFUSAL_CODES = [
   'CLOCK_UNSAFE',
 ] as const;
 
+/** The code of a check that failed. */
 export type QuoteRefusalCode = (typeof QUOTE_REFUSAL_CODES)[number];
 
+/** Why a quote does not count. */
 export interface QuoteRefusal {
   readonly code: QuoteRefusalCode;
   readonly message: string;

@@ -16,6 +16,7 @@ import { parseSigningKey, type SigningKey } from './signing-key.ts';
 /** The highest clock seen from this key. */
 export type ClockBefore = Pick<ClockInfo, 'clock' | 'resetCount' | 'restartCount'>;
 
+/** A quote, the key, and what was asked for. */
 export interface QuoteToVerify {
   /** TPMS_ATTEST, exactly as signed. */
   readonly attest: Uint8Array;
@@ -42,6 +43,7 @@ export interface Quote extends QuoteAttest {
   readonly pcrs: readonly QuotedPcr[] | null;
 }
 
+/** The quote, verified, or the first reason why not. */
 export type QuoteVerdict =
   | { readonly ok: true; readonly quote: Verified<Quote> }
   | { readonly ok: false; readonly error: QuoteRefusal };
@@ -133,6 +135,7 @@ export function refuseKey(key: SigningKey): QuoteRefusal | null {
   );
 }
 
+/** Another nonce than the verifier's: an old quote, or one for somebody else. */
 export function refuseNonce(quote: QuoteAttest, nonce: Uint8Array): QuoteRefusal | null {
   if (bytesEqual(quote.extraData, nonce)) return null;
   return refusal('QUALIFYING_DATA_WRONG', 'made for another nonce');

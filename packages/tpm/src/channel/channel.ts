@@ -14,6 +14,7 @@ export interface TpmChannel {
   close(): Promise<void>;
 }
 
+/** How long a command may wait for its turn, and what cancels it. */
 export type TransmitOptions = TurnTerms;
 
 /** A transport that carries one command at a time; `serialChannel` makes a `TpmChannel` of it. */
@@ -26,6 +27,7 @@ export interface BytePipe {
   close(): Promise<void>;
 }
 
+/** How long a channel waits for a TPM. */
 export interface ChannelOptions {
   /** A TPM that is silent for so long after a command is given up, and the channel with it. */
   readonly responseMs?: number;

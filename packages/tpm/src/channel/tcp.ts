@@ -1,6 +1,7 @@
 import { type ChannelOptions, serialChannel, type TpmChannel } from './channel.ts';
 import { connectSocket } from './socket.ts';
 
+/** Where a TPM listens on TCP. Whoever can connect there can use it. */
 export interface TcpAddress {
   readonly port: number;
   /** The loopback address, unless said otherwise. */

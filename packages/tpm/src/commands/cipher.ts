@@ -15,6 +15,7 @@ export const EncryptDecrypt = command('EncryptDecrypt', 0x164, {
   parameters: { decrypt, mode, ivIn: iv, inData: buffer },
   response: ciphered,
 });
+/** Encrypts or decrypts by a symmetric key; few TPMs have it. */
 export const EncryptDecrypt2 = command('EncryptDecrypt2', 0x193, {
   handles: key,
   parameters: { inData: buffer, decrypt, mode, ivIn: iv },

@@ -11,11 +11,13 @@ export const Duplicate = command('Duplicate', 0x14b, {
   parameters: { encryptionKeyIn: optionalData, symmetricAlg: tpmtSymDefObject },
   response: { encryptionKeyOut: data, duplicate: privateArea, outSymSeed: encryptedSecret },
 });
+/** Wraps a duplicate for the next parent without loading it. */
 export const Rewrap = command('Rewrap', 0x152, {
   handles: { oldParent: 'user', newParent: 'none' },
   parameters: { inDuplicate: privateArea, name, inSymSeed: optionalSecret },
   response: { outDuplicate: privateArea, outSymSeed: encryptedSecret },
 });
+/** Encrypts a duplicate to its new parent, for Load. */
 export const Import = command('Import', 0x156, {
   handles: { parentHandle: 'user' },
   parameters: {

@@ -6,15 +6,18 @@ import { command } from './command.ts';
 const sequence = { sequenceHandle: 'user' } as const;
 const starting = { auth: optionalDigest, hashAlg: u16 };
 
+/** Hashes at most 1024 bytes; the ticket says that they do not begin like a statement of the TPM's own. */
 export const Hash = command('Hash', 0x17d, {
   parameters: { data: buffer, hashAlg: u16, hierarchy: u32 },
   response: { outHash: digest, validation: tpmtTkHashCheck },
 });
+/** The HMAC of at most 1024 bytes by a loaded key. */
 export const HMAC = command('HMAC', 0x155, {
   handles: { handle: 'user' },
   parameters: { buffer, hashAlg: u16 },
   response: { outHMAC: digest },
 });
+/** Starts an HMAC over data of any length. */
 export const HMAC_Start = command('HMAC_Start', 0x15b, {
   handles: { handle: 'user' },
   parameters: starting,
@@ -25,7 +28,9 @@ export const HashSequenceStart = command('HashSequenceStart', 0x186, {
   parameters: starting,
   responseHandle: 'sequenceHandle',
 });
+/** Adds data to a sequence. */
 export const SequenceUpdate = command('SequenceUpdate', 0x15c, { handles: sequence, parameters: { buffer } });
+/** Adds the last data, ends the sequence, and gives its result. */
 export const SequenceComplete = command('SequenceComplete', 0x13e, {
   handles: sequence,
   parameters: { buffer: optional(buffer, new Uint8Array(0)), hierarchy: u32 },

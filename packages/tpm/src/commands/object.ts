@@ -25,12 +25,14 @@ const created = {
   creationTicket: tpmtTkCreation,
 };
 
+/** Makes a primary key of a hierarchy: the same template gives the same key. */
 export const CreatePrimary = command('CreatePrimary', 0x131, {
   handles: { primaryHandle: 'user' },
   parameters: creation,
   responseHandle: 'objectHandle',
   response: { ...created, name },
 });
+/** Makes an object under a parent, and gives it back encrypted to that parent. */
 export const Create = command('Create', 0x153, {
   handles: { parentHandle: 'user' },
   parameters: creation,
@@ -43,12 +45,14 @@ export const CreateLoaded = command('CreateLoaded', 0x191, {
   responseHandle: 'objectHandle',
   response: { outPrivate: privateArea, outPublic: publicArea, name },
 });
+/** Loads an object under its parent. */
 export const Load = command('Load', 0x157, {
   handles: { parentHandle: 'user' },
   parameters: { inPrivate: privateArea, inPublic: publicArea },
   responseHandle: 'objectHandle',
   response: { name },
 });
+/** Loads a public key, or a key pair that is not protected by this TPM. */
 export const LoadExternal = command('LoadExternal', 0x167, {
   parameters: {
     inPrivate: sizedOrEmpty('sensitive area', tpmtSensitive),
@@ -58,14 +62,17 @@ export const LoadExternal = command('LoadExternal', 0x167, {
   responseHandle: 'objectHandle',
   response: { name },
 });
+/** The public area, name and qualified name of a loaded or persistent object. */
 export const ReadPublic = command('ReadPublic', 0x173, {
   handles: { objectHandle: 'none' },
   response: { outPublic: publicArea, name, qualifiedName: name },
 });
+/** The data in a sealed object. */
 export const Unseal = command('Unseal', 0x15e, {
   handles: { itemHandle: 'user' },
   response: { outData: sensitiveData },
 });
+/** Gives an object another authorization: the private part that comes back holds it, the loaded one does not. */
 export const ObjectChangeAuth = command('ObjectChangeAuth', 0x150, {
   handles: { objectHandle: 'admin', parentHandle: 'none' },
   parameters: { newAuth: digest },

@@ -8,6 +8,7 @@ export const RSA_Encrypt = command('RSA_Encrypt', 0x174, {
   parameters: { message: rsaNumber, inScheme: tpmtRsaDecrypt, label: optionalData },
   response: { outData: rsaNumber },
 });
+/** Decrypts by an RSA key, with its own padding or `inScheme`; without any it is the bare private operation. */
 export const RSA_Decrypt = command('RSA_Decrypt', 0x159, {
   handles: { keyHandle: 'user' },
   parameters: { cipherText: rsaNumber, inScheme: tpmtRsaDecrypt, label: optionalData },

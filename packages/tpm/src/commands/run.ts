@@ -28,6 +28,7 @@ type ParametersPart<P extends Fields> =
     ? { readonly parameters?: ParametersOf<P> }
     : { readonly parameters: ParametersOf<P> };
 
+/** Handles with their authorizations, parameters, and the sessions of one command. */
 export type RunRequest<H extends HandleRoles, P extends Fields> = HandlesPart<H> &
   ParametersPart<P> &
   SendOptions & {

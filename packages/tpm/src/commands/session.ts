@@ -6,6 +6,7 @@ import { command } from './command.ts';
 /** TPM_SE. */
 export const SESSION = { hmac: 0, policy: 1, trial: 3 } as const;
 
+/** Starts an HMAC, policy or trial session, salted to a key or bound to an object if they are given. */
 export const StartAuthSession = command('StartAuthSession', 0x176, {
   handles: { tpmKey: 'none', bind: 'none' },
   parameters: {
@@ -18,4 +19,5 @@ export const StartAuthSession = command('StartAuthSession', 0x176, {
   responseHandle: 'sessionHandle',
   response: { nonceTPM: digest },
 });
+/** Sets the digest of a policy session back to its start. */
 export const PolicyRestart = command('PolicyRestart', 0x180, { handles: { sessionHandle: 'none' } });

@@ -11,6 +11,7 @@ export const Sign = command('Sign', 0x15d, {
   parameters: { digest, inScheme: tpmtSigScheme, validation: optional(tpmtTkHashCheck, NULL_HASH_CHECK) },
   response: { signature: tpmtAnySignature },
 });
+/** Verifies a signature by a loaded public key, and gives a ticket for PolicyAuthorize. */
 export const VerifySignature = command('VerifySignature', 0x177, {
   handles: { keyHandle: 'none' },
   parameters: { digest, signature: tpmtAnySignature },

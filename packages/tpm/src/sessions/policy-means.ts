@@ -48,6 +48,7 @@ export interface PolicyAuthority {
   readonly approvals: readonly PolicyApproval[];
 }
 
+/** A policy, and a key's signature that approves it. */
 export interface PolicyApproval {
   /** The digest of a policy: for PCR values `pcrPolicyDigest`. */
   readonly approvedPolicy: Uint8Array;

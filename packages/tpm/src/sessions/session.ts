@@ -23,6 +23,7 @@ import { shareSecret } from './secret-sharing.ts';
 
 export type SessionType = 'hmac' | 'policy' | 'trial';
 
+/** What kind of session, with which key, object and algorithms. */
 export interface SessionRequest {
   /** Default `hmac`. */
   readonly type?: SessionType;

@@ -28,6 +28,7 @@ export const tpmsClockInfo = struct({
   restartCount: u32,
   safe: yesNo('clock safe flag'),
 });
+/** TPMS_CLOCK_INFO: `clock` is ms of operation since the last TPM2_Clear; `safe` says that it does not repeat. */
 export type ClockInfo = ValueOf<typeof tpmsClockInfo>;
 
 const header = {
@@ -106,14 +107,23 @@ const attested = union('attestation type', 'type', {
   ],
 });
 
+/** A statement of the TPM's, told apart by `type`. True only after its signature was verified. */
 export type Attest = ValueOf<typeof attested>;
+/** By TPM2_Quote: the digest of the selected PCRs. */
 export type QuoteAttest = Extract<Attest, { type: 'quote' }>;
+/** By TPM2_GetTime: clock, time and counts. */
 export type GetTimeAttest = Extract<Attest, { type: 'get-time' }>;
+/** By TPM2_Certify: name and qualified name of an object in the same TPM. */
 export type CertifyAttest = Extract<Attest, { type: 'certify' }>;
+/** By TPM2_CertifyCreation: an object's name and the hash of its creation data. */
 export type CreationAttest = Extract<Attest, { type: 'creation' }>;
+/** By TPM2_NV_Certify: contents of an NV index. */
 export type NvCertifyAttest = Extract<Attest, { type: 'nv-certify' }>;
+/** By TPM2_NV_Certify without a size: the digest of an NV index's contents. */
 export type NvDigestAttest = Extract<Attest, { type: 'nv-digest' }>;
+/** By TPM2_GetCommandAuditDigest. */
 export type CommandAuditAttest = Extract<Attest, { type: 'command-audit' }>;
+/** By TPM2_GetSessionAuditDigest. */
 export type SessionAuditAttest = Extract<Attest, { type: 'session-audit' }>;
 
 /** TPMS_ATTEST (TPM 2.0 Part 2, 10.12.12). */

@@ -42,6 +42,7 @@ export const tpmsCapabilityData = union(
   },
   u32,
 );
+/** TPMS_CAPABILITY_DATA of a group that this package knows. */
 export type CapabilityData = ValueOf<typeof tpmsCapabilityData>;
 
 /** TPMS_CAPABILITY_DATA of any TPM_CAP, the vendor's own (0x100) and those of newer TPMs too. */
@@ -49,9 +50,12 @@ export const tpmsAnyCapabilityData = orUnknown('capability', 'capability', tpmsC
   group: u32,
   data: rest,
 });
+/** The same of any group: an unknown one has its bytes. */
 export type AnyCapabilityData = ValueOf<typeof tpmsAnyCapabilityData>;
 
+/** The groups of facts that a TPM tells of itself. */
 export type CapabilityGroup = CapabilityData['capability'];
+/** One fact of a group. */
 export type CapabilityItem<G extends CapabilityGroup> = Extract<
   CapabilityData,
   { capability: G }

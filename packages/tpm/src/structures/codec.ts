@@ -17,6 +17,7 @@ export interface OptionalCodec<T> extends Codec<T> {
   readonly absent: T;
 }
 
+/** What a codec reads and writes. */
 export type ValueOf<C> = C extends Codec<infer T> ? T : never;
 export type Fields = Readonly<Record<string, Codec<unknown>>>;
 export type StructOf<F extends Fields> = { readonly [K in keyof F]: ValueOf<F[K]> };
@@ -26,6 +27,7 @@ export function decode<T>(name: string, codec: Codec<T>, bytes: Uint8Array): T {
   return parseWhole(name, bytes, (reader) => codec.read(reader));
 }
 
+/** The bytes of a value. Throws what the codec throws for one that the structure cannot hold. */
 export function encode<T>(codec: Codec<T>, value: T): Uint8Array {
   const writer = new ByteWriter();
   codec.write(writer, value);

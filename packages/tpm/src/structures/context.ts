@@ -11,10 +11,12 @@ export const tpmsContext = struct({
   hierarchy: u32,
   contextBlob: bytes('context', CONTEXT_BYTES_MAX),
 });
+/** TPMS_CONTEXT: an object or session outside the TPM, encrypted for it alone. */
 export type Context = ValueOf<typeof tpmsContext>;
 
 /** TPMS_TIME_INFO: `time` is ms since the TPM started. */
 export const tpmsTimeInfo = struct({ time: u64, clockInfo: tpmsClockInfo });
+/** TPMS_TIME_INFO as a value. */
 export type TimeInfo = ValueOf<typeof tpmsTimeInfo>;
 
 /** TPMS_NV_PUBLIC (TPM 2.0 Part 2, 13.5). */
@@ -26,4 +28,5 @@ export const tpmsNvPublic = struct({
   authPolicy: bytes('nv policy', DIGEST_BYTES_MAX),
   dataSize: u16,
 });
+/** The public area of an NV index: type, attributes, policy and size. */
 export type NvPublic = ValueOf<typeof tpmsNvPublic>;

@@ -4,8 +4,10 @@ import { encodePublicArea, type PublicArea } from './public-area.ts';
 
 /** Endorsement keys of the TCG EK Credential Profile for TPM 2.0 (2.4 and later), B.3 and B.4. */
 export const EK_TEMPLATE_IDS = ['L-1', 'L-2', 'H-1', 'H-2', 'H-3', 'H-4', 'H-5', 'H-6', 'H-7'] as const;
+/** The name of a template in the TCG EK Credential Profile. */
 export type EkTemplateId = (typeof EK_TEMPLATE_IDS)[number];
 
+/** One way to make an endorsement key, and where the maker's certificate of it is. */
 export interface EkTemplate {
   readonly id: EkTemplateId;
   /** In words, such as `RSA 2048`. */

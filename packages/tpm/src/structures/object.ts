@@ -35,6 +35,9 @@ const TICKET = {
 
 /** A TPM's own note, by an HMAC, that it checked something (TPM 2.0 Part 2, 10.7). */
 const ticket = struct({ tag: u16, hierarchy: u32, digest });
+/**
+ * The TPM's note to itself that it checked something; worthless elsewhere, and after a reset for the null hierarchy.
+ */
 export type Ticket = ValueOf<typeof ticket>;
 
 function ticketOf(...tags: readonly number[]): Codec<Ticket> {
@@ -43,9 +46,13 @@ function ticketOf(...tags: readonly number[]): Codec<Ticket> {
   });
 }
 
+/** TPMT_TK_CREATION: this TPM made an object with this creation data. */
 export const tpmtTkCreation = ticketOf(TICKET.creation);
+/** TPMT_TK_VERIFIED: this TPM found a signature good. */
 export const tpmtTkVerified = ticketOf(TICKET.verified);
+/** TPMT_TK_AUTH: PolicySigned or PolicySecret was satisfied. */
 export const tpmtTkAuth = ticketOf(TICKET.authSecret, TICKET.authSigned);
+/** TPMT_TK_HASHCHECK: the hashed data does not begin like a statement of the TPM's own. */
 export const tpmtTkHashCheck = ticketOf(TICKET.hashCheck);
 
 const RH_NULL = 0x40000007;
@@ -70,6 +77,7 @@ export const tpmtSensitive = struct({
   seedValue: digest,
   sensitive: bytes('sensitive', SENSITIVE_BYTES_MAX),
 });
+/** The secret part of an object. */
 export type Sensitive = ValueOf<typeof tpmtSensitive>;
 
 /** TPMS_CREATION_DATA (TPM 2.0 Part 2, 15.1). */
@@ -83,4 +91,5 @@ export const tpmsCreationData = struct({
   parentQualifiedName: name,
   outsideInfo: data,
 });
+/** How an object came to be: PCRs, locality, parent, and what its maker wanted noted. */
 export type CreationData = ValueOf<typeof tpmsCreationData>;

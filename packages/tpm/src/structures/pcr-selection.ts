@@ -19,6 +19,7 @@ export interface PcrSelection extends PcrSelect {
 /** Which PCRs: bare numbers are those of the SHA-256 bank. */
 export type PcrChoice = readonly number[] | readonly PcrSelection[];
 
+/** One register of a bank that the context names. */
 export interface PcrValue {
   readonly pcr: number;
   readonly value: Uint8Array;

@@ -57,7 +57,9 @@ export const point = {
   y: bytes('point y', COORDINATE_BYTES_MAX),
 } satisfies Fields;
 
+/** TPMS_ECC_POINT. */
 export const tpmsEccPoint = struct(point);
+/** Affine coordinates, big-endian, of any length: pad them before use. */
 export type EccPoint = ValueOf<typeof tpmsEccPoint>;
 
 const knownPublic = union('object type', 'type', {
@@ -73,11 +75,15 @@ const knownPublic = union('object type', 'type', {
   ],
 });
 
+/** What may be known of an object: type, name algorithm, attributes, policy, and the parameters of its type. */
 export type PublicArea = ValueOf<typeof knownPublic>;
+/** An RSA key; `exponent` 0 stands for 65537. */
 export type RsaPublicArea = Extract<PublicArea, { type: 'rsa' }>;
+/** An elliptic-curve key. */
 export type EccPublicArea = Extract<PublicArea, { type: 'ecc' }>;
 /** An HMAC or XOR key or, without a scheme, sealed data. */
 export type KeyedHashPublicArea = Extract<PublicArea, { type: 'keyed-hash' }>;
+/** A symmetric key. */
 export type SymCipherPublicArea = Extract<PublicArea, { type: 'sym-cipher' }>;
 
 /** TPMT_PUBLIC (TPM 2.0 Part 2, 12.2.4) of a type, and with algorithms, that this package knows. */
@@ -90,7 +96,9 @@ export const tpmtAnyPublic = orUnknown('public area', 'type', tpmtPublic, {
   nameAlg: u16,
   body: rest,
 });
+/** The same of any type: an unknown one has its bytes. */
 export type AnyPublicArea = ValueOf<typeof tpmtAnyPublic>;
+/** A public area of a type or with algorithms that this package does not know, with its bytes. */
 export type UnknownPublicArea = Extract<AnyPublicArea, { type: 'unknown' }>;
 
 /** TPMT_PUBLIC_PARMS. */

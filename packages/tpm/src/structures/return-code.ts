@@ -117,6 +117,7 @@ export interface Accused {
   readonly number: number;
 }
 
+/** A TPM_RC taken apart: name, kind, and which handle, session or parameter it accuses. */
 export interface ReturnCode {
   readonly code: number;
   /** TPM_RC_ name without the prefix, `UNKNOWN` when the specification has none. */

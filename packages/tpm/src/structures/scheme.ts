@@ -25,6 +25,7 @@ export const tpmtAsymScheme = unionOrNull('asymmetric scheme', 'scheme', {
   ecdh: [ALG.ecdh, hashed],
   ecmqv: [ALG.ecmqv, hashed],
 });
+/** What an asymmetric key signs or decrypts by. */
 export type AsymmetricScheme = NonNullable<ValueOf<typeof tpmtAsymScheme>>;
 
 /** TPMT_SIG_SCHEME. */
@@ -32,6 +33,7 @@ export const tpmtSigScheme = unionOrNull('signature scheme', 'scheme', {
   ...signing,
   hmac: [ALG.hmac, hashed],
 });
+/** What a signature is asked to be made by. */
 export type SignatureScheme = NonNullable<ValueOf<typeof tpmtSigScheme>>;
 
 /** TPMT_RSA_DECRYPT. */
@@ -44,6 +46,7 @@ export const tpmtKdfScheme = unionOrNull('key derivation', 'kdf', {
   kdf2: [ALG.kdf2, hashed],
   'kdf1-sp800-108': [ALG.kdf1Sp800108, hashed],
 });
+/** A key derivation and its hash. */
 export type KdfScheme = NonNullable<ValueOf<typeof tpmtKdfScheme>>;
 
 /** TPMT_KEYEDHASH_SCHEME. XOR names its key derivation by a bare TPM_ALG_ID. */
@@ -51,6 +54,7 @@ export const tpmtKeyedHashScheme = unionOrNull('keyed hash scheme', 'scheme', {
   hmac: [ALG.hmac, hashed],
   xor: [ALG.xor, { hashAlg: u16, kdf: u16 }],
 });
+/** HMAC or XOR, with its hash. */
 export type KeyedHashScheme = NonNullable<ValueOf<typeof tpmtKeyedHashScheme>>;
 
 const blockCiphers = {
@@ -62,6 +66,7 @@ const blockCiphers = {
 
 /** TPMT_SYM_DEF_OBJECT. */
 export const tpmtSymDefObject = unionOrNull('symmetric algorithm', 'algorithm', blockCiphers);
+/** A block cipher, its key size and mode. */
 export type SymmetricCipher = NonNullable<ValueOf<typeof tpmtSymDefObject>>;
 
 /** TPMT_SYM_DEF: what encrypts a session's parameters. */
@@ -69,4 +74,5 @@ export const tpmtSymDef = unionOrNull('symmetric algorithm', 'algorithm', {
   ...blockCiphers,
   xor: [ALG.xor, hashed],
 });
+/** What encrypts a session's parameters: a block cipher, or XOR. */
 export type SymmetricDefinition = NonNullable<ValueOf<typeof tpmtSymDef>>;

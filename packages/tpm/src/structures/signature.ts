@@ -26,6 +26,7 @@ export interface HashValue {
   readonly digest: Uint8Array;
 }
 
+/** TPMT_HA: a hash algorithm and a digest of its length. */
 export const tpmtHa: Codec<HashValue> = {
   read(reader) {
     const hashAlg = reader.u16();
@@ -88,6 +89,7 @@ export const tpmtSignature = union('signature scheme', 'scheme', {
   hmac: [ALG.hmac, { hmac: tpmtHa }],
 });
 
+/** TPMT_SIGNATURE as a value, of a scheme that this package knows. */
 export type Signature = ValueOf<typeof tpmtSignature>;
 
 /** TPMT_SIGNATURE of any scheme that a TPM may have. */
@@ -95,16 +97,21 @@ export const tpmtAnySignature = orUnknown('signature', 'scheme', tpmtSignature, 
   algorithm: u16,
   body: rest,
 });
+/** The same of any scheme: an unknown one has its bytes. */
 export type AnySignature = ValueOf<typeof tpmtAnySignature>;
+/** A signature of a scheme that this package does not know, with its bytes. */
 export type UnknownSignature = Extract<AnySignature, { scheme: 'unknown' }>;
 
+/** RSASSA-PKCS1-v1_5 or RSAPSS; as long as the modulus when it is good. */
 export type RsaSignature = Extract<Signature, { scheme: 'rsassa' | 'rsapss' }>;
+/** ECDAA: k and s, as the TPM gave them. */
 export type EcdaaSignature = Extract<Signature, { scheme: 'ecdaa' }>;
 /**
  * `rs`: both numbers left-padded to one width, 32 bytes at least; for P-256 the IEEE P1363 form. The curve is the key's.
  * ECDSA is malleable: never an identifier.
  */
 export type EcdsaSignature = Extract<Signature, { scheme: 'ecdsa' }> & { readonly rs: Uint8Array };
+/** What `parseSignature` gives. */
 export type TpmSignature = Exclude<Signature, { scheme: 'ecdsa' }> | EcdsaSignature;
 
 /** Parses TPMT_SIGNATURE. Throws `TPM_STRUCTURE_INVALID` or `TPM_STRUCTURE_UNSUPPORTED`. */
