@@ -42,6 +42,9 @@ export const ALG = {
   cbc: 0x0042,
   cfb: 0x0043,
   ecb: 0x0044,
+  mlkem: 0x00a0,
+  mldsa: 0x00a1,
+  hashMldsa: 0x00a2,
 } as const;
 
 /** TPM_ECC_CURVE values (TCG Algorithm Registry). */

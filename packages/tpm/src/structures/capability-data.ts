@@ -119,6 +119,8 @@ export const PROPERTY = {
   nvBufferMax: 0x12c,
   modes: 0x12d,
   maxCapBuffer: 0x12e,
+  firmwareSvn: 0x12f,
+  firmwareMaxSvn: 0x130,
   permanent: 0x200,
   startupClear: 0x201,
   hrNvIndex: 0x202,

@@ -131,7 +131,10 @@ const anyPublic: fc.Arbitrary<PublicArea> = fc.oneof(
 );
 
 const known: ReadonlySet<number> = new Set(Object.values(ALG));
-const unknownAlgorithm = any16.filter((algorithm) => !known.has(algorithm));
+const unknownAlgorithm = fc.oneof(
+  any16.filter((algorithm) => !known.has(algorithm)),
+  fc.constantFrom(ALG.mlkem, ALG.mldsa, ALG.hashMldsa),
+);
 /** Of another type, or of a known type with something in it that is not known: a hash for the name, a curve. */
 const unknownPublic = fc.oneof(
   variant('type', ['unknown'], {

@@ -23,6 +23,7 @@ describe('response codes', () => {
     [0x501, { kind: 'vendor', name: 'UNKNOWN' }],
     [0x5d5, { kind: 'error', name: 'SIZE', accused: { kind: 'parameter', number: 5 } }],
     [0xfd5, { kind: 'error', accused: { kind: 'parameter', number: 15 } }],
+    [0x1f0, { kind: 'error', name: 'CHANNEL', accused: { kind: 'parameter', number: 1 } }],
     [0xb8e, { kind: 'error', name: 'AUTH_FAIL', accused: { kind: 'session', number: 3 } }],
     [0x01e, { kind: 'error', name: 'BAD_TAG' }],
   ])('takes 0x%s apart', (code, parts) => {

@@ -1,5 +1,5 @@
 /**
- * TPM_RC values (TPM 2.0 Part 2, 6.6.3), named as in the specification but for the case. Format-one codes (bit 7 set)
+ * TPM_RC values (TPM 2.0 Part 2, 6.6.3; those up to revision 1.85), named as in the specification but for the case. Format-one codes (bit 7 set)
  * are given without the handle, session or parameter that the TPM adds: see `baseReturnCode`.
  */
 export const RC = {
@@ -39,6 +39,7 @@ export const RC = {
   needsTest: 0x153,
   noResult: 0x154,
   sensitive: 0x155,
+  readOnly: 0x156,
 
   asymmetric: 0x081,
   attributes: 0x082,
@@ -75,6 +76,12 @@ export const RC = {
   eccPoint: 0x0a7,
   fwLimited: 0x0a8,
   svnLimited: 0x0a9,
+  parms: 0x0aa,
+  extMu: 0x0ab,
+  oneShotSignature: 0x0ac,
+  signContextKey: 0x0ad,
+  channel: 0x0b0,
+  channelKey: 0x0b1,
 
   contextGap: 0x901,
   objectMemory: 0x902,
