@@ -1,6 +1,10 @@
 import { CodedError } from '@nemea/core';
 
-export type MembershipErrorCode = 'OPERATION_MALFORMED' | 'OPERATION_SIGNATURE_INVALID' | 'LEDGER_BEHIND';
+export type MembershipErrorCode =
+  | 'LEDGER_BEHIND'
+  | 'OPERATION_MALFORMED'
+  | 'OPERATION_SIGNATURE_INVALID'
+  | 'STATE_MALFORMED';
 
 export class MembershipError extends CodedError<MembershipErrorCode> {}
 

@@ -11,10 +11,28 @@ export * from './jury.ts';
 export { akPublicArea } from './keys.ts';
 export type * from './ledger-view.ts';
 export { applyOperation, initialState } from './machine.ts';
-export * from './operation.ts';
+export {
+  type Anchor,
+  type Attestation,
+  attestationSchema,
+  authenticateOperation,
+  bodySchema,
+  encodeOperation,
+  encodeSignedOperation,
+  type NodeRecord,
+  nodeRecordSchema,
+  type Operation,
+  type OperationBody,
+  operationDigest,
+  type Phase,
+  parseSignedOperation,
+  phaseSchema,
+  type SignedOperation,
+} from './operation.ts';
 export { judgingPolicy } from './policy.ts';
 export * from './reasons.ts';
 export * from './roster.ts';
+export { encodeState, parseState, STATE_BYTES_MAX } from './snapshot.ts';
 export type * from './state.ts';
 export {
   ATTEMPT_OVERHEAD_S,

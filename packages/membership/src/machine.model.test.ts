@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { CREDIT_MAX } from './credit.ts';
 import { FAILURE_REASONS, failureName, isRetried } from './reasons.ts';
+import { encodeState, parseState } from './snapshot.ts';
 import { ATTEMPT_OVERHEAD_S, ATTEMPTS_MAX } from './task.ts';
 import {
   accusationOf,
@@ -79,6 +80,8 @@ function openTask(model: Model, taskId: Uint8Array) {
 }
 
 function checkAgainst(model: Model, { machine }: Real): void {
+  // Whoever goes on from a snapshot goes on from the very state.
+  expect(parseState(encodeState(machine.state))).toEqual(machine.state);
   const { roster, tasks } = machine.state;
   expect(new Set(roster.keys())).toEqual(model.members);
   for (const member of roster.values()) {

@@ -19,8 +19,8 @@ import { MembershipError } from './errors.ts';
 const OPERATION_BYTES_MAX = EVIDENCE_BYTES_MAX + 8_192;
 const SIGNED_OPERATION_BYTES_MAX = OPERATION_BYTES_MAX + 256;
 
-const uint = boundedInteger(Number.MAX_SAFE_INTEGER);
-const account = z.string().regex(/^0x[0-9a-f]{40}$/);
+export const uint = boundedInteger(Number.MAX_SAFE_INTEGER);
+export const account = z.string().regex(/^0x[0-9a-f]{40}$/);
 const verdict = z.enum(['affirming', 'warning', 'contraindicated']);
 const proof = byteString(1, 200);
 
@@ -57,17 +57,37 @@ export type Phase = z.infer<typeof phaseSchema>;
 
 const drawSchema = z.strictObject({ beta: byteString(32), proof });
 
+export const taskCertificate = byteString(0, 16_384);
+
+export const judgeSchema = z.strictObject({
+  kind: z.literal('judge'),
+  candidate: byteString(32),
+  epoch: uint,
+  proof,
+  verdict,
+  resultDigest: byteString(32),
+});
+
+export const bidSchema = z.strictObject({
+  kind: z.literal('bid'),
+  taskId: byteString(32),
+  attempt: uint,
+  execute: drawSchema.nullable(),
+  verify: drawSchema,
+});
+
+export const verifySchema = z.strictObject({
+  kind: z.literal('verify'),
+  taskId: byteString(32),
+  attempt: uint,
+  certificateDigest: byteString(32),
+  phases: z.array(z.strictObject({ phase: phaseSchema, verdict, quoteDigest: byteString(32) })).max(3),
+});
+
 export const bodySchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('apply'), record: nodeRecordSchema, applicationDigest: byteString(32) }),
   z.strictObject({ kind: z.literal('sit'), candidate: byteString(32), epoch: uint, proof }),
-  z.strictObject({
-    kind: z.literal('judge'),
-    candidate: byteString(32),
-    epoch: uint,
-    proof,
-    verdict,
-    resultDigest: byteString(32),
-  }),
+  judgeSchema,
   z.strictObject({ kind: z.literal('close-candidacy'), candidate: byteString(32) }),
   z.strictObject({
     kind: z.literal('attest'),
@@ -84,27 +104,15 @@ export const bodySchema = z.discriminatedUnion('kind', [
     answerSignature: byteString(64),
   }),
   z.strictObject({ kind: z.literal('close-epoch'), epoch: uint }),
-  z.strictObject({
-    kind: z.literal('bid'),
-    taskId: byteString(32),
-    attempt: uint,
-    execute: drawSchema.nullable(),
-    verify: drawSchema,
-  }),
+  bidSchema,
   z.strictObject({ kind: z.literal('close-bids'), taskId: byteString(32), attempt: uint }),
   z.strictObject({
     kind: z.literal('complete'),
     taskId: byteString(32),
     attempt: uint,
-    certificate: byteString(0, 16_384),
+    certificate: taskCertificate,
   }),
-  z.strictObject({
-    kind: z.literal('verify'),
-    taskId: byteString(32),
-    attempt: uint,
-    certificateDigest: byteString(32),
-    phases: z.array(z.strictObject({ phase: phaseSchema, verdict, quoteDigest: byteString(32) })).max(3),
-  }),
+  verifySchema,
   z.strictObject({
     kind: z.literal('abandon'),
     taskId: byteString(32),

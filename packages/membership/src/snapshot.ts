@@ -1,0 +1,161 @@
+import { boundedInteger, boundedList, byteString, defineDocument } from '@nemea/core';
+import { z } from 'zod';
+import { CREDIT_MAX } from './credit.ts';
+import { MembershipError } from './errors.ts';
+import {
+  account,
+  attestationSchema,
+  bidSchema,
+  judgeSchema,
+  nodeRecordSchema,
+  taskCertificate,
+  uint,
+  verifySchema,
+} from './operation.ts';
+import { type Member, ROSTER_MAX } from './roster.ts';
+import type { Candidacy, Election, MembershipState, TaskState } from './state.ts';
+
+/**
+ * The whole shared state as bytes: replicas that have executed the same operations get the same bytes, so that members
+ * sign their digest and a replica that lags behind takes them over [MEMB-36]. Maps are lists in the order in which their
+ * entries came: that order is state, because what is over is forgotten by it.
+ */
+
+/** What the overlay carries in one answer, with room for the proofs beside it. */
+export const STATE_BYTES_MAX = 6 * 1024 * 1024;
+const ENTRIES_MAX = 65_536;
+
+const hexDigest = z.string().regex(/^[0-9a-f]{64}$/);
+const entriesOf = <K, V>(key: z.ZodType<K>, value: z.ZodType<V>, max = ENTRIES_MAX) =>
+  boundedList(z.tuple([key, value]), max);
+
+const memberSchema = nodeRecordSchema.extend({
+  credit: boundedInteger(CREDIT_MAX),
+  /** Genesis members were admitted before the first epoch. */
+  admittedEpoch: z.union([z.literal(-1), uint]),
+});
+
+const candidacySchema = z.strictObject({
+  record: nodeRecordSchema,
+  applicationDigest: byteString(32),
+  sponsor: account,
+  epoch: uint,
+  openedBlock: uint,
+  seated: boundedList(account, ENTRIES_MAX),
+  judgements: entriesOf(account, judgeSchema),
+  outcome: z.enum(['open', 'admitted', 'refused']),
+});
+
+const electionSchema = z.strictObject({
+  executor: account,
+  salt: byteString(32),
+  verifiers: boundedList(account, ROSTER_MAX),
+  electedBlock: uint,
+});
+
+const taskSchema = z.strictObject({
+  attempt: uint,
+  startBlock: uint,
+  bids: entriesOf(account, bidSchema),
+  firstBidBlock: uint.nullable(),
+  excluded: boundedList(account, ROSTER_MAX),
+  election: electionSchema.nullable(),
+  certificate: taskCertificate.nullable(),
+  reports: entriesOf(account, verifySchema),
+  outcome: z.enum(['open', 'settled', 'failed']),
+});
+
+const stateSchema = z.strictObject({
+  networkId: byteString(32),
+  roster: entriesOf(account, memberSchema, ROSTER_MAX),
+  ledgerBlock: uint,
+  epochClosed: uint,
+  attestations: entriesOf(uint, entriesOf(account, boundedList(attestationSchema, 256))),
+  candidacies: entriesOf(hexDigest, candidacySchema),
+  tasks: entriesOf(hexDigest, taskSchema),
+  admissions: uint,
+  evictions: uint,
+  disputesJudged: boundedList(hexDigest, ENTRIES_MAX),
+});
+
+const stateCodec = defineDocument<z.infer<typeof stateSchema>>({
+  name: 'membership state',
+  schema: stateSchema,
+  bytesMax: STATE_BYTES_MAX,
+  invalid: (message, cause) => new MembershipError('STATE_MALFORMED', message, { cause }),
+});
+
+/** Throws `STATE_MALFORMED` for a state that is larger than a snapshot may be. */
+export function encodeState(state: MembershipState): Uint8Array {
+  return stateCodec.encode({
+    ...state,
+    roster: [...state.roster],
+    attestations: [...state.attestations].map(([epoch, ofEpoch]) => [epoch, [...ofEpoch]]),
+    candidacies: [...state.candidacies].map(([id, candidacy]) => [
+      id,
+      { ...candidacy, seated: [...candidacy.seated], judgements: [...candidacy.judgements] },
+    ]),
+    tasks: [...state.tasks].map(([id, task]) => [
+      id,
+      {
+        ...task,
+        bids: [...task.bids],
+        firstBidBlock: task.firstBidBlock ?? null,
+        election: task.election ?? null,
+        certificate: task.certificate ?? null,
+        reports: [...task.reports],
+      },
+    ]),
+    disputesJudged: [...state.disputesJudged],
+  });
+}
+
+/** Throws `STATE_MALFORMED`. Whether it is the state of a network, only the digest that its members signed tells. */
+export function parseState(bytes: Uint8Array): MembershipState {
+  const state = stateCodec.parse(bytes);
+  const roster = mapOf(state.roster);
+  for (const [key, member] of roster) {
+    if (key !== member.account) throw malformed('a member under the account of another');
+  }
+  return {
+    ...state,
+    roster: roster satisfies ReadonlyMap<string, Member>,
+    attestations: mapOf(state.attestations.map(([epoch, ofEpoch]) => [epoch, mapOf(ofEpoch)] as const)),
+    candidacies: mapOf(state.candidacies.map(([id, candidacy]) => [id, toCandidacy(candidacy)] as const)),
+    tasks: mapOf(state.tasks.map(([id, task]) => [id, toTask(task)] as const)),
+    disputesJudged: setOf(state.disputesJudged),
+  };
+}
+
+function toCandidacy(candidacy: z.infer<typeof candidacySchema>): Candidacy {
+  return { ...candidacy, seated: setOf(candidacy.seated), judgements: mapOf(candidacy.judgements) };
+}
+
+/** What was not there yet is null in bytes and absent in the state. */
+function toTask({ firstBidBlock, election, certificate, ...task }: z.infer<typeof taskSchema>): TaskState {
+  return {
+    ...task,
+    bids: mapOf(task.bids),
+    reports: mapOf(task.reports),
+    ...(firstBidBlock === null ? {} : { firstBidBlock }),
+    ...(election === null ? {} : { election: election satisfies Election }),
+    ...(certificate === null ? {} : { certificate }),
+  };
+}
+
+/** One entry a key: otherwise two lists would be one state. */
+function mapOf<K, V>(entries: readonly (readonly [K, V])[]): Map<K, V> {
+  const map = new Map(entries);
+  if (map.size !== entries.length) throw malformed('a key appears twice');
+  return map;
+}
+
+function setOf<T>(items: readonly T[]): Set<T> {
+  const set = new Set(items);
+  if (set.size !== items.length) throw malformed('an item appears twice');
+  return set;
+}
+
+function malformed(message: string): MembershipError {
+  return new MembershipError('STATE_MALFORMED', `membership state: ${message}`);
+}
