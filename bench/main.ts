@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { observeMachine } from './environment.ts';
 import type { Row } from './row.ts';
-import { formatEnvironment, formatTable } from './table.ts';
+import { formatEnvironment, formatTable, formatTargets } from './table.ts';
 
 type Bench = () => Promise<Row[]>;
 
@@ -32,22 +32,33 @@ async function main(): Promise<void> {
       only: { type: 'string', multiple: true },
       network: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
+      list: { type: 'boolean', default: false },
     },
   });
+  if (values.list) {
+    process.stdout.write(`${Object.keys(ALL).join('\n')}\n`);
+    return;
+  }
   const names = values.only ?? Object.keys(values.network ? ALL : QUICK);
-  const finish = observeMachine(commit());
-  const rows: Row[] = [];
-  for (const name of names) {
+  const chosen = names.map((name) => {
     const load = ALL[name];
     if (load === undefined)
-      throw new Error(`no benchmark ${name}: choose from ${Object.keys(ALL).join(', ')}`);
+      throw new NoSuchBench(`no benchmark ${name}: choose from ${Object.keys(ALL).join(', ')}`);
+    return { name, load };
+  });
+  const finish = observeMachine(commit());
+  const rows: Row[] = [];
+  for (const { name, load } of chosen) {
     process.stderr.write(`${name} ...\n`);
     const bench = await load();
     rows.push(...(await bench()));
   }
   const environment = finish();
   if (values.json) process.stdout.write(`${JSON.stringify({ environment, rows })}\n`);
-  else process.stdout.write(`${formatTable(rows)}\n\n${formatEnvironment(environment)}\n`);
+  else
+    process.stdout.write(
+      `${formatTable(rows)}\n\n${formatTargets(rows)}\n${formatEnvironment(environment)}\n`,
+    );
 }
 
 function commit(): string {
@@ -57,4 +68,10 @@ function commit(): string {
   return changes === '' ? head : `${head} with changes`;
 }
 
-await main();
+class NoSuchBench extends Error {}
+
+await main().catch((error: unknown) => {
+  if (!(error instanceof NoSuchBench)) throw error;
+  process.stderr.write(`${error.message}\n`);
+  process.exitCode = 2;
+});

@@ -30,6 +30,14 @@ export function formatTable(rows: readonly Row[]): string {
   return out.join('\n');
 }
 
+/** How many targets the run met, and by name which it did not. */
+export function formatTargets(rows: readonly Row[]): string {
+  const met = rows.filter(({ isMet }) => isMet === true).length;
+  const missed = rows.filter(({ isMet }) => isMet === false);
+  const names = missed.map(({ group, own }) => `${group}: ${own.name}`).join('; ');
+  return `targets: ${met} met, ${missed.length} NOT MET${names === '' ? '' : ` (${names})`}`;
+}
+
 export function formatEnvironment(environment: Environment): string {
   const { waitingShare } = environment;
   const waiting =
