@@ -3,7 +3,15 @@ import { type Judge, verifyCheckpointCertificate } from './certificate.ts';
 import { type Configuration, createConfiguration, weightOf } from './configuration.ts';
 import { catchContradiction } from './contradiction.ts';
 import { ConsensusError } from './errors.ts';
-import { type BaseRecord, type Epoch, readEpochs, readRecent, writeEpochs, writeRecent } from './journal.ts';
+import {
+  type BaseRecord,
+  type Epoch,
+  type Link,
+  readEpochs,
+  readRecent,
+  writeEpochs,
+  writeRecent,
+} from './journal.ts';
 import {
   CHECKPOINT_INTERVAL,
   CHECKPOINTS_KEPT,
@@ -27,11 +35,12 @@ import {
   writeCount,
   writeSignatures,
 } from './message.ts';
-import { chainDigest, ID_BYTES, idsOf } from './operation.ts';
+import { chainDigest, ID_BYTES, idsOf, keyOf } from './operation.ts';
 import { hasQuorum } from './quorum.ts';
 import { speak } from './speech.ts';
 import {
   configurationOf,
+  findBallot,
   type RecentBatch,
   type ReplicaState,
   retainedEpochs,
@@ -257,6 +266,7 @@ function toBaseRecord(state: ReplicaState, isTransferred: boolean): BaseRecord {
       state.stable === null ? null : { header: state.stable.header, signatures: state.stable.signatures },
     waiting: state.waiting.map(({ decision: { certificate, batch } }) => ({ certificate, batch })),
     own,
+    links: linksOf(state),
     recentParent: state.recentParent,
     recent: state.recent,
     muted:
@@ -265,6 +275,22 @@ function toBaseRecord(state: ReplicaState, isTransferred: boolean): BaseRecord {
         : Uint8Array.from(state.muted, (character) => character.charCodeAt(0)),
     isTransferred,
   };
+}
+
+/** The batches that tip and anchor stand for, without those that votes in the present view bring. */
+function linksOf(state: ReplicaState): Link[] {
+  const links = new Map<string, Link>();
+  for (const end of [state.tip, state.anchor]) {
+    let proposal = end === null ? undefined : state.proposals.get(keyOf(end.digest));
+    while (proposal !== undefined && proposal.sequence > state.committed) {
+      const { sequence, parent, batch, digest } = proposal;
+      const own = findBallot(state, sequence, state.view)?.ownVote?.content;
+      const isOwn = own !== undefined && bytesEqual(own.digest, digest);
+      if (!isOwn) links.set(keyOf(digest), { sequence, parent, batch });
+      proposal = state.proposals.get(keyOf(parent));
+    }
+  }
+  return [...links.values()].sort((a, b) => a.sequence - b.sequence);
 }
 
 /**

@@ -30,6 +30,7 @@ const members = fc.array(
 const counts = fc.integer({ min: 0, max: 99 });
 const sequences = fc.integer({ min: 1, max: 99 });
 const own = fc.record({ content: contents, batch: batches, evidence: fc.uint8Array({ maxLength: 9 }) });
+const links = fc.record({ sequence: sequences, parent: digests, batch: batches });
 const epochs = fc.array(fc.record({ epoch: sequences, members }), { minLength: 1, maxLength: 3 });
 const proofs = fc.record({
   header: fc.uint8Array({ minLength: 1, maxLength: 40 }),
@@ -54,6 +55,7 @@ const decisions = fc
 
 const records: fc.Arbitrary<JournalRecord> = fc.oneof(
   own.map((statement): JournalRecord => ({ type: 'sent', ...statement })),
+  links.map((link): JournalRecord => ({ type: 'repeated', ...link })),
   certificates.map((certificate): JournalRecord => ({ type: 'prepared', certificate })),
   messages.map((newView): JournalRecord => ({ type: 'entered', newView })),
   fc.record({
@@ -82,6 +84,7 @@ const records: fc.Arbitrary<JournalRecord> = fc.oneof(
     stable: fc.option(proofs),
     waiting: fc.array(fc.record({ certificate: certificates, batch: batches }), { maxLength: 2 }),
     own: fc.array(own, { maxLength: 3 }),
+    links: fc.array(links, { maxLength: 3 }),
     recentParent: digests,
     recent,
     muted: fc.oneof(fc.constant(null), fc.constant('until-epoch' as const), digests),

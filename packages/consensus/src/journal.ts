@@ -38,6 +38,9 @@ export type OwnStatement<C extends Content = Content> = {
   readonly evidence: Uint8Array;
 };
 
+/** A batch in its place: what a digest below a tip or an anchor stands for. */
+export type Link = { readonly sequence: number; readonly parent: Uint8Array; readonly batch: Batch };
+
 /** A configuration without what follows from it. */
 export type Epoch = Pick<Configuration, 'epoch' | 'members'>;
 
@@ -60,6 +63,8 @@ export type BaseRecord = {
   readonly stable: CheckpointProof | null;
   readonly waiting: readonly { readonly certificate: Certificate; readonly batch: Batch }[];
   readonly own: readonly OwnStatement[];
+  /** What leads from the last decision to the tip and is in no own vote, in order. */
+  readonly links: readonly Link[];
   readonly recentParent: Uint8Array;
   /** Names of the operations of executed sequences, the oldest first. */
   readonly recent: readonly RecentBatch[];
@@ -73,6 +78,8 @@ export type JournalRecord =
   | BaseRecord
   /** About to be said. A vote to prepare brings the batch: it is written once. */
   | ({ readonly type: 'sent' } & OwnStatement)
+  /** Accepted below the anchor of the view: the vote on the anchor stands for it. */
+  | ({ readonly type: 'repeated' } & Link)
   | { readonly type: 'prepared'; readonly certificate: Certificate }
   | { readonly type: 'entered'; readonly newView: SignedMessage }
   /** `batch` is null when an own vote brought it. */
@@ -83,7 +90,7 @@ export type JournalRecord =
       readonly members: readonly Member[] | null;
     };
 
-const TYPES = ['base', 'sent', 'prepared', 'entered', 'committed', 'executed'] as const;
+const TYPES = ['base', 'sent', 'repeated', 'prepared', 'entered', 'committed', 'executed'] as const;
 
 export function encodeRecord(record: JournalRecord): Uint8Array {
   const writer = new ByteWriter(256).u8(TYPES.indexOf(record.type));
@@ -93,6 +100,9 @@ export function encodeRecord(record: JournalRecord): Uint8Array {
       break;
     case 'sent':
       writeOwn(writer, record);
+      break;
+    case 'repeated':
+      writeLink(writer, record);
       break;
     case 'prepared':
       writeCertificate(writer, record.certificate);
@@ -133,6 +143,8 @@ function readRecord(reader: ByteReader): JournalRecord {
       return readBase(reader);
     case 'sent':
       return { type, ...readOwn(reader) };
+    case 'repeated':
+      return { type, ...readLink(reader) };
     case 'prepared':
       return { type, certificate: readCertificate(reader) };
     case 'entered':
@@ -160,6 +172,8 @@ function writeBase(writer: ByteWriter, base: BaseRecord): void {
   for (const { certificate, batch } of base.waiting) writeBatch(writeCertificate(writer, certificate), batch);
   writer.u32(base.own.length);
   for (const own of base.own) writeOwn(writer, own);
+  writer.u16(base.links.length);
+  for (const link of base.links) writeLink(writer, link);
   writeRecent(writer.bytes(base.recentParent), base.recent);
   writer.u8(base.muted === null ? 0 : base.muted === 'until-epoch' ? 1 : 2);
   if (base.muted instanceof Uint8Array) writer.bytes(base.muted);
@@ -186,6 +200,7 @@ function readBase(reader: ByteReader): BaseRecord {
       batch: readBatch(reader),
     })),
     own: readList(reader.u32(), 4096, 'own statements', () => readOwn(reader)),
+    links: readList(reader.u16(), 2 * WINDOW, 'links', () => readLink(reader)),
     recentParent: reader.bytes(32),
     recent: readRecent(reader),
     muted: readMuted(reader),
@@ -261,6 +276,14 @@ function writeOwn(writer: ByteWriter, { content, batch, evidence }: OwnStatement
 function readOwn(reader: ByteReader): OwnStatement {
   const content = parsePayload(readBytes(reader, 1, 256, 'payload'));
   return { content, batch: readBatch(reader), evidence: readBytes(reader, 0, MESSAGE_BYTES_MAX, 'evidence') };
+}
+
+function writeLink(writer: ByteWriter, { sequence, parent, batch }: Link): void {
+  writeBatch(writeCount(writer, sequence).bytes(parent), batch);
+}
+
+function readLink(reader: ByteReader): Link {
+  return { sequence: readSequence(reader), parent: reader.bytes(32), batch: readBatch(reader) };
 }
 
 function writeOptional<T>(

@@ -164,7 +164,7 @@ function refusalOf(state: ReplicaState, operation: Uint8Array, id: string): Refu
 function propose(turn: Turn): void {
   const { state } = turn;
   if (!state.active || !mayVote(state) || primaryOfView(state) !== state.id) return;
-  if (!acceptBound(state)) return;
+  if (!acceptBound(turn)) return;
   const anchor = openAnchor(state);
   if (anchor !== null) vote(turn, 'pre-prepare', anchor.sequence);
   const high = highWatermark(state);
@@ -184,7 +184,7 @@ function propose(turn: Turn): void {
  */
 function prepare(turn: Turn): void {
   const { state } = turn;
-  if (!state.active || !mayVote(state) || !acceptBound(state)) return;
+  if (!state.active || !mayVote(state) || !acceptBound(turn)) return;
   const anchor = openAnchor(state);
   if (anchor !== null && primaryOfView(state) !== state.id) vote(turn, 'prepare', anchor.sequence);
   const high = highWatermark(state);
@@ -207,9 +207,9 @@ function prepare(turn: Turn): void {
 
 /**
  * Accepts all that the view is bound to repeat, once the batches are here: the view proposes it, not the primary.
- * Returns whether votes on anything may follow [CONS-16].
+ * Returns whether votes on anything may follow [CONS-16]. They are written down: no vote of this view brings them.
  */
-function acceptBound(state: ReplicaState): boolean {
+function acceptBound({ state, effects }: Turn): boolean {
   const anchor = openAnchor(state);
   if (anchor === null || acceptedEnd(state).sequence >= anchor.sequence) return true;
   if (anchor.sequence > highWatermark(state)) return false;
@@ -217,7 +217,10 @@ function acceptBound(state: ReplicaState): boolean {
   if (path === null) return false;
   for (const proposal of path) {
     accept(state, proposal, true);
-    const { sequence, digest, batch } = proposal;
+    const { sequence, parent, digest, batch } = proposal;
+    if (sequence < anchor.sequence) {
+      effects.push({ type: 'persist', record: { type: 'repeated', sequence, parent, batch } });
+    }
     learnProposal(state, ballotOf(state, sequence, state.view), digest, batch);
   }
   return true;

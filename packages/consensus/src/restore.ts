@@ -4,7 +4,7 @@ import { createConfiguration } from './configuration.ts';
 import { accept, applyDecision, applyExecution, proposalOf } from './decision.ts';
 import type { Effect } from './effect.ts';
 import { ConsensusError } from './errors.ts';
-import type { BaseRecord, JournalRecord, OwnStatement } from './journal.ts';
+import type { BaseRecord, JournalRecord, Link, OwnStatement } from './journal.ts';
 import { parsePayload, type SignedMessage } from './message.ts';
 import { keyOf } from './operation.ts';
 import { learnProposal, resume } from './replica.ts';
@@ -19,6 +19,7 @@ import {
   openSequence,
   type ReplicaOptions,
   type ReplicaState,
+  rememberProposal,
 } from './state.ts';
 import { enterView, judgeNewView, leaveView } from './view-change.ts';
 
@@ -53,6 +54,9 @@ function applyRecord(state: ReplicaState, record: JournalRecord): void {
       break;
     case 'sent':
       applySent(state, record);
+      break;
+    case 'repeated':
+      applyRepeated(state, record);
       break;
     case 'prepared':
       state.tip = record.certificate;
@@ -92,6 +96,16 @@ function applySent(state: ReplicaState, statement: OwnStatement): void {
   if (content.view !== state.view || content.sequence !== end.sequence + 1) return;
   const proposal = makeProposal(content.sequence, end.digest, batch);
   if (bytesEqual(proposal.digest, content.digest)) accept(state, proposal, true);
+}
+
+function applyRepeated(state: ReplicaState, { sequence, parent, batch }: Link): void {
+  const proposal = makeProposal(sequence, parent, batch);
+  rememberProposal(state, proposal);
+  if (state.anchor === null || sequence >= state.anchor.sequence) return;
+  const end = acceptedEnd(state);
+  if (sequence !== end.sequence + 1 || !bytesEqual(parent, end.digest)) return;
+  accept(state, proposal, true);
+  learnProposal(state, ballotOf(state, sequence, state.view), proposal.digest, batch);
 }
 
 function applyEntered(state: ReplicaState, message: SignedMessage): void {
@@ -139,6 +153,7 @@ function applyBase(state: ReplicaState, base: BaseRecord): void {
   }
   assertOrder(state.committed === base.committed && bytesEqual(state.digest, base.digest), 'base');
   if (base.newView !== null && base.active) applyEntered(state, base.newView);
+  for (const link of base.links) applyRepeated(state, link);
   const own = [...base.own].sort((a, b) => sequenceOf(a) - sequenceOf(b));
   for (const statement of own) applySent(state, statement);
 }

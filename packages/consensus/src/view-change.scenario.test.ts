@@ -176,6 +176,33 @@ describe('a window of sequences in the middle of a view change', () => {
     checkSafety(cluster, [primary, ...honest]);
   });
 
+  test('keeps what may have been decided through many views in which everybody restarts, though nobody asks again [CONS-22]', () => {
+    const { cluster, primary, others } = clusterOf([1, 1, 1, 1]);
+    cluster.network.faults = { delayMinMs: 20, delayMaxMs: 20, loss: 0, duplicate: 0 };
+    const operations = [...Array(4)].map(() => cluster.request());
+    cluster.schedule.run(() => others.every((id) => cluster.replica(id).committedTo === 4), 200);
+    cluster.crash(primary);
+    cluster.network.partition();
+    for (let round = 0; round < 6; round++) {
+      cluster.runFor(60_000);
+      cluster.network.heal();
+      const isRepeated = () =>
+        others.every((id) => {
+          const { active, accepted, view } = cluster.replica(id);
+          return active && view > round && accepted.length === 4;
+        });
+      expect(cluster.schedule.run(isRepeated, 60_000), `round ${round}`).toBe(true);
+      cluster.network.partition();
+      for (const id of others) {
+        cluster.restart(id);
+        expect(cluster.replica(id).accepted.length, `round ${round}`).toBe(4);
+      }
+    }
+    cluster.network.heal();
+    expect(cluster.runUntilExecuted(operations, others)).toBe(true);
+    checkSafety(cluster, others);
+  });
+
   test('with one member of almost all that the others can spare, whichever fails [CONS-2]', () => {
     for (const dead of ['r0', 'r1', 'r2', 'r3', 'r4']) {
       const { cluster } = clusterOf([6, 4, 4, 4, 2]);
