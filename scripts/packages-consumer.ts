@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { readmeExamples } from './readme.ts';
 
 /** A stranger's project: judges recorded evidence with the packed packages, and is type-checked against their declarations. */
 const SOURCE = `
@@ -62,9 +63,14 @@ export function writeConsumer(folder: string): void {
     JSON.stringify({ name: 'consumer', private: true, type: 'module' }),
   );
   writeFileSync(join(folder, 'consumer.mts'), SOURCE);
+  // What the READMEs show compiles as a stranger's own, too.
+  const examples = ['tpm', 'attestation'].flatMap(readmeExamples);
+  for (const [i, source] of examples.entries()) writeFileSync(join(folder, `readme-${i}.mts`), source);
+  const files = ['consumer.mts', ...examples.map((_, i) => `readme-${i}.mts`)];
   const compilerOptions = {
     strict: true,
     exactOptionalPropertyTypes: true,
+    noUncheckedIndexedAccess: true,
     module: 'nodenext',
     target: 'es2023',
     lib: ['es2024', 'esnext.disposable', 'dom'],
@@ -72,7 +78,7 @@ export function writeConsumer(folder: string): void {
     // The declarations of the packages are what is tested.
     skipLibCheck: false,
   };
-  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['consumer.mts'] }));
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }));
 }
 
 /** Compiles the project with `tsc` and runs it on `node`; returns what it printed, or what went wrong. */
