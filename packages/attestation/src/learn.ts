@@ -19,6 +19,8 @@ import {
 } from './eventlog/index.ts';
 import { MEASURED_PCR, type MeasuredEvent, type PcrValue } from './evidence.ts';
 import {
+  BOOT_AGGREGATE,
+  checkBootAggregate,
   findBootAggregate,
   IMA_PCR,
   type ImaEntry,
@@ -171,7 +173,10 @@ function learnIma({ imaList }: GoldenMachine, pcrs: readonly PcrValue[]): readon
   const { ok, reason, from, to } = verifyIma(list, quotedPcr10({ sha256: pcr10.value }));
   if (!ok) throw failed(`the IMA list does not replay to PCR 10: ${reason}`);
   const aggregate = findBootAggregate(list);
-  return list.entries.slice(from, to).filter((entry) => entry !== aggregate);
+  const quoted = new Map([['sha256' as const, new Map(pcrs.map(({ pcr, value }) => [pcr, value]))]]);
+  // The judge compares aggregates, one for each kernel that kexec started, with the registers where those are quoted.
+  const isTied = aggregate?.fields.kind === 'file' && checkBootAggregate(aggregate.fields.digest, quoted).ok;
+  return list.entries.slice(from, to).filter((entry) => !isTied || pathOf(entry) !== BOOT_AGGREGATE);
 }
 
 /** Null where the machine does not show every line as text: then words cannot be demanded. */

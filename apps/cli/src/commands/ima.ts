@@ -21,7 +21,7 @@ export function addImaCommand(program: Command): void {
       'public keys or certificates (PEM or DER) that file signatures must be made by',
       [],
     )
-    .option('--byte-order <ORDER>', "little or big, the machine's; told from a binary list")
+    .option('--byte-order <ORDER>', "little or big, the machine's; by default told from the list")
     .option('--json', 'print one JSON line')
     .addHelpText(
       'after',

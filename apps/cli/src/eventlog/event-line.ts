@@ -56,9 +56,10 @@ const NO_REGISTER = 0xffffffff;
 /** One line of at most `columns` characters: number, PCR, `!` when there is a finding, type, what it says. */
 export function eventLine(event: RawEvent, hasFinding: boolean, columns: number): string {
   const register = event.pcr === NO_REGISTER ? '-' : event.pcr > 99 ? 'nv' : String(event.pcr);
-  const type = clip(SHORT[event.typeName as EventTypeName] ?? event.typeName, TYPE_COLUMNS).padEnd(
+  const type = clip(
+    SHORT[event.typeName as EventTypeName] ?? event.typeName.replace('EVTYPE_', ''),
     TYPE_COLUMNS,
-  );
+  ).padEnd(TYPE_COLUMNS);
   const head = `${String(event.number).padStart(4)} ${register.padStart(3)}${hasFinding ? '!' : ' '} ${type} `;
   return (head + clip(printable(describeEvent(event)), columns - head.length)).trimEnd();
 }

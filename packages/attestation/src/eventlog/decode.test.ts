@@ -156,9 +156,15 @@ describe('firmware', () => {
       expect(decoded('EV_S_CRTM_VERSION', data).body).toEqual({ kind: 'text', text: 'SMM CODE' });
     }
     expect(decoded('EV_S_CRTM_VERSION', guid(OWNER)).body).toEqual({ kind: 'guid', guid: OWNER });
+    const boot = fromUtf8('Boot Guard Measured S-CRTM\0');
+    expect(decoded('EV_S_CRTM_CONTENTS', boot).body).toMatchObject({ text: 'Boot Guard Measured S-CRTM' });
+    expect(decoded('EV_S_CRTM_CONTENTS', blob).body).toMatchObject({ base: 0x820000n, description: null });
     expect(decoded('EV_S_CRTM_CONTENTS', concatBytes(text8('ACM'), blob)).body).toMatchObject({
       description: 'ACM',
     });
+    for (const type of ['EV_S_CRTM_CONTENTS', 'EV_S_CRTM_VERSION'] as const) {
+      expect(decoded(type, new Uint8Array(9).fill(1))).toEqual({ body: { kind: 'opaque' }, problem: null });
+    }
   });
 
   test.each<EventTypeName>([

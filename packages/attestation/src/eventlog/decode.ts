@@ -45,9 +45,12 @@ function decodeBody({ pcr, type, data }: Decodable): Decoded {
       return fine(decodeSeparator(data));
     case EVENT_TYPE.EV_EVENT_TAG:
       return fine({ kind: 'tagged', events: parseTaggedEvents(data) });
-    case EVENT_TYPE.EV_S_CRTM_CONTENTS:
     case EVENT_TYPE.EV_S_CRTM_VERSION:
-      return fine(decodeCrtm(data));
+      return fine(
+        data.length === 16 && !isText(data) ? { kind: 'guid', guid: formatGuid(data) } : textOf(data),
+      );
+    case EVENT_TYPE.EV_S_CRTM_CONTENTS:
+      return fine(decodeContents(data));
     case EVENT_TYPE.EV_IPL:
       return fine(decodeIpl(pcr, data));
     case EVENT_TYPE.EV_POST_CODE:
@@ -80,7 +83,7 @@ function decodeBody({ pcr, type, data }: Decodable): Decoded {
     case EVENT_TYPE.EV_EFI_SPDM_FIRMWARE_CONFIG:
       return fine({ kind: 'device', device: parseDeviceSecurity(data) });
     default:
-      return fine(isText(data) ? decodeText(data) : OPAQUE);
+      return fine(textOf(data));
   }
 }
 
@@ -121,12 +124,15 @@ function decodeSeparator(data: Uint8Array): EventBody {
   return { kind: 'separator', meaning };
 }
 
-/** A version is a text in UTF-16 or a GUID; contents are a text or a place in memory. */
-function decodeCrtm(data: Uint8Array): EventBody {
+/** A text, such as that of Boot Guard, or a place in memory with or without a description. */
+function decodeContents(data: Uint8Array): EventBody {
   if (isText(data)) return decodeText(data);
-  if (data.length !== 16)
-    return data.length > 16 && data[0] === data.length - 17 ? decodeBlob2(data) : OPAQUE;
-  return { kind: 'guid', guid: formatGuid(data) };
+  if (data.length === 16) return decodeBlob(data);
+  return data[0] === data.length - 17 ? decodeBlob2(data) : OPAQUE;
+}
+
+function textOf(data: Uint8Array): EventBody {
+  return isText(data) ? decodeText(data) : OPAQUE;
 }
 
 function decodeText(data: Uint8Array): EventBody {

@@ -49,7 +49,40 @@ const NAMES: ReadonlyMap<number, EventTypeName> = new Map(
   Object.entries(EVENT_TYPE).map(([name, type]) => [type, name as EventTypeName]),
 );
 
-/** The profile's name of a type; `EV_0x00001234` for one that it does not know. */
+/**
+ * What SINIT extends PCR 17 and 18 with at a dynamic launch, in a log of the same form (Intel TXT Software Development Guide,
+ * F.1), and Linux behind it (Secure Launch).
+ */
+const LAUNCH_NAMES: ReadonlyMap<number, string> = new Map([
+  [0x401, 'EVTYPE_PCRMAPPING'],
+  [0x402, 'EVTYPE_HASH_START'],
+  [0x403, 'EVTYPE_COMBINED_HASH'],
+  [0x404, 'EVTYPE_MLE_HASH'],
+  [0x40a, 'EVTYPE_BIOSAC_REG_DATA'],
+  [0x40b, 'EVTYPE_CPU_SCRTM_STAT'],
+  [0x40c, 'EVTYPE_LCP_CONTROL_HASH'],
+  [0x40d, 'EVTYPE_ELEMENTS_HASH'],
+  [0x40e, 'EVTYPE_STM_HASH'],
+  [0x40f, 'EVTYPE_OSSINITDATA_CAP_HASH'],
+  [0x410, 'EVTYPE_SINIT_PUBKEY_HASH'],
+  [0x411, 'EVTYPE_LCP_HASH'],
+  [0x412, 'EVTYPE_LCP_DETAILS_HASH'],
+  [0x413, 'EVTYPE_LCP_AUTHORITIES_HASH'],
+  [0x414, 'EVTYPE_NV_INFO_HASH'],
+  [0x415, 'EVTYPE_COLD_BOOT_BIOS_HASH'],
+  [0x416, 'EVTYPE_KM_HASH'],
+  [0x417, 'EVTYPE_BPM_HASH'],
+  [0x418, 'EVTYPE_KM_INFO_HASH'],
+  [0x419, 'EVTYPE_BPM_INFO_HASH'],
+  [0x41a, 'EVTYPE_BOOT_POL_HASH'],
+  [0x4fe, 'EVTYPE_RANDOM_VALUE'],
+  [0x4ff, 'EVTYPE_CAP_VALUE'],
+  [0x502, 'EVTYPE_SLAUNCH'],
+  [0x503, 'EVTYPE_SLAUNCH_START'],
+  [0x504, 'EVTYPE_SLAUNCH_END'],
+]);
+
+/** The profile's name of a type, or that of a dynamic launch; `EV_0x00001234` for one that it does not know. */
 export function eventTypeName(type: number): string {
-  return NAMES.get(type) ?? `EV_0x${type.toString(16).padStart(8, '0')}`;
+  return NAMES.get(type) ?? LAUNCH_NAMES.get(type) ?? `EV_0x${type.toString(16).padStart(8, '0')}`;
 }

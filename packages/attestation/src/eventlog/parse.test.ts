@@ -1,6 +1,6 @@
 import { concatBytes, fromUtf8 } from '@nemea/core';
 import { describe, expect, test } from 'vitest';
-import { EVENTLOG_LIMITS, EventLogError, parseEventLog } from './index.ts';
+import { EVENTLOG_LIMITS, EventLogError, parseEventLog, replayEventLog } from './index.ts';
 import {
   action,
   agileRecord,
@@ -250,7 +250,20 @@ describe('the digests of an event', () => {
 
   test('may stand in another order; one that is missing is told', () => {
     expect(quirksOf(record(2, sha256, sha1))).toEqual([]);
-    expect(parseEventLog(record(1, sha256)).findings).toMatchObject([{ quirk: 'digest-missing', event: 1 }]);
+    const second = record(2, sha1, sha256).subarray(header.length);
+    expect(parseEventLog(concatBytes(record(1, sha256), second)).findings).toEqual([
+      { quirk: 'digest-missing', event: 1, message: 'no sha1 digest' },
+    ]);
+  });
+
+  test('may be missing in all events of a bank, which is told once', () => {
+    const event = record(1, sha256).subarray(header.length);
+    const log = parseEventLog(concatBytes(header, event, event, event));
+    expect(log.findings).toEqual([
+      { quirk: 'digest-missing', event: null, message: 'no event has a sha1 digest' },
+    ]);
+    expect(replayEventLog(log).get('sha1')).toEqual(new Map());
+    expect(replayEventLog(log).get('sha256')?.size).toBe(1);
   });
 
   test('of all zeros or all ones are told', () => {

@@ -86,6 +86,7 @@ class FrameParser {
       }
       this.#accept(format === 'sha1' ? this.#readSha1Record() : this.#readAgileRecord());
     }
+    this.#findMissingDigests();
     return {
       format,
       registers: this.#registers,
@@ -233,10 +234,22 @@ class FrameParser {
     for (const { bank } of this.#algorithms) {
       if (bank === null) continue;
       const digest = event.digests[bank];
-      if (digest === undefined) this.#find('digest-missing', `no ${bank} digest`, event);
-      else if (isConstant(digest, 0)) this.#find('digest-constant', `the ${bank} digest is all zeros`, event);
+      if (digest === undefined) continue;
+      if (isConstant(digest, 0)) this.#find('digest-constant', `the ${bank} digest is all zeros`, event);
       else if (isConstant(digest, 0xff))
         this.#find('digest-constant', `the ${bank} digest is all ones`, event);
+    }
+  }
+
+  /** A header may announce every bank that the TPM can have, the active one among them: that is one finding a bank. */
+  #findMissingDigests(): void {
+    const extended = this.#events.filter(({ type }) => type !== EVENT_TYPE.EV_NO_ACTION);
+    for (const { bank } of this.#algorithms) {
+      if (bank === null) continue;
+      const missing = extended.filter(({ digests }) => digests[bank] === undefined);
+      if (missing.length > 0 && missing.length === extended.length)
+        this.#find('digest-missing', `no event has a ${bank} digest`);
+      else for (const event of missing) this.#find('digest-missing', `no ${bank} digest`, event);
     }
   }
 

@@ -7,7 +7,7 @@ export const QUIRKS = {
   'body-odd': 'the body decodes, but something in it does not fit',
   'body-undecodable': 'the body does not decode as its type says; the raw bytes are kept',
   'digest-mismatch': 'the digest is not the hash of what the type says is measured',
-  'digest-missing': 'an event has no digest for a bank that the header announces',
+  'digest-missing': 'an event, or every one, has no digest for a bank that the header announces',
   'digest-constant': 'the digest is all zeros or all ones',
   'digest-of-other-part': 'the digest covers another part of the data than the type says',
   'exit-boot-services-missing': 'the log ends before ExitBootServices, PCR 5 does not',
@@ -22,7 +22,7 @@ export const QUIRKS = {
   'separator-missing': 'a PCR of the firmware has events and no separator',
   'separator-size': 'a separator is not four bytes',
   'startup-locality': 'the startup locality is late, repeated, or none that a TPM can start from',
-  'type-unknown': 'the event type is none of the profile',
+  'type-unknown': 'the event type is neither of the profile nor of a dynamic launch',
 } as const;
 
 /** The id of an oddity [LOG-16]. */

@@ -107,7 +107,23 @@ describe('both forms of a list', () => {
     expect(findBadEntries(binary)).toEqual([]);
     const text = writeAscii(entries, { order: 'big' });
     expect(findBadEntries(parseImaList(text, { byteOrder: 'big' }))).toEqual([]);
-    expect(findBadEntries(parseImaList(text)).length).toBeGreaterThan(0);
+    expect(findBadEntries(parseImaList(text, { byteOrder: 'little' })).length).toBeGreaterThan(0);
+    expect(parseImaList(text)).toEqual(parseImaList(text, { byteOrder: 'big' }));
+  });
+
+  test('in ASCII are read in the order that gives the hashes of the first lines, little if none does [IMA-5]', () => {
+    const [legacy, ...others] = ENTRIES.filter(({ template }) => template === 'ima');
+    const quiet = [...(legacy === undefined ? [] : [legacy]), ...others];
+    expect(quiet.length).toBeGreaterThan(0);
+    expect(parseImaList(writeAscii(quiet, { order: 'big' })).byteOrder).toBe('little');
+    const late = [...quiet, fileEntry('/late')];
+    expect(parseImaList(writeAscii(late, { order: 'big' })).byteOrder).toBe('big');
+    const tampered = new TextDecoder().decode(writeAscii(late)).replaceAll('/late', '/lame');
+    expect(parseImaList(fromUtf8(tampered)).byteOrder).toBe('little');
+    const unhashable = { templateHashAlgorithm: 'sha256' } as const;
+    expect(() => parseImaList(writeAscii(late), unhashable)).toThrow(
+      expect.objectContaining({ code: 'IMA_LINE_INVALID' }),
+    );
   });
 
   test.each(['sha1', 'sha256', 'sha384', 'sha512'] as const)(
