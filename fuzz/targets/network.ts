@@ -201,7 +201,12 @@ const records = [
   ...decisions.map(({ certificate, batch }) => ({ type: 'committed', certificate, batch }) as const),
   ...decisions.map(({ certificate }) => ({ type: 'prepared', certificate }) as const),
   ...samples(contents, 6).map((content) => ({ type: 'sent', content, batch: [few], evidence: few }) as const),
-  { type: 'executed', sequence: 3, members: [{ id: 'a', publicKey: digest, weight: 2 }] } as const,
+  {
+    type: 'executed',
+    sequence: 3,
+    members: [{ id: 'a', publicKey: digest, weight: 2 }],
+    renews: true,
+  } as const,
   {
     type: 'entered',
     newView: samples(messages, 1)[0] ?? { payload: few, sender: 'a', signature, batch: [], evidence: few },

@@ -375,6 +375,7 @@ function applyTransfer(state: ReplicaState, transfer: Transfer, header: Checkpoi
   for (const [id, operation] of state.pending) state.unproposed.set(id, operation);
   for (const at of state.ballots.keys()) if (at <= sequence) state.ballots.delete(at);
   for (const [id, claim] of state.claims) if (claim <= sequence) state.claims.delete(id);
+  state.muted = mutedAfter(state, epochBefore);
   if (state.configuration.epoch === epochBefore) return;
   state.view = 0;
   state.active = true;
@@ -385,6 +386,18 @@ function applyTransfer(state: ReplicaState, transfer: Transfer, header: Checkpoi
   state.ballots.clear();
   state.proposals.clear();
   state.viewChanges.clear();
+}
+
+/** Whether a member without memory may speak in the epoch that a transfer leads to: its token was ordered before [CONS-25]. */
+function mutedAfter(
+  { muted, recent, configuration }: ReplicaState,
+  epochBefore: number,
+): ReplicaState['muted'] {
+  if (muted === null) return null;
+  if (muted === 'until-epoch') return configuration.epoch === epochBefore ? muted : null;
+  const ordered = recent.find(({ ids }) => ids.includes(muted));
+  if (ordered === undefined) return muted;
+  return ordered.sequence < configuration.epoch ? null : 'until-epoch';
 }
 
 /** The names of executed operations and their places, as they follow from the batches. */

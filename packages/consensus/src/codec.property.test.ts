@@ -67,6 +67,7 @@ const records: fc.Arbitrary<JournalRecord> = fc.oneof(
     type: fc.constant('executed' as const),
     sequence: sequences,
     members: fc.option(members),
+    renews: fc.boolean(),
   }),
   fc.record({
     type: fc.constant('base' as const),

@@ -65,7 +65,7 @@ export function applyDecision(state: ReplicaState, decision: Decision, proposal:
 export function applyExecution(
   state: ReplicaState,
   sequence: number,
-  members: readonly Member[] | null,
+  { members, renews }: { readonly members: readonly Member[] | null; readonly renews: boolean },
 ): void {
   const waiting = state.waiting.shift();
   assert(waiting?.decision.sequence === sequence, `nothing to execute at ${sequence}`);
@@ -79,11 +79,11 @@ export function applyExecution(
   state.recent.push({ sequence, digest, idBytes, ids });
   state.recentOperations += decision.batch.length;
   if (typeof state.muted === 'string' && state.muted !== 'until-epoch') {
-    if (ids.includes(state.muted)) state.muted = 'until-epoch';
+    if (ids.includes(state.muted)) state.muted = 'until-epoch'; // [CONS-25]
   }
   forgetOperations(state);
   if (sequence % CHECKPOINT_INTERVAL === 0) pruneOwn(state);
-  if (members !== null) schedule(state, sequence, members);
+  if (members !== null) schedule(state, sequence, members, renews);
   while (state.configurations.length > 1 && isLongPast(state)) state.configurations.shift();
   enterEpoch(state);
 }
@@ -125,12 +125,17 @@ export function isOrdered(state: ReplicaState, id: OperationId): boolean {
   return place !== undefined && place >= state.nextPlace - OPERATION_WINDOW;
 }
 
-/** Schedules the members of the epoch that begins with the interval after the next one; the last word counts. */
-function schedule(state: ReplicaState, sequence: number, members: readonly Member[]): void {
+/**
+ * Schedules the members of the epoch that begins with the interval after the next one; the last word counts. An epoch
+ * with the same members is one that somebody asked for: it stays, whatever else the interval says of the members.
+ */
+function schedule(state: ReplicaState, sequence: number, members: readonly Member[], renews: boolean): void {
   const { configurations } = state;
   const configuration = createConfiguration(members, intervalEnd(sequence) + CHECKPOINT_INTERVAL + 1);
-  if (configurations.at(-1)?.epoch === configuration.epoch) configurations.pop();
-  if (!sameMembers(configurations.at(-1) as Configuration, configuration)) configurations.push(configuration);
+  const replaced = configurations.at(-1)?.epoch === configuration.epoch ? configurations.pop() : undefined;
+  const before = configurations.at(-1) as Configuration;
+  const isRenewal = renews || (replaced !== undefined && sameMembers(before, replaced));
+  if (isRenewal || !sameMembers(before, configuration)) configurations.push(configuration);
 }
 
 /**

@@ -20,6 +20,8 @@ export type Input =
       readonly type: 'executed';
       readonly sequence: number;
       readonly members: readonly Member[] | null;
+      /** An epoch is to begin although `members` may be the same: somebody waits for one [CONS-25]. */
+      readonly renews?: boolean;
       readonly state?: Uint8Array;
     }
   /** The answer to a `fetch` effect, unverified. */

@@ -88,6 +88,7 @@ export type JournalRecord =
       readonly type: 'executed';
       readonly sequence: number;
       readonly members: readonly Member[] | null;
+      readonly renews: boolean;
     };
 
 const TYPES = ['base', 'sent', 'repeated', 'prepared', 'entered', 'committed', 'executed'] as const;
@@ -117,6 +118,7 @@ export function encodeRecord(record: JournalRecord): Uint8Array {
     case 'executed':
       writeCount(writer, record.sequence);
       writeOptional(writer, record.members, writeMembers);
+      writer.u8(record.renews ? 1 : 0);
       break;
   }
   return writer.toBytes();
@@ -151,8 +153,10 @@ function readRecord(reader: ByteReader): JournalRecord {
       return { type, newView: readMessage(reader) };
     case 'committed':
       return { type, certificate: readCertificate(reader), batch: readOptional(reader, readBatch) };
-    case 'executed':
-      return { type, sequence: readSequence(reader), members: readOptional(reader, readMembers) };
+    case 'executed': {
+      const sequence = readSequence(reader);
+      return { type, sequence, members: readOptional(reader, readMembers), renews: readFlag(reader) };
+    }
     default:
       throw new ConsensusError('JOURNAL_INVALID', `unknown type of record: ${byte}`);
   }

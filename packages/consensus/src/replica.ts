@@ -100,7 +100,7 @@ export function step(state: ReplicaState, input: Input): { state: ReplicaState; 
       handleRequest(turn, input.operation);
       break;
     case 'executed':
-      handleExecuted(turn, input.sequence, input.members, input.state);
+      handleExecuted(turn, input);
       break;
     case 'decisions':
       handleDecisions(turn, input.decisions);
@@ -294,21 +294,17 @@ function execute({ state, effects }: Turn): void {
   effects.push({ type: 'commit', decision: next.decision });
 }
 
-function handleExecuted(
-  turn: Turn,
-  sequence: number,
-  members: readonly Member[] | null,
-  stateDigest: Uint8Array = new Uint8Array(32),
-): void {
+function handleExecuted(turn: Turn, input: Extract<Input, { type: 'executed' }>): void {
   const { state, effects } = turn;
+  const { sequence, members, renews = false } = input;
   assert(
     state.isExecuting && sequence === state.executed + 1,
     `executed: got sequence ${sequence}, want ${state.executed + 1} while it is being executed`,
   );
   if (members !== null) createConfiguration(members);
-  effects.push({ type: 'persist', record: { type: 'executed', sequence, members } });
-  applyExecution(state, sequence, members);
-  speakCheckpoint(turn, stateDigest);
+  effects.push({ type: 'persist', record: { type: 'executed', sequence, members, renews } });
+  applyExecution(state, sequence, { members, renews });
+  speakCheckpoint(turn, input.state ?? new Uint8Array(32));
 }
 
 /** Returns whether anything may follow from it. */

@@ -78,7 +78,7 @@ function applyRecord(state: ReplicaState, record: JournalRecord): void {
     }
     case 'executed':
       assertOrder(record.sequence === state.executed + 1 && state.waiting.length > 0, 'executed');
-      applyExecution(state, record.sequence, record.members);
+      applyExecution(state, record.sequence, record);
       break;
   }
 }

@@ -1,8 +1,9 @@
-import { fromUtf8 } from '@nemea/core';
+import { fromUtf8, toUtf8 } from '@nemea/core';
 import { describe, expect, test } from 'vitest';
 import { encodeHeader, parseHeader, type Transfer } from './checkpoint.ts';
 import { CHECKPOINT_INTERVAL } from './limits.ts';
 import { createReplica, step } from './replica.ts';
+import { intervalEnd } from './state.ts';
 import { checkAgreement, checkSafety } from './testing/checkers.ts';
 import { Cluster } from './testing/cluster.ts';
 
@@ -94,6 +95,50 @@ describe('a replica that has lost everything', () => {
     cluster.crash('r0');
     expect(cluster.runUntilExecuted([cluster.request()], ['r1', 'r2', 'r3'])).toBe(true);
     checkAgreement(cluster, FOUR);
+  });
+});
+
+describe('a member that has lost its memory, in a network whose members stay the same [CONS-25]', () => {
+  const TOKEN = 'renew r3, never seen before';
+
+  test('asks for an epoch by its token, and votes in it', () => {
+    const { cluster } = clusterWithHistory(1);
+    cluster.wipe('r3', fromUtf8(TOKEN));
+    cluster.start('r3');
+    const { epoch } = cluster.replica('r0').configuration;
+    expect(cluster.runUntilExecuted([cluster.request(TOKEN)], FOUR)).toBe(true);
+    cluster.runFor(3_000);
+    expect(cluster.replica('r3').muted).toBe(null);
+    expect(cluster.replica('r0').configuration.epoch).toBeGreaterThan(epoch);
+    cluster.crash('r0');
+    expect(cluster.runUntilExecuted([cluster.request()], ['r1', 'r2', 'r3'])).toBe(true);
+    checkSafety(cluster, THREE);
+    checkAgreement(cluster, FOUR);
+  });
+
+  test.each([
+    ['the interval of the token: it follows still', 0, 'until-epoch'],
+    ['the epoch that it asked for: it votes', 2, null],
+  ] as const)('may learn of it by a transfer to the end of %s', (_title, intervals, muted) => {
+    const { cluster } = clusterWithHistory(1);
+    cluster.wipe('r3', fromUtf8(TOKEN));
+    expect(cluster.runUntilExecuted([cluster.request(TOKEN)], THREE)).toBe(true);
+    const { decisions, links } = cluster.node('r0');
+    const ordered = decisions.findIndex((decision) => decision?.batch.some((it) => toUtf8(it) === TOKEN)) + 1;
+    const end = intervalEnd(ordered) + intervals * CHECKPOINT_INTERVAL;
+    const held = () => cluster.node('r0').transfer;
+    const isHeld = () => (held()?.application.sequence ?? 0) >= end;
+    while (!isHeld()) {
+      cluster.request();
+      cluster.schedule.run(isHeld, 20);
+    }
+    const { transfer, application } = held() as NonNullable<ReturnType<typeof held>>;
+    expect(application.sequence).toBe(end);
+    const leading = links.filter(({ header }) => parseHeader(header).sequence < end);
+    const { state } = createReplica(cluster.node('r3').options);
+    step(state, { type: 'transfer', transfer: { ...transfer, proofs: [...leading, ...transfer.proofs] } });
+    expect(state.executed).toBe(end);
+    expect(state.muted).toBe(muted);
   });
 });
 

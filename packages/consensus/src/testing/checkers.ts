@@ -65,8 +65,12 @@ export function checkCertificates(cluster: Cluster, id: string): void {
     for (const operation of decision.batch) members = membersAfter(cluster, members, toUtf8(operation));
     const begins = (Math.ceil(sequence / CHECKPOINT_INTERVAL) + 1) * CHECKPOINT_INTERVAL + 1;
     const next = createConfiguration(members, begins);
-    if (epochs.at(-1)?.epoch === begins) epochs.pop();
-    if (!sameMembers(epochs.at(-1) as Configuration, next)) epochs.push(next);
+    const replaced = epochs.at(-1)?.epoch === begins ? epochs.pop() : undefined;
+    const before = epochs.at(-1) as Configuration;
+    const isRenewal =
+      decision.batch.some((operation) => toUtf8(operation).startsWith('renew ')) ||
+      (replaced !== undefined && sameMembers(before, replaced));
+    if (isRenewal || !sameMembers(before, next)) epochs.push(next);
   }
 }
 

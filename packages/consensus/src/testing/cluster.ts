@@ -85,7 +85,8 @@ const SETTINGS = { progressTimeoutMs: 400, pulseMs: 100, idlePulseMs: 1000, catc
 
 /**
  * Production replicas on virtual time and a faulty network. The application keeps the members: the operation
- * `members {json of id: weight}` changes them, every other operation means nothing to it.
+ * `members {json of id: weight}` changes them, `renew ...` asks for an epoch with the same, every other operation means
+ * nothing to it.
  */
 export class Cluster {
   readonly schedule = new Schedule();
@@ -334,7 +335,8 @@ export class Cluster {
     this.schedule.after(delayMs, () => {
       const { state } = node;
       if (state === null || !state.isExecuting || state.executed !== sequence - 1) return;
-      this.#feed(node.id, { type: 'executed', sequence, members, state: digest });
+      const renews = batch.some((operation) => toUtf8(operation).startsWith('renew '));
+      this.#feed(node.id, { type: 'executed', sequence, members, renews, state: digest });
     });
   }
 
