@@ -36,16 +36,7 @@ beforeAll(async () => {
   // It serves one client at a time.
   await machine.tpm.close();
   expect(program('machine', machine.socketPath, '00', dir)).toMatchObject({ status: 0, stderr: '' });
-  const learn = [
-    'policy',
-    'learn',
-    '--evidence',
-    'evidence.cbor',
-    '--out',
-    'golden',
-    '--level',
-    'development',
-  ];
+  const learn = ['policy', 'learn', '--evidence', 'evidence.cbor', '--out', 'golden'];
   expect(run(NEMEA, ...learn)).toMatchObject({ status: 0, stderr: '' });
 });
 

@@ -8,7 +8,9 @@ Examples:
   nemea policy learn --evidence evidence.cbor --out golden
   nemea policy learn --eventlog binary_bios_measurements --pcrs pcrs.json --out golden
 
-What is learnt is what the machine shows now: let it be one that you trust. Logs that do not replay to its registers teach nothing.`;
+What is learnt is what the machine shows now: let it be one that you trust. Logs that do not replay to its registers teach
+nothing. The level is no property of the machine but your word for its key: where you know from a maker's certificate
+that keys are in hardware, demand --level hardware here, and say so with --level in nemea attest.`;
 
 export function addPolicyCommands(program: Command): void {
   const policy = program.command('policy').description('what a judge demands: learn it, read it');
@@ -25,13 +27,14 @@ export function addPolicyCommands(program: Command): void {
       'PCR values: JSON {"sha256": {"0": HEX}}; by default what the event log replays to',
     )
     .option('--ak <FILE>', 'its attestation key; by default keys on P-256 are demanded')
-    .option('--level <LEVEL>', 'least level to demand: development, vouched, hardware', 'hardware')
+    .option('--level <LEVEL>', 'least level to demand: development, vouched, hardware', 'development')
     .option('--json', 'print one JSON line')
     .addHelpText('after', LEARN_EXAMPLES)
     .action(async (options: LearnOptions & { readonly json?: boolean }) => {
       const { learn } = await import('../policy/learn.ts');
       const { files, components } = await learn(options);
-      print(options, { ok: true, files, components }, [...files, `${components} components`].join('\n'));
+      const lines = [...files, `${components} components; keys of level ${options.level} and above will do`];
+      print(options, { ok: true, files, components, level: options.level }, lines.join('\n'));
     });
   policy
     .command('explain')

@@ -1,4 +1,4 @@
-import { ByteReader, bytesEqual, CodedError, fromHex, toUtf8 } from '@nemea/core';
+import { bytesEqual, CodedError, fromHex, toUtf8 } from '@nemea/core';
 import {
   type AsymmetricScheme,
   CURVE,
@@ -9,6 +9,7 @@ import {
   toSpki,
 } from '@nemea/tpm/structures';
 import { BoundedCache, cacheKey } from '../bounded-cache.ts';
+import { bitsOf, childrenOf, type Der, encodeDer, expectTag, parseDer, TAG } from '../der.ts';
 import { AttestationError } from '../errors.ts';
 
 interface KeyOrigin {
@@ -39,14 +40,12 @@ export interface RsaSigningKey extends KeyOrigin {
 /** A public key that quotes are checked with. */
 export type SigningKey = EccSigningKey | RsaSigningKey;
 
-const KEY_BYTES_MAX = 4096;
+/** Certificates of TPM makers have up to some 2 kB. */
+const KEY_BYTES_MAX = 1 << 13;
 const MODULUS_BYTES_MAX = 512;
 const EXPONENT_BYTES_MAX = 4;
-const PEM = /^\s*-----BEGIN PUBLIC KEY-----\s+([A-Za-z0-9+/=\s]+)-----END PUBLIC KEY-----\s*$/;
-const PEM_HEAD = 0x2d;
-const DER_SEQUENCE = 0x30;
-const DER_INTEGER = 0x02;
-const DER_BIT_STRING = 0x03;
+const PEM = /-----BEGIN ([A-Z0-9 ]{1,32})-----\s+([A-Za-z0-9+/=\s]+)-----END \1-----/;
+const PRIVATE = /-----BEGIN [A-Z0-9 ]{0,32}PRIVATE KEY-----/;
 const TYPE_ECC = 0x0023;
 // RFC 5480 for named curves: up to the point, the SPKI of a curve is one constant.
 const ECC_HEADS = [
@@ -55,7 +54,7 @@ const ECC_HEADS = [
   [CURVE.p521, fromHex('30819b301006072a8648ce3d020106052b8104002303818600'), 133],
 ] as const;
 // RFC 3279, 2.3.1: rsaEncryption with NULL.
-const RSA_ALGORITHM = fromHex('06092a864886f70d0101010500');
+const RSA_ALGORITHM = fromHex('300d06092a864886f70d0101010500');
 
 const RESTRICTED_SIGNING =
   OBJECT_ATTRIBUTE.fixedTpm |
@@ -68,8 +67,9 @@ const KEYS_REMEMBERED_MAX = 1024;
 const knownKeys = new BoundedCache<SigningKey>(KEYS_REMEMBERED_MAX);
 
 /**
- * Reads a public key: SubjectPublicKeyInfo as PEM or DER, TPMT_PUBLIC, or TPM2B_PUBLIC. Throws `KEY_INVALID`. The
- * same bytes give the same object while they are remembered, so that what is derived from a key is derived once. [QUO-2]
+ * Reads a public key: SubjectPublicKeyInfo, RSAPublicKey or an X.509 certificate, each as PEM or DER, TPMT_PUBLIC, or
+ * TPM2B_PUBLIC. Nothing of a certificate but its key is looked at: whoever names it vouches for it. Throws `KEY_INVALID`.
+ * The same bytes give the same object while they are remembered, so that what is derived from a key is derived once. [QUO-2]
  */
 export function parseSigningKey(key: Uint8Array | string): SigningKey {
   if (key.length > KEY_BYTES_MAX) throw invalid(`got ${key.length} bytes, want at most ${KEY_BYTES_MAX}`);
@@ -96,24 +96,60 @@ function translated(read: () => SigningKey): SigningKey {
 }
 
 function fromBytes(bytes: Uint8Array): SigningKey {
-  if (bytes[0] === PEM_HEAD) return fromPem(toUtf8(bytes));
-  if (bytes[0] === DER_SEQUENCE) return fromSpki(bytes);
   if (bytes.length < 2) throw invalid('neither PEM nor DER nor a TPM public area');
+  if (bytes[0] === TAG.sequence) return fromDer(bytes);
   const head = new DataView(bytes.buffer, bytes.byteOffset).getUint16(0);
   const isWrapped = head === bytes.length - 2 && head > TYPE_ECC;
-  return fromArea(parsePublicArea(isWrapped ? bytes.subarray(2) : bytes));
+  if (isWrapped || bytes[0] === 0) return fromArea(parsePublicArea(isWrapped ? bytes.subarray(2) : bytes));
+  return fromPem(toUtf8(bytes));
 }
 
+/** RFC 7468: one block, whatever explains it in front of it. Its label says what is in it. */
 function fromPem(text: string): SigningKey {
-  const base64 = PEM.exec(text)?.[1]?.replace(/\s+/g, '');
-  if (base64 === undefined) throw invalid('not one PEM block of a PUBLIC KEY');
+  if (PRIVATE.test(text)) throw invalid('this is a private key: keep it, and give its public half');
+  const blocks = text.split('-----BEGIN ').length - 1;
+  const [, label = '', base64 = ''] = PEM.exec(text) ?? [];
+  const read = BY_LABEL.get(label);
+  if (blocks !== 1 || read === undefined) {
+    const wanted = [...BY_LABEL.keys()].join(', ');
+    throw invalid(`got ${blocks} PEM blocks${label === '' ? '' : ` of a ${label}`}, want one of a ${wanted}`);
+  }
   let binary: string;
   try {
-    binary = atob(base64);
+    binary = atob(base64.replace(/\s+/g, ''));
   } catch (cause) {
     throw invalid('the PEM is not base64', cause); // atob reports it only by throwing
   }
-  return fromSpki(Uint8Array.from(binary, (letter) => letter.charCodeAt(0)));
+  return read(Uint8Array.from(binary, (letter) => letter.charCodeAt(0)));
+}
+
+const BY_LABEL: ReadonlyMap<string, (der: Uint8Array) => SigningKey> = new Map([
+  ['PUBLIC KEY', fromSpki],
+  ['RSA PUBLIC KEY', fromRsaPublicKey],
+  ['CERTIFICATE', fromCertificate],
+]);
+
+/** Told by its shape. */
+function fromDer(der: Uint8Array): SigningKey {
+  const [first, second] = childrenOf(expectTag(parseDer(der), TAG.sequence));
+  if (first?.tag === TAG.integer) return fromRsaPublicKey(der);
+  return second?.tag === TAG.bitString ? fromSpki(der) : fromCertificate(der);
+}
+
+/** RFC 8017, A.1.1. */
+function fromRsaPublicKey(der: Uint8Array): SigningKey {
+  const bits = encodeDer(TAG.bitString, Uint8Array.of(0), der);
+  return fromSpki(encodeDer(TAG.sequence, RSA_ALGORITHM, bits));
+}
+
+/** RFC 5280, 4.1: the TBSCertificate is [0] version, serial, signature, issuer, validity, subject, key. */
+function fromCertificate(der: Uint8Array): SigningKey {
+  const [tbs, algorithm, signature, ...more] = childrenOf(expectTag(parseDer(der), TAG.sequence));
+  expectTag(algorithm, TAG.sequence);
+  expectTag(signature, TAG.bitString);
+  if (more.length > 0) throw invalid('not a certificate');
+  const fields = childrenOf(expectTag(tbs, TAG.sequence));
+  return fromSpki(expectTag(fields[fields[0]?.tag === TAG.context0 ? 6 : 5], TAG.sequence).whole);
 }
 
 function fromArea(area: PublicArea): SigningKey {
@@ -136,42 +172,26 @@ function fromSpki(spki: Uint8Array): SigningKey {
     if (point[0] !== 4) throw invalid('the point of the key is not uncompressed');
     return { ...origin, type: 'ecc', curve, point };
   }
-  const outer = readWhole(spki, (reader) => readDer(reader, DER_SEQUENCE));
-  const [algorithm, bits] = readWhole(outer, (reader) => [
-    readDer(reader, DER_SEQUENCE),
-    readDer(reader, DER_BIT_STRING),
-  ]);
-  if (!bytesEqual(algorithm, RSA_ALGORITHM)) throw invalid('want RSA, or ECC on P-256, P-384 or P-521');
-  if (bits[0] !== 0) throw invalid('the key is not whole bytes');
-  const key = readWhole(bits.subarray(1), (reader) => readDer(reader, DER_SEQUENCE));
-  const [modulus, exponent] = readWhole(key, (reader) => [readUnsigned(reader), readUnsigned(reader)]);
+  const [algorithm, bits] = pairIn(spki);
+  if (!bytesEqual(algorithm.whole, RSA_ALGORITHM)) throw invalid('want RSA, or ECC on P-256, P-384 or P-521');
+  const [n, e] = pairIn(bitsOf(bits));
+  const [modulus, exponent] = [magnitudeOf(n), magnitudeOf(e)];
   if (modulus.length > MODULUS_BYTES_MAX || exponent.length > EXPONENT_BYTES_MAX) {
     throw invalid(`got RSA-${modulus.length * 8} with an exponent of ${exponent.length} bytes`);
   }
   return { ...origin, type: 'rsa', modulus, exponent: exponent.reduce((sum, byte) => sum * 256 + byte, 0) };
 }
 
-function readWhole<T>(bytes: Uint8Array, read: (reader: ByteReader) => T): T {
-  const reader = new ByteReader(bytes);
-  const value = read(reader);
-  reader.end();
-  return value;
-}
-
-/** The content of one DER element (X.690, 10.1: the shortest form of its length). */
-function readDer(reader: ByteReader, tagWanted: number): Uint8Array {
-  const tag = reader.u8();
-  if (tag !== tagWanted) throw invalid(`DER tag: got ${tag}, want ${tagWanted}`);
-  const first = reader.u8();
-  const length = first === 0x82 ? reader.u16() : first === 0x81 ? reader.u8() : first;
-  const isShortest = first === 0x82 ? length > 0xff : first === 0x81 ? length > 0x7f : first < 0x80;
-  if (!isShortest) throw invalid('the DER length is not in its shortest form');
-  return reader.bytes(length);
+/** The two values of a sequence of two. */
+function pairIn(der: Uint8Array): readonly [Der, Der] {
+  const [first, second, ...more] = childrenOf(expectTag(parseDer(der), TAG.sequence));
+  if (first === undefined || second === undefined || more.length > 0) throw invalid('want a sequence of two');
+  return [first, second];
 }
 
 /** The magnitude of a positive INTEGER, without its sign byte. */
-function readUnsigned(reader: ByteReader): Uint8Array {
-  const content = readDer(reader, DER_INTEGER);
+function magnitudeOf(value: Der): Uint8Array {
+  const { content } = expectTag(value, TAG.integer);
   const [first = 0x80, second = 0] = content;
   if (first >= 0x80 || (first === 0 && second < 0x80))
     throw invalid('an integer of the key is not positive DER');
