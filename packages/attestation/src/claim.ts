@@ -1,4 +1,4 @@
-import { assert, fromUtf8 } from '@nemea/core';
+import { assert, printable as toPrintable } from '@nemea/core';
 import type { AppraisedClaim, ClaimName, ClaimReason, ClaimValue } from './result.ts';
 
 /** A claim that has no verdict yet. */
@@ -49,17 +49,9 @@ export function isAffirming(claim: AppraisedClaim): boolean {
   return claim.verdict === 'affirming';
 }
 
+const TEXT_BYTES_MAX = 200;
+
 /** Text of a log, which its maker chose: made printable and short enough for a claim. */
-export function printable(text: string, bytesMax = 200): string {
-  let out = '';
-  let size = 0;
-  for (const character of text) {
-    const shown = /[\p{Cc}\p{Cs}\p{Cf}]/u.test(character)
-      ? `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`
-      : character;
-    size += fromUtf8(shown).length;
-    if (size > bytesMax - 3) return `${out}…`;
-    out += shown;
-  }
-  return out;
+export function printable(text: string, bytesMax = TEXT_BYTES_MAX): string {
+  return toPrintable(text, bytesMax);
 }

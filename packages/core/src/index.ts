@@ -42,5 +42,6 @@ export {
   sm3,
 } from './hash.ts';
 export { merkleProof, merkleRoot, verifyMerkleProof } from './merkle.ts';
+export { printable } from './printable.ts';
 export type { Verified } from './verified.ts';
 export { mintVerified } from './verified.ts';
