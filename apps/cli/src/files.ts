@@ -1,14 +1,98 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync, readSync, writeFileSync } from 'node:fs';
+import { getSystemErrorMap } from 'node:util';
+import { CodedError } from '@nemea/core';
 
+export class FileError extends CodedError<
+  | 'FILE_UNREADABLE'
+  | 'FILE_UNWRITABLE'
+  | 'FILE_EXISTS'
+  | 'EVENTLOG_UNREADABLE'
+  | 'EVENTLOG_TOO_LARGE'
+  | 'PCRS_UNREADABLE'
+  | 'REPORT_UNREADABLE'
+  | 'NETWORK_UNREADABLE'
+> {}
+
+interface ReadOptions {
+  readonly bytesMax?: number;
+  /** Of what cannot be read, is too large, or is not what it should be. */
+  readonly code?: FileError['code'];
+  readonly codeTooLarge?: FileError['code'];
+}
+
+/** More than any file that is read here for what it says, but for an IMA list, has. */
+const FILE_BYTES_MAX = 64 << 20;
 const PIECE_BYTES = 1 << 16;
 /** Read as it is: a socket in its place could not be opened again by name. */
 const STDIN = 0;
 
 /**
- * The bytes of a file, of standard input for `-`; null when there are more than `bytesMax`. Piece by piece: the kernel's
- * files have no size before they are read, and a device would never end. Throws what the file system throws.
+ * The bytes of a file that a user named, of standard input for `-`. Piece by piece: the kernel's files have no size before
+ * they are read, and a device would never end. Throws `FileError`.
  */
-export function readBounded(path: string, bytesMax: number): Uint8Array<ArrayBuffer> | null {
+export function readFile(path: string, options: ReadOptions = {}): Uint8Array<ArrayBuffer> {
+  const { bytesMax = FILE_BYTES_MAX, code = 'FILE_UNREADABLE', codeTooLarge = code } = options;
+  let bytes: Uint8Array<ArrayBuffer> | null;
+  try {
+    bytes = readBounded(path, bytesMax);
+  } catch (cause) {
+    throw new FileError(code, `${path}: ${reasonOf(cause)}`);
+  }
+  if (bytes === null) throw new FileError(codeTooLarge, `${path}: more than ${bytesMax} bytes`);
+  return bytes;
+}
+
+/** UTF-8, and nothing else. */
+export function readText(path: string, options: ReadOptions = {}): string {
+  return textIn(path, readFile(path, options), options.code);
+}
+
+export function readJson(path: string, options: ReadOptions = {}): unknown {
+  return jsonIn(path, readFile(path, options), options.code);
+}
+
+/** The JSON that a file's bytes are. */
+export function jsonIn(
+  path: string,
+  bytes: Uint8Array,
+  code: FileError['code'] = 'FILE_UNREADABLE',
+): unknown {
+  const text = textIn(path, bytes, code);
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new FileError(code, `${path}: not JSON`); // the parser's words quote the file
+  }
+}
+
+function textIn(path: string, bytes: Uint8Array, code: FileError['code'] = 'FILE_UNREADABLE'): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw new FileError(code, `${path}: not UTF-8`);
+  }
+}
+
+/** On disk when it returns. Throws `FILE_UNWRITABLE`. */
+export function writeFile(path: string, content: Uint8Array | string): void {
+  write(path, content, 'w');
+}
+
+/** Throws `FILE_EXISTS` for a file that is there already, or `FILE_UNWRITABLE`. */
+export function writeNewFile(path: string, content: Uint8Array | string): void {
+  write(path, content, 'wx');
+}
+
+function write(path: string, content: Uint8Array | string, flag: 'w' | 'wx'): void {
+  try {
+    writeFileSync(path, content, { flag, flush: true });
+  } catch (cause) {
+    const exists = cause instanceof Error && 'code' in cause && cause.code === 'EEXIST';
+    throw new FileError(exists ? 'FILE_EXISTS' : 'FILE_UNWRITABLE', `${path}: ${reasonOf(cause)}`);
+  }
+}
+
+function readBounded(path: string, bytesMax: number): Uint8Array<ArrayBuffer> | null {
   const file = path === '-' ? STDIN : openSync(path, 'r');
   try {
     const pieces: Uint8Array[] = [];
@@ -24,4 +108,10 @@ export function readBounded(path: string, bytesMax: number): Uint8Array<ArrayBuf
   } finally {
     if (file !== STDIN) closeSync(file);
   }
+}
+
+/** In the system's words, which name no path twice. */
+function reasonOf(error: unknown): string {
+  const errno = error instanceof Error && 'errno' in error ? Number(error.errno) : Number.NaN;
+  return getSystemErrorMap().get(errno)?.[1] ?? String(error);
 }

@@ -5,6 +5,7 @@ import { addClientCommands } from './commands/client.ts';
 import { addCorimCommands } from './commands/corim.ts';
 import { addDemoCommand } from './commands/demo.ts';
 import { addDevnetCommands } from './commands/devnet.ts';
+import { addEarCommands } from './commands/ear.ts';
 import { addEventLogCommand } from './commands/eventlog.ts';
 import { addEvidenceCommands } from './commands/evidence.ts';
 import { addImaCommand } from './commands/ima.ts';
@@ -14,7 +15,8 @@ import { addQuoteCommands } from './commands/quote.ts';
 import { addTaskCommands } from './commands/task.ts';
 import { addTpmCommands } from './commands/tpm.ts';
 import { addVerifyCommand } from './commands/verify.ts';
-import { endQuietlyOnBrokenPipe, fail } from './output.ts';
+import { endOnUsage, endQuietlyOnBrokenPipe, fail } from './output.ts';
+import { VERSION } from './version.ts';
 
 const NODE_MAJOR_MIN = 24;
 
@@ -27,16 +29,17 @@ if (major < NODE_MAJOR_MIN) {
 }
 
 endQuietlyOnBrokenPipe();
-const program = new Command('nemea')
-  .version('0.1.0')
+const program = endOnUsage(new Command('nemea'))
+  .version(VERSION)
   .description(
     "Run a function on private data of several owners, on a machine of nobody's choosing, and check what it runs.",
   )
-  .showHelpAfterError();
+  .configureOutput({ outputError: () => undefined });
 addDemoCommand(program);
 addDevnetCommands(program);
 addNodeCommands(program);
 addAttestCommand(program);
+addEarCommands(program);
 addEvidenceCommands(program);
 addPolicyCommands(program);
 addClientCommands(program);

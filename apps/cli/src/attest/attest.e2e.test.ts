@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { createHash, generateKeyPairSync } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -43,16 +44,7 @@ pack('evidence.cbor', ...logs);
 pack('evidence.json', ...logs, '--cmw', 'json');
 pack('evidence.cmw', ...logs, '--cmw', 'cbor');
 pack('no-logs.cbor');
-const learnt = nemea(
-  'policy',
-  'learn',
-  '--evidence',
-  at('evidence.cbor'),
-  '--out',
-  at('golden'),
-  '--level',
-  'development',
-);
+const learnt = nemea('policy', 'learn', '--evidence', at('evidence.cbor'), '--out', at('golden'));
 
 const judge = ['--policy', at('golden/policy.json'), '--ak', at('ak.pub')];
 const attest = (file: string, ...more: string[]) =>
@@ -152,10 +144,69 @@ describe('nemea attest FILE', () => {
   });
 });
 
+describe('nemea attest FILE --ear, and nemea ear verify [ATT-30]', () => {
+  const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  writeFileSync(at('key.pem'), keys.privateKey.export({ type: 'pkcs8', format: 'pem' }));
+  writeFileSync(at('key.pub.pem'), keys.publicKey.export({ type: 'spki', format: 'pem' }));
+  const sign = (out: string) => ['--ear', at(out), '--sign', at('key.pem')];
+  const verify = (file: string, ...more: string[]) =>
+    nemea('ear', 'verify', at(file), '--key', at('key.pub.pem'), ...more);
+
+  test('hand a result to others, who see every claim, the challenge and the policy', () => {
+    const signed = attest('evidence.cbor', ...sign('good.ear'), '--json');
+    expect(signed.status).toBe(0);
+    const { status, stdout } = verify('good.ear', '--nonce', nonce, '--json');
+    expect(status).toBe(0);
+    expect(stdout.trimEnd()).not.toContain('\n');
+    const { ear, ...result } = JSON.parse(signed.stdout) as Record<string, unknown>;
+    expect(ear).toBe(at('good.ear'));
+    const policy = createHash('sha256')
+      .update(readFileSync(at('golden/policy.json')))
+      .digest('hex');
+    expect(JSON.parse(stdout)).toMatchObject({ ...result, nonce, policyIds: [`sha256:${policy}`] });
+    expect(verify('good.ear').stdout).toMatch(/\ntrusted\n$/);
+  });
+
+  test('hand on a bad result, too, and exit with 1 for it', () => {
+    expect(attest('no-logs.cbor', ...sign('bad.ear')).status).toBe(1);
+    const { status, stdout } = verify('bad.ear');
+    expect(stdout).toContain('NOT trusted: firmware FIRMWARE_NO_EVENT_LOG');
+    expect(status).toBe(1);
+  });
+
+  test('exit with 1 for a result that is changed or answers another challenge, with 2 for what is none', () => {
+    const bytes = readFileSync(at('good.ear'));
+    writeFileSync(at('changed.ear'), bytes.fill(0, 100, 101));
+    expect(verify('changed.ear', '--json')).toMatchObject({ status: 1, stderr: '' });
+    expect(verify('good.ear', '--nonce', '00').stdout).toContain('REFUSED: NONCE_WRONG: ');
+    expect(verify('nothing', '--json').stdout).toContain('"code":"FILE_UNREADABLE"');
+    expect(verify('evidence.cbor')).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('EAR_UNREADABLE'),
+    });
+    expect(nemea('ear', 'verify', at('good.ear'))).toMatchObject({ status: 2 });
+  });
+
+  test('sign nothing over another file, without a key, or for no challenge, and judge nothing then', () => {
+    const rows = [
+      [attest('evidence.cbor', ...sign('good.ear')), 'FILE_EXISTS'],
+      [attest('evidence.cbor', '--ear', at('none')), 'KEY_NEEDED'],
+      [attest('evidence.cbor', '--sign', at('key.pem')), 'EAR_NEEDED'],
+      [attest('evidence.cbor', '--ear', at('none'), '--sign', at('key.pub.pem')), 'KEY_UNREADABLE'],
+      [nemea('attest', at('evidence.cbor'), ...judge, '--any-time', ...sign('none')), 'NONCE_NEEDED'],
+    ] as const;
+    for (const [{ status, stdout, stderr }, code] of rows) {
+      expect(stderr).toContain(`nemea: ${code}: `);
+      expect({ status, stdout }, code).toEqual({ status: 2, stdout: '' });
+    }
+    expect(existsSync(at('none'))).toBe(false);
+  });
+});
+
 describe('nemea policy', () => {
   test('learns the same bytes from the same machine, from evidence and from its parts', () => {
     const parts = ['--pcrs', at('pcrs.json'), ...logs];
-    expect(nemea('policy', 'learn', ...parts, '--out', at('again'), '--level', 'development').status).toBe(0);
+    expect(nemea('policy', 'learn', ...parts, '--out', at('again')).status).toBe(0);
     for (const file of ['policy.json', 'reference-values.json']) {
       expect(readFileSync(at(`again/${file}`), 'utf8')).toBe(readFileSync(at(`golden/${file}`), 'utf8'));
     }

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, renameSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import {
   type ClockRecord,
@@ -8,13 +8,14 @@ import {
   recordClock,
 } from '@nemea/attestation';
 import { CodedError } from '@nemea/core';
+import { readFile, writeFile } from '../files.ts';
 
-export class ClocksError extends CodedError<'CLOCKS_LOCKED' | 'FILE_UNREADABLE'> {}
+export class ClocksError extends CodedError<'CLOCKS_LOCKED'> {}
 
 /** The registry of the highest clocks, of one judge until it is disposed of. */
 export interface Clocks extends Disposable {
   readonly registry: ClockRegistry;
-  /** On disk when it returns. Throws what `recordClock` throws. */
+  /** On disk when it returns. Throws what `recordClock` throws, or `FILE_UNWRITABLE`. */
   record(akName: Uint8Array, clock: ClockRecord): void;
 }
 
@@ -28,12 +29,12 @@ const TURN_MS = 60_000;
 export function openClocks(file: string): Clocks {
   const lock = lockFor(file);
   try {
-    const registry = existsSync(file) ? parseClockRegistry(read(file)) : new Map();
+    const registry = existsSync(file) ? parseClockRegistry(readFile(file)) : new Map();
     return {
       registry,
       record(akName, clock) {
         const part = `${file}.part`;
-        writeFileSync(part, encodeClockRegistry(recordClock(registry, akName, clock)), { flush: true });
+        writeFile(part, encodeClockRegistry(recordClock(registry, akName, clock)));
         renameSync(part, file);
       },
       [Symbol.dispose]: () => lock.close(),
@@ -57,13 +58,5 @@ function lockFor(file: string): DatabaseSync {
     throw new ClocksError('CLOCKS_LOCKED', `${path}: no lock to be had, another judge may hold it`, {
       cause,
     });
-  }
-}
-
-function read(file: string): Uint8Array {
-  try {
-    return new Uint8Array(readFileSync(file));
-  } catch (cause) {
-    throw new ClocksError('FILE_UNREADABLE', `${file}: cannot be read`, { cause });
   }
 }

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import {
   type AppraisalPolicy,
@@ -18,18 +18,13 @@ import {
   unwrapCmw,
 } from '@nemea/attestation';
 import { parseImaKeys } from '@nemea/attestation/ima';
-import { CodedError, fromHex } from '@nemea/core';
+import { CodedError, fromHex, sha256, toHex } from '@nemea/core';
 import { nameOf } from '@nemea/tpm/structures';
+import { jsonIn, readFile, readJson } from '../files.ts';
 import { openClocks } from './clocks.ts';
 
 export class AttestFileError extends CodedError<
-  | 'AK_NEEDED'
-  | 'FILE_UNREADABLE'
-  | 'LEVEL_UNKNOWN'
-  | 'MEDIA_TYPE_WRONG'
-  | 'NONCE_INVALID'
-  | 'NONCE_NEEDED'
-  | 'POLICY_NEEDED'
+  'AK_NEEDED' | 'LEVEL_UNKNOWN' | 'MEDIA_TYPE_WRONG' | 'NONCE_INVALID' | 'NONCE_NEEDED' | 'POLICY_NEEDED'
 > {}
 
 export interface FileOptions {
@@ -44,10 +39,19 @@ export interface FileOptions {
   readonly imaKeys?: string;
 }
 
+export interface Judged {
+  readonly result: AttestationResult;
+  /** The digest of the policy document. */
+  readonly policyId: string;
+  /** What was to be quoted: the nonce, or the epoch that was quoted, or else the newest; null for evidence of any time. */
+  readonly nonce: Uint8Array | null;
+}
+
 /** Judges an Evidence document, bare or wrapped, by the policy, keys and records that the options name. */
-export async function judgeFile(file: string, options: FileOptions): Promise<AttestationResult> {
+export function judgeFile(file: string, options: FileOptions): Judged {
   const evidence = readEvidence(file);
-  const policy = readPolicy(options);
+  const { policy, policyId } = readPolicy(options);
+  const expected = expectedOf(options);
   const referenceValues = readReferences(options);
   const akPublic = readAk(options);
   using clocks = options.clocks === undefined ? undefined : openClocks(options.clocks);
@@ -56,22 +60,29 @@ export async function judgeFile(file: string, options: FileOptions): Promise<Att
     endorsements: {
       akPublic,
       level: levelOf(options.level),
-      ...(options.imaKeys === undefined ? {} : { imaKeys: parseImaKeys(read(options.imaKeys)) }),
+      ...(options.imaKeys === undefined ? {} : { imaKeys: parseImaKeys(readFile(options.imaKeys)) }),
     },
     referenceValues,
     policy,
-    expected: expectedOf(options),
+    expected,
     clockBefore: recordedClock(clocks?.registry ?? new Map(), nameOf(akPublic)),
     nowMs: Date.now(),
   });
   if (result.verdict !== 'contraindicated' && result.clock !== null) {
     clocks?.record(result.akName, result.clock);
   }
-  return result;
+  return { result, policyId, nonce: nonceOf(expected, result) };
+}
+
+function nonceOf(expected: ExpectedQuote, { claims }: AttestationResult): Uint8Array | null {
+  if ('nonce' in expected) return expected.nonce;
+  if (!('epochs' in expected)) return null;
+  const quoted = claims.find(({ name, verdict }) => name === 'qualifying-data' && verdict === 'affirming');
+  return quoted?.claimed instanceof Uint8Array ? quoted.claimed : (expected.epochs[0] ?? null);
 }
 
 export function readEvidence(file: string): Evidence {
-  const bytes = read(file);
+  const bytes = readFile(file);
   if (!isCmw(bytes)) return parseEvidenceFile(bytes);
   const { type, value } = unwrapCmw(bytes);
   if (type !== EVIDENCE_MEDIA_TYPE) {
@@ -80,14 +91,15 @@ export function readEvidence(file: string): Evidence {
   return parseEvidenceFile(value);
 }
 
-function readPolicy({ policy }: FileOptions): AppraisalPolicy {
+function readPolicy({ policy }: FileOptions): { policy: AppraisalPolicy; policyId: string } {
   if (policy === undefined) {
     throw new AttestFileError(
       'POLICY_NEEDED',
       'say what to demand with --policy; nemea policy learn makes one',
     );
   }
-  return parsePolicy(readJson(policy));
+  const bytes = readFile(policy);
+  return { policy: parsePolicy(jsonIn(policy, bytes)), policyId: `sha256:${toHex(sha256(bytes))}` };
 }
 
 function readReferences({ policy = '', references }: FileOptions): ReferenceValues {
@@ -99,7 +111,7 @@ function readReferences({ policy = '', references }: FileOptions): ReferenceValu
 /** TPM2B_PUBLIC is TPMT_PUBLIC behind its length. */
 export function readAk({ ak }: Pick<FileOptions, 'ak'>): Uint8Array {
   if (ak === undefined) throw new AttestFileError('AK_NEEDED', 'name the attestation key with --ak');
-  const bytes = read(ak);
+  const bytes = readFile(ak);
   const isWrapped = bytes.length > 2 && ((bytes[0] ?? 0) << 8) + (bytes[1] ?? 0) === bytes.length - 2;
   return isWrapped ? bytes.subarray(2) : bytes;
 }
@@ -124,21 +136,4 @@ export function levelOf(name: string | undefined): AssuranceLevel {
     throw new AttestFileError('LEVEL_UNKNOWN', `level: got ${name}, want ${Object.keys(LEVEL).join(', ')}`);
   }
   return level;
-}
-
-export function readJson(file: string): unknown {
-  try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(read(file)));
-  } catch (cause) {
-    if (cause instanceof CodedError) throw cause;
-    throw new AttestFileError('FILE_UNREADABLE', `${file}: not JSON`, { cause });
-  }
-}
-
-export function read(file: string): Uint8Array {
-  try {
-    return new Uint8Array(readFileSync(file));
-  } catch (cause) {
-    throw new AttestFileError('FILE_UNREADABLE', `${file}: cannot be read`, { cause });
-  }
 }

@@ -1,8 +1,7 @@
-import { writeFileSync } from 'node:fs';
 import { CMW_KIND, EVIDENCE_MEDIA_TYPE, encodeEvidenceFile, wrapCmw } from '@nemea/attestation';
 import { CodedError } from '@nemea/core';
+import { readFile, writeFile } from '../files.ts';
 import { readPcrs } from '../policy/learn.ts';
-import { read } from './file.ts';
 
 export class PackError extends CodedError<'CMW_FORM_UNKNOWN'> {}
 
@@ -24,16 +23,16 @@ export function packEvidence(options: PackOptions): number {
   }
   const bare = encodeEvidenceFile({
     version: 2,
-    attest: read(options.attest),
-    signature: read(options.signature),
+    attest: readFile(options.attest),
+    signature: readFile(options.signature),
     pcrs: readPcrs(options.pcrs),
     log: [],
     binding: new Uint8Array(32),
-    ...(eventlog === undefined ? {} : { eventLog: read(eventlog) }),
-    ...(ima === undefined ? {} : { imaList: read(ima) }),
+    ...(eventlog === undefined ? {} : { eventLog: readFile(eventlog) }),
+    ...(ima === undefined ? {} : { imaList: readFile(ima) }),
   });
   const wrapped = { type: EVIDENCE_MEDIA_TYPE, value: bare, indicator: CMW_KIND.evidence };
   const bytes = cmw === undefined ? bare : wrapCmw(wrapped, cmw);
-  writeFileSync(options.out, bytes);
+  writeFile(options.out, bytes);
   return bytes.length;
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { CodedError, fromHex } from '@nemea/core';
 import { openCapsuleStore } from '@nemea/node/adapters';
@@ -7,6 +7,7 @@ import { readDeviceFacts, socketPath } from '@nemea/node/device';
 import { Owner } from '@nemea/node/owner';
 import { parseNetwork } from '@nemea/sdk';
 import { z } from 'zod';
+import { readText } from '../files.ts';
 import { note, openLogger, untilStopped } from '../output.ts';
 
 const hex32 = z.string().regex(/^[0-9a-f]{64}$/);
@@ -56,7 +57,7 @@ export async function startClient(options: {
   const logger = openLogger(facts.name, options.logLevel);
   const owner = await Owner.start({
     dir: options.dir,
-    network: parseNetwork(readFileSync(options.network, 'utf8')),
+    network: parseNetwork(readText(options.network, { code: 'NETWORK_UNREADABLE' })),
     logger,
     openStore: openCapsuleStore,
   });

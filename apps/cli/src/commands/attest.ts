@@ -1,27 +1,25 @@
 import { existsSync } from 'node:fs';
-import { errorCode } from '@nemea/core';
 import type { Command } from 'commander';
-import type { FileOptions } from '../attest/file.ts';
 import type { NodeOptions } from '../attest/node.ts';
-import { note, print } from '../output.ts';
+import type { SignOptions } from '../ear/ear.ts';
+import { EXIT, endOnUsage, judge, print } from '../output.ts';
 
-/** What scripts may rely on. */
-const EXIT = { trusted: 0, notTrusted: 1, notJudged: 2 } as const;
-
-interface Options extends NodeOptions, FileOptions {
+interface Options extends NodeOptions, SignOptions {
   readonly json?: boolean;
 }
 
-const EXAMPLES = `
+const NOTES = `
 Examples:
   nemea attest node-3 --dir .nemea/demo
   nemea attest evidence.cbor --policy golden/policy.json --ak ak.pub --nonce 0badcafe
+  nemea attest evidence.cbor --policy golden/policy.json --ak ak.pub --nonce 0badcafe --ear result.ear --sign key.pem
+
+A key whose --level nobody vouches for counts as development: it may be of a software TPM, which is as honest as its host.
 
 Exits with 0 when it is trusted, warnings included; 1 when it is not; 2 when it could not be judged.`;
 
 export function addAttestCommand(program: Command): void {
-  program
-    .command('attest <NODE|FILE>')
+  endOnUsage(program.command('attest <NODE|FILE>'), EXIT.notJudged)
     .description('why should I trust this node, or the machine of this evidence? Every claim with its reason')
     .option('--dir <DIR>', 'NODE: folder of a devnet, whose nodes may be named', '.nemea/devnet')
     .option('--network <FILE>', "NODE: network.json; by default the devnet's")
@@ -45,46 +43,37 @@ export function addAttestCommand(program: Command): void {
     .option('--any-time', 'FILE: judge evidence of unknown age, if the policy accepts it')
     .option('--clocks <FILE>', 'FILE: registry of the highest clocks seen; made and kept up to date')
     .option('--ima-keys <FILE>', 'FILE: keys whose signatures on files count, PEM or DER')
+    .option('--ear <OUT>', 'FILE: write the result for others, signed; see nemea ear')
+    .option('--sign <KEY>', 'FILE: private key that signs it: PEM, P-256 or P-384')
     .option('--json', 'print one JSON line')
-    .addHelpText('after', EXAMPLES)
-    .exitOverride((error) => process.exit(error.exitCode === 0 ? EXIT.trusted : EXIT.notJudged))
-    .action(async (target: string, options: Options) => {
-      try {
-        const trusted = existsSync(target)
-          ? await attestFile(target, options)
-          : await attestNode(target, options);
-        process.exit(trusted ? EXIT.trusted : EXIT.notTrusted);
-      } catch (error) {
-        // Whatever it was, nothing was judged.
-        const code = errorCode(error);
-        const message = error instanceof Error ? error.message : String(error);
-        if (options.json === true) print(options, { ok: false, error: { code, message } }, '');
-        else note(`nemea: ${code}: ${message}`);
-        process.exit(EXIT.notJudged);
-      }
-    });
+    .addHelpText('after', NOTES)
+    .action((target: string, options: Options) =>
+      judge(() =>
+        target === '-' || existsSync(target) ? attestFile(target, options) : attestNode(target, options),
+      ),
+    );
 }
 
 async function attestNode(node: string, options: Options): Promise<boolean> {
   const { judgeNode } = await import('../attest/node.ts');
-  const { MARKS } = await import('../attest/claims.ts');
-  const { account, claims } = await judgeNode(node, options);
-  const trusted = claims.every(({ verdict }) => verdict === 'affirming' || verdict === 'warning');
-  const lines = claims.map(({ claim, verdict, why }) => `${MARKS[verdict]} ${claim.padEnd(18)} ${why}`);
-  const text = [`node ${account}`, ...lines, trusted ? 'trusted' : 'NOT trusted'].join('\n');
-  print(options, { account, trusted, claims }, text);
+  const { showNode, toPlainNode } = await import('../attest/claims.ts');
+  const judgement = await judgeNode(node, options);
+  const trusted = judgement.verdict !== 'contraindicated';
+  print(options, { ok: trusted, trusted, ...toPlainNode(judgement) }, showNode(judgement, Date.now()));
   return trusted;
 }
 
 async function attestFile(file: string, options: Options): Promise<boolean> {
-  const { judgeFile } = await import('../attest/file.ts');
+  const { judgeAndSign } = await import('../ear/ear.ts');
   const { showResult, toPlain } = await import('../attest/claims.ts');
-  const result = await judgeFile(file, options);
+  const { ear } = options;
+  const result = await judgeAndSign(file, options);
   const trusted = result.verdict !== 'contraindicated';
+  const signed = ear === undefined ? [] : [`signed for others: ${ear}`];
   print(
     options,
-    { ok: trusted, trusted, ...toPlain(result) },
-    [`evidence ${file}`, showResult(result)].join('\n'),
+    { ok: trusted, trusted, ...(ear === undefined ? {} : { ear }), ...toPlain(result) },
+    [`evidence ${file}`, showResult(result), ...signed].join('\n'),
   );
   return trusted;
 }

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { readFile } from '../files.ts';
 import { print } from '../output.ts';
 
 interface SealOptions {
@@ -35,7 +35,7 @@ export function addCapsuleCommands(program: Command): void {
       const { builtImage } = await import('../devnet/image.ts');
       const sealed = await ask<{ capsuleId: string; cid: string }>(options.device, 'POST /seal', {
         file: resolve(file),
-        codeDigest: toHex(sha256(new Uint8Array(readFileSync(options.code)))),
+        codeDigest: toHex(sha256(readFile(options.code))),
         imageDigest: builtImage().digest,
         minCredit: Number(options.minCredit),
         minLevel: Number(options.minLevel),
@@ -52,7 +52,7 @@ export function addCapsuleCommands(program: Command): void {
     .action(async (file: string, options: { json?: boolean }) => {
       const { inspectCapsule } = await import('@nemea/capsule');
       const { toHex } = await import('@nemea/core');
-      const { capsuleId, header } = inspectCapsule(new Uint8Array(readFileSync(file)));
+      const { capsuleId, header } = inspectCapsule(readFile(file));
       const facts = {
         capsuleId: toHex(capsuleId),
         kind: header.kind,

@@ -1,6 +1,7 @@
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { Devnet } from '../devnet/devnet.ts';
+import { readFile } from '../files.ts';
 import { print, tell, untilStopped } from '../output.ts';
 
 export const DEFAULT_DIR = '.nemea/devnet';
@@ -100,7 +101,7 @@ export function addDevnetCommands(program: Command): void {
     .addHelpText('after', '\nExample:\n  nemea devnet approve-code examples/hello-capsule/hello.py')
     .action(async (file: string, options: { dir: string; json?: boolean }) => {
       const { sha256, toHex } = await import('@nemea/core');
-      const code = new Uint8Array(readFileSync(file));
+      const code = readFile(file);
       await (await openDevnet(options.dir)).approveCode(code);
       const digest = toHex(sha256(code));
       print(options, { digest }, `approved ${digest}`);

@@ -1,10 +1,7 @@
-import { CodedError, toHex } from '@nemea/core';
+import { toHex } from '@nemea/core';
 import type { Command } from 'commander';
 import type { Report } from '../eventlog/text.ts';
-import { note, print } from '../output.ts';
-
-/** What scripts may rely on. */
-const EXIT = { readable: 0, different: 1, unreadable: 2 } as const;
+import { EXIT, endOnUsage, judge, print } from '../output.ts';
 
 interface Options {
   readonly pcrs?: string;
@@ -22,8 +19,7 @@ PCR values of --pcrs; 2 when it is broken or truncated, or a file cannot be read
 quote, whatever is shown is only what the file says.`;
 
 export function addEventLogCommand(program: Command): void {
-  program
-    .command('eventlog')
+  endOnUsage(program.command('eventlog'), EXIT.notJudged)
     .description("show a TCG event log: what the firmware and the boot loader measured into the TPM's PCRs")
     .argument('<FILE>', 'binary_bios_measurements, WBCL, CCEL; - for standard input')
     .option(
@@ -33,25 +29,14 @@ export function addEventLogCommand(program: Command): void {
     .option('--cc', 'a CCEL table of a confidential VM, with measurement registers (by default guessed)')
     .option('--json', 'print one JSON line')
     .addHelpText('after', EXAMPLE)
-    .exitOverride((error) => process.exit(error.exitCode === 0 ? EXIT.readable : EXIT.unreadable))
-    .action(async (file: string, options: Options) => {
-      process.exitCode = await run(file, options);
-    });
+    .action((file: string, options: Options) => judge(() => run(file, options)));
 }
 
-async function run(file: string, options: Options): Promise<number> {
-  try {
-    const report = await reportOf(file, options);
-    const { textOf } = await import('../eventlog/text.ts');
-    print(options, jsonOf(report), textOf(report));
-    return (report.mismatches ?? []).length === 0 ? EXIT.readable : EXIT.different;
-  } catch (error) {
-    if (!(error instanceof CodedError)) throw error;
-    const { code, message } = error;
-    if (options.json === true) print(options, { ok: false, error: { code, message } }, '');
-    else note(`nemea: ${code}: ${message}`);
-    return EXIT.unreadable;
-  }
+async function run(file: string, options: Options): Promise<boolean> {
+  const report = await reportOf(file, options);
+  const { textOf } = await import('../eventlog/text.ts');
+  print(options, jsonOf(report), textOf(report));
+  return (report.mismatches ?? []).length === 0;
 }
 
 async function reportOf(file: string, options: Options): Promise<Report> {

@@ -1,11 +1,7 @@
-import { errorCode } from '@nemea/core';
 import type { Command } from 'commander';
-import { note, print } from '../output.ts';
+import { EXIT, endOnUsage, judge, print } from '../output.ts';
 import type { MakeOptions } from '../quote/make.ts';
 import type { VerifyOptions } from '../quote/verify.ts';
-
-/** What scripts may rely on [QUO-10]. */
-const EXIT = { good: 0, refused: 1, unreadable: 2 } as const;
 
 interface Printed {
   readonly json?: boolean;
@@ -20,17 +16,18 @@ Exits with 0 when the quote is good; 1 when it is refused, however broken it is;
 file, or neither a quote nor a signature at all.`;
 
 export function addQuoteCommands(program: Command): void {
-  const quote = program
-    .command('quote')
-    .description('quotes of any TPM 2.0: make, show, verify')
-    // Inherited by every command below: 1 would say that a quote was refused.
-    .exitOverride((error) => process.exit(error.exitCode === 0 ? EXIT.good : EXIT.unreadable));
+  const quote = program.command('quote').description('quotes of any TPM 2.0: make, show, verify');
+  // Inherited by every command below: 1 would say that a quote was refused.
+  endOnUsage(quote, EXIT.notJudged);
   quote
     .command('verify')
     .description('is this quote by that key, for this nonce, and of these PCR values?')
     .requiredOption('--attest <FILE>', 'TPMS_ATTEST, bare or in a TPM2B')
     .requiredOption('--signature <FILE>', 'TPMT_SIGNATURE')
-    .requiredOption('--key <FILE>', 'public key: PEM, DER, TPMT_PUBLIC or TPM2B_PUBLIC')
+    .requiredOption(
+      '--key <FILE>',
+      'public key or certificate (PEM or DER; only its key counts), TPMT_PUBLIC or TPM2B_PUBLIC',
+    )
     .requiredOption('--nonce <HEX>', "what the quote's extraData must be")
     .option(
       '--pcrs <FILE>',
@@ -45,7 +42,7 @@ export function addQuoteCommands(program: Command): void {
     .option('--safe-clock', 'refuse a clock that may repeat after a power loss')
     .option('--json', 'print one JSON line')
     .addHelpText('after', EXAMPLE)
-    .action((options: VerifyOptions & Printed) => judged(options, () => verify(options)));
+    .action((options: VerifyOptions & Printed) => judge(() => verify(options)));
   quote
     .command('show')
     .description(
@@ -53,7 +50,7 @@ export function addQuoteCommands(program: Command): void {
     )
     .argument('<FILE...>')
     .option('--json', 'print one JSON line')
-    .action((files: string[], options: Printed) => judged(options, () => show(files, options)));
+    .action((files: string[], options: Printed) => judge(() => show(files, options)));
   quote
     .command('make')
     .description('have a TPM quote its PCRs')
@@ -74,34 +71,20 @@ export function addQuoteCommands(program: Command): void {
     });
 }
 
-async function verify(options: VerifyOptions & Printed): Promise<number> {
+async function verify(options: VerifyOptions & Printed): Promise<boolean> {
   const { verifyFiles } = await import('../quote/verify.ts');
   const { textOf } = await import('../quote/describe.ts');
   const { ok, quote, error } = verifyFiles(options);
   const said = quote === null ? [] : [textOf(quote)];
   const verdict = error === undefined ? 'good' : `REFUSED: ${error.code}: ${error.message}`;
   print(options, error === undefined ? { ok, quote } : { ok, quote, error }, [...said, verdict].join('\n'));
-  return ok ? EXIT.good : EXIT.refused;
+  return ok;
 }
 
-async function show(files: readonly string[], options: Printed): Promise<number> {
+async function show(files: readonly string[], options: Printed): Promise<boolean> {
   const { showFile } = await import('../quote/show.ts');
   const { textOf } = await import('../quote/describe.ts');
   const shown = files.map((file) => ({ file, ...showFile(file) }));
   print(options, { ok: true, files: shown }, shown.map(textOf).join('\n\n'));
-  return EXIT.good;
-}
-
-/** Runs a command whose exit code is its answer. */
-async function judged(options: Printed, run: () => Promise<number>): Promise<void> {
-  try {
-    process.exitCode = await run();
-  } catch (error) {
-    // Whatever it was, it is no fault of the quote.
-    const code = errorCode(error);
-    const message = error instanceof Error ? error.message : String(error);
-    if (options.json === true) print(options, { ok: false, error: { code, message } }, '');
-    else note(`nemea: ${code}: ${message}`);
-    process.exitCode = EXIT.unreadable;
-  }
+  return true;
 }

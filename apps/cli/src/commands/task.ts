@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { CodedError } from '@nemea/core';
 import type { Command } from 'commander';
+import { readText } from '../files.ts';
 import { print } from '../output.ts';
 import { ask, openResult, table } from './capsule.ts';
 
@@ -97,7 +97,7 @@ const STATES = ['none', 'created', 'elected', 'settled', 'refunded', 'failed'] a
 async function taskFacts(taskId: string, networkFile: string): Promise<Record<string, unknown>> {
   const { openLedger, parseNetwork } = await import('@nemea/sdk');
   const { failureName } = await import('@nemea/membership');
-  const ledger = await openLedger(parseNetwork(readFileSync(networkFile, 'utf8')));
+  const ledger = await openLedger(parseNetwork(readText(networkFile, { code: 'NETWORK_UNREADABLE' })));
   const task = await ledger.read<{
     creator: string;
     state: number;

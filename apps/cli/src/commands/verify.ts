@@ -1,11 +1,8 @@
-import { readFileSync } from 'node:fs';
-import { CodedError } from '@nemea/core';
 import type { Finding, Ledger, Report } from '@nemea/sdk';
 import type { Command } from 'commander';
-import { note, print } from '../output.ts';
+import { readText } from '../files.ts';
+import { EXIT, endOnUsage, judge, print } from '../output.ts';
 
-/** What scripts may rely on: the report is true, it lies, or nobody can tell. */
-const EXIT = { true: 0, lies: 1, cannotJudge: 2 } as const;
 const COLUMNS = 100;
 /** Wider than any check's name in a network of some dozen nodes. */
 const CHECK_COLUMNS = 26;
@@ -16,11 +13,8 @@ interface Options {
   json?: boolean;
 }
 
-export class VerifyError extends CodedError<'REPORT_UNREADABLE' | 'NETWORK_UNREADABLE'> {}
-
 export function addVerifyCommand(program: Command): void {
-  program
-    .command('verify')
+  endOnUsage(program.command('verify'), EXIT.notJudged)
     .description(
       'hold a report against layer 1: every signature, draw, quote and certificate, without trust in any node',
     )
@@ -33,32 +27,21 @@ export function addVerifyCommand(program: Command): void {
       '\nExample:\n  nemea verify report.json --rpc http://127.0.0.1:8545\n\n' +
         'Exits with 0 when the report is true, 1 when it lies, 2 when that cannot be judged.',
     )
-    .exitOverride((error) => process.exit(error.exitCode === 0 ? EXIT.true : EXIT.cannotJudge))
-    .action(async (file: string, options: Options) => {
-      process.exitCode = await runVerify(file, options);
-    });
+    .action((file: string, options: Options) => judge(() => runVerify(file, options)));
 }
 
-async function runVerify(file: string, options: Options): Promise<number> {
-  let findings: readonly Finding[];
-  try {
-    findings = await findingsOf(file, options);
-  } catch (error) {
-    // Whatever it was, it is no lie of the report.
-    const why = error instanceof CodedError ? `${error.code}: ${error.message}` : String(error);
-    note(`nemea: cannot judge: ${why}`);
-    return EXIT.cannotJudge;
-  }
+async function runVerify(file: string, options: Options): Promise<boolean> {
+  const findings = await findingsOf(file, options);
   const ok = findings.every((finding) => finding.ok);
   print(options, { ok, findings }, textOf(findings));
-  return ok ? EXIT.true : EXIT.lies;
+  return ok;
 }
 
 async function findingsOf(file: string, options: Options): Promise<readonly Finding[]> {
   const { parseReport, verifyReport } = await import('@nemea/sdk');
-  const report = parseReport(readText(file, 'REPORT_UNREADABLE'));
+  const report = parseReport(readText(file, { code: 'REPORT_UNREADABLE' }));
   if (options.network !== undefined) {
-    const foreign = await differencesFrom(report, readText(options.network, 'NETWORK_UNREADABLE'));
+    const foreign = await differencesFrom(report, readText(options.network, { code: 'NETWORK_UNREADABLE' }));
     if (foreign.length > 0) return foreign;
   }
   const ledger = await openLedgerOf(report, options.rpc);
@@ -92,14 +75,6 @@ async function differencesFrom(report: Report, json: string): Promise<Finding[]>
     compare(name, stated[name as keyof typeof stated], want);
   for (const [name, want] of Object.entries(contracts)) compare(`contract ${name}`, reported[name], want);
   return differences;
-}
-
-function readText(file: string, code: 'REPORT_UNREADABLE' | 'NETWORK_UNREADABLE'): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (cause) {
-    throw new VerifyError(code, `cannot read ${file}`, { cause });
-  }
 }
 
 function textOf(findings: readonly Finding[]): string {

@@ -6,6 +6,7 @@ import { measureRelease } from '@nemea/node';
 import { executorCommitment, type Ledger, type Receipt, type Report } from '@nemea/sdk';
 import { CLIENT_TOKENS, DEPOSIT, Devnet, type NodeStatus } from '../devnet/devnet.ts';
 import { builtImage } from '../devnet/image.ts';
+import { readFile } from '../files.ts';
 import { note, seconds, tell } from '../output.ts';
 import { searchForNames } from './leak-check.ts';
 import { commonNames, digestOf, readNames, sampleNames } from './lists.ts';
@@ -91,7 +92,7 @@ export class Demo {
   async run(): Promise<Report> {
     const { listB, listC, nodes } = this.#options;
     const [namesB, namesC] = [readNames(listB), readNames(listC)];
-    const code = new Uint8Array(readFileSync(this.#options.code));
+    const code = readFile(this.#options.code);
 
     note('1. A trusted network');
     await this.#net.up(nodes, [code]);

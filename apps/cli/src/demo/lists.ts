@@ -1,5 +1,6 @@
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { CodedError, sha256, toHex, toUtf8 } from '@nemea/core';
+import { readFile } from '../files.ts';
 
 export class ListError extends CodedError<'LIST_EMPTY' | 'LIST_MISSING' | 'LIST_NOT_UTF8'> {}
 
@@ -7,7 +8,7 @@ export class ListError extends CodedError<'LIST_EMPTY' | 'LIST_MISSING' | 'LIST_
 export function readNames(file: string): Set<string> {
   if (statSync(file, { throwIfNoEntry: false })?.isFile() !== true)
     throw new ListError('LIST_MISSING', `no file ${file}`);
-  const bytes = new Uint8Array(readFileSync(file));
+  const bytes = readFile(file);
   if (bytes.length === 0) throw new ListError('LIST_EMPTY', `${file} is empty`);
   let text: string;
   try {
@@ -40,5 +41,5 @@ export function sampleNames(names: ReadonlySet<string>, wanted: number): string[
 }
 
 export function digestOf(file: string): string {
-  return toHex(sha256(new Uint8Array(readFileSync(file))));
+  return toHex(sha256(readFile(file)));
 }

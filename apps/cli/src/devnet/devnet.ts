@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { CodedError, fromHex, sha256, toHex } from '@nemea/core';
@@ -70,6 +70,7 @@ export class Devnet {
 
   constructor(dir: string, tell: Tell) {
     this.paths = devnetPaths(dir);
+    mkdirSync(this.paths.dir, { recursive: true, mode: 0o700 });
     this.processes = new Processes(this.paths);
     this.#tell = tell;
     if (existsSync(this.paths.network))

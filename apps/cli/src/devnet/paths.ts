@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 /** Everything of one devnet lies in one folder. */
@@ -18,7 +17,6 @@ export interface DevnetPaths {
 
 export function devnetPaths(folder: string): DevnetPaths {
   const dir = resolve(folder);
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
   return {
     dir,
     network: join(dir, 'network.json'),

@@ -6,7 +6,7 @@ import {
   type RawEvent,
   type TaggedEvent,
 } from '@nemea/attestation/eventlog';
-import { toHex } from '@nemea/core';
+import { printable, toHex } from '@nemea/core';
 
 /** Short enough for a column; what is not here is shown by its full name, cut. */
 const SHORT: Readonly<Partial<Record<EventTypeName, string>>> = {
@@ -61,12 +61,9 @@ export function eventLine(event: RawEvent, hasFinding: boolean, columns: number)
     TYPE_COLUMNS,
   ).padEnd(TYPE_COLUMNS);
   const head = `${String(event.number).padStart(4)} ${register.padStart(3)}${hasFinding ? '!' : ' '} ${type} `;
-  return (head + clip(printable(describeEvent(event)), columns - head.length)).trimEnd();
-}
-
-/** Nothing that moves the cursor, hides text or turns its direction: a log is written by strangers. */
-export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Co}\p{Cn}\p{Cs}\p{Zl}\p{Zp}]+/gu, ' ').trim();
+  // No more than a line of what may be a megabyte.
+  const said = printable(describeEvent(event).slice(0, columns).trim());
+  return (head + clip(said, columns - head.length)).trimEnd();
 }
 
 /** The start of a text that is too long; a character is taken for one column. */

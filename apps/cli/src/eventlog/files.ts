@@ -1,11 +1,6 @@
 import type { Bank, QuotedPcr } from '@nemea/attestation/eventlog';
-import { CodedError, fromHex } from '@nemea/core';
-import { readBounded } from '../read-bounded.ts';
-
-/** What cannot be read at all. */
-export class EventLogFileError extends CodedError<
-  'EVENTLOG_UNREADABLE' | 'EVENTLOG_TOO_LARGE' | 'PCRS_UNREADABLE'
-> {}
+import { fromHex } from '@nemea/core';
+import { FileError, readFile, readText } from '../files.ts';
 
 const PCRS_BYTES_MAX = 1 << 16;
 const DIGEST_BYTES: Readonly<Record<Bank, number>> = {
@@ -20,13 +15,7 @@ const DIGEST_BYTES: Readonly<Record<Bank, number>> = {
 };
 
 export function readLogFile(path: string, bytesMax: number): Uint8Array {
-  try {
-    const bytes = readBounded(path, bytesMax);
-    if (bytes !== null) return bytes;
-  } catch (cause) {
-    throw new EventLogFileError('EVENTLOG_UNREADABLE', `${path}: ${reasonOf(cause)}`, { cause });
-  }
-  throw new EventLogFileError('EVENTLOG_TOO_LARGE', `${path}: more than ${bytesMax} bytes`);
+  return readFile(path, { bytesMax, code: 'EVENTLOG_UNREADABLE', codeTooLarge: 'EVENTLOG_TOO_LARGE' });
 }
 
 /**
@@ -34,9 +23,9 @@ export function readLogFile(path: string, bytesMax: number): Uint8Array {
  * text that tpm2_pcrread prints.
  */
 export function readPcrsFile(path: string): QuotedPcr[] {
-  const text = readText(path);
+  const text = readText(path, { bytesMax: PCRS_BYTES_MAX, code: 'PCRS_UNREADABLE' });
   const values = text.trimStart().startsWith('{') ? fromJson(path, text) : fromPcrRead(text);
-  if (values.length === 0) throw new EventLogFileError('PCRS_UNREADABLE', `${path}: no PCR value`);
+  if (values.length === 0) throw new FileError('PCRS_UNREADABLE', `${path}: no PCR value`);
   return values.map(([bank, pcr, hex]) => toQuoted(path, bank, pcr, hex));
 }
 
@@ -47,7 +36,7 @@ function fromJson(path: string, text: string): Entry[] {
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw new EventLogFileError('PCRS_UNREADABLE', `${path}: no JSON`, { cause });
+    throw new FileError('PCRS_UNREADABLE', `${path}: no JSON`, { cause });
   }
   const banks = isRecord(value) && isRecord(value.pcrs) ? value.pcrs : value;
   if (!isRecord(banks)) return [];
@@ -70,17 +59,11 @@ function fromPcrRead(text: string): Entry[] {
 
 function toQuoted(path: string, bank: string, pcr: string, hex: string): QuotedPcr {
   if (!isBank(bank) || !/^\d{1,2}$/.test(pcr) || !/^(?:0x)?(?:[0-9a-fA-F]{2})+$/.test(hex)) {
-    throw new EventLogFileError(
-      'PCRS_UNREADABLE',
-      `${path}: bank ${bank}, PCR ${pcr}: no known bank, or no value`,
-    );
+    throw new FileError('PCRS_UNREADABLE', `${path}: bank ${bank}, PCR ${pcr}: no known bank, or no value`);
   }
   const value = fromHex(hex);
   if (value.length !== DIGEST_BYTES[bank]) {
-    throw new EventLogFileError(
-      'PCRS_UNREADABLE',
-      `${path}: bank ${bank}, PCR ${pcr}: got ${value.length} bytes`,
-    );
+    throw new FileError('PCRS_UNREADABLE', `${path}: bank ${bank}, PCR ${pcr}: got ${value.length} bytes`);
   }
   return { bank, pcr: Number(pcr), value };
 }
@@ -91,18 +74,4 @@ function isBank(name: string): name is Bank {
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function readText(path: string): string {
-  try {
-    const bytes = readBounded(path, PCRS_BYTES_MAX);
-    if (bytes !== null) return new TextDecoder().decode(bytes);
-  } catch (cause) {
-    throw new EventLogFileError('PCRS_UNREADABLE', `${path}: ${reasonOf(cause)}`, { cause });
-  }
-  throw new EventLogFileError('PCRS_UNREADABLE', `${path}: more than ${PCRS_BYTES_MAX} bytes`);
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : String(error);
 }

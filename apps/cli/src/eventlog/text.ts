@@ -8,8 +8,9 @@ import type {
   SecureBootState,
   SignatureList,
 } from '@nemea/attestation/eventlog';
-import { toHex } from '@nemea/core';
-import { clip, eventLine, lastNodes, printable } from './event-line.ts';
+import { printable, toHex } from '@nemea/core';
+import { fold } from '../text.ts';
+import { clip, eventLine, lastNodes } from './event-line.ts';
 
 const COLUMNS = 80;
 const LABEL_COLUMNS = 14;
@@ -143,29 +144,16 @@ function labelled(label: string, lines: readonly string[]): string[] {
 /** A command line is shown whole: its end decides as much as its start. */
 function wrappedField(label: string, lines: BootDescription['kernelCommandLines']): string[] {
   const shown = lines.flatMap(({ text, verified }) =>
-    wrap(printable(text) + (verified ? '' : ' [not the text of the digest]'), COLUMNS - LABEL_COLUMNS),
+    fold(printable(text) + (verified ? '' : ' [not the text of the digest]'), COLUMNS - LABEL_COLUMNS),
   );
   return labelled(label, shown);
-}
-
-/** Breaks at spaces, and a word that is longer than a line where the line ends. */
-function wrap(text: string, columns: number): string[] {
-  const words = text.split(' ').flatMap((word) => word.match(new RegExp(`.{1,${columns}}`, 'gu')) ?? []);
-  const lines: string[] = [];
-  for (const word of words) {
-    const line = lines.at(-1);
-    if (line !== undefined && line.length + 1 + word.length <= columns)
-      lines[lines.length - 1] = `${line} ${word}`;
-    else lines.push(word);
-  }
-  return lines;
 }
 
 function findingLines(findings: readonly Finding[]): string[] {
   if (findings.length === 0) return ['no findings'];
   const lines = findings.flatMap(({ quirk, event, message }) => {
     const where = event === null ? '' : String(event);
-    return wrap(`${quirk}: ${printable(message)}`, COLUMNS - 5).map(
+    return fold(`${quirk}: ${printable(message)}`, COLUMNS - 5).map(
       (line, index) => `${(index === 0 ? where : '').padStart(4)} ${line}`,
     );
   });

@@ -20,9 +20,9 @@ import {
   verifyIma,
 } from '@nemea/attestation/ima';
 import { CodedError, fromHex } from '@nemea/core';
-import { readBounded } from '../read-bounded.ts';
+import { readFile, readJson } from '../files.ts';
 
-export class ImaCommandError extends CodedError<'FILE_UNREADABLE' | 'IMA_EMPTY' | 'OPTION_INVALID'> {}
+export class ImaCommandError extends CodedError<'IMA_EMPTY' | 'OPTION_INVALID'> {}
 
 export interface ImaOptions {
   /** BANK:HEX */
@@ -46,11 +46,11 @@ export interface Findings {
 export function examine(file: string, options: ImaOptions): Findings {
   const quoted = parseQuoted(options.pcr10);
   const banks = options.bank.map(parseBank);
-  const list = parseImaList(readBytes(file), parseByteOrder(options.byteOrder));
+  const list = parseImaList(readFile(file, { bytesMax: IMA_BYTES_MAX }), parseByteOrder(options.byteOrder));
   // The kernel writes boot_aggregate before anything else: no entry at all is a copy that went wrong.
   if (list.entries.length === 0) throw new ImaCommandError('IMA_EMPTY', `${file} has no entries`);
-  const policy = options.policy === undefined ? null : readPolicy(options.policy);
-  const keys = options.keys.flatMap((name) => parseImaKeys(readBytes(name)));
+  const policy = options.policy === undefined ? null : parseImaPolicy(readJson(options.policy));
+  const keys = options.keys.flatMap((name) => parseImaKeys(readFile(name)));
   const verification = quoted.size === 0 ? null : verifyIma(list, quoted);
   const badEntries = verification?.state != null ? verification.badEntries : findBadEntries(list);
   const appraisal = judge(list, policy, keys, verification);
@@ -73,26 +73,6 @@ function judge(
 ): ImaAppraisal | null {
   if (policy !== null) return appraiseIma(list, { policy, keys, verification: verification ?? undefined });
   return keys.length === 0 ? null : checkImaSignatures(list, keys);
-}
-
-function readPolicy(file: string): ImaPolicy {
-  const text = new TextDecoder().decode(readBytes(file));
-  try {
-    return parseImaPolicy(JSON.parse(text));
-  } catch (error) {
-    if (error instanceof SyntaxError) throw new ImaCommandError('FILE_UNREADABLE', `${file} is not JSON`);
-    throw error;
-  }
-}
-
-function readBytes(file: string): Uint8Array {
-  try {
-    const bytes = readBounded(file, IMA_BYTES_MAX);
-    if (bytes !== null) return bytes;
-  } catch (cause) {
-    throw new ImaCommandError('FILE_UNREADABLE', `cannot read ${file}`, { cause });
-  }
-  throw new ImaCommandError('FILE_UNREADABLE', `${file} has more than ${IMA_BYTES_MAX} bytes`);
 }
 
 /** Values by bank; a bank that is named twice is a slip that must not go unseen. */

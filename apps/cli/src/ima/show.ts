@@ -1,5 +1,5 @@
 import { IMA_PCR, type ImaList, type ImaVerification, type PcrBanks } from '@nemea/attestation/ima';
-import { toHex } from '@nemea/core';
+import { printable, toHex } from '@nemea/core';
 import type { Findings } from './examine.ts';
 
 const COLUMNS = 80;
@@ -96,14 +96,6 @@ function shorten(text: string, columns: number): string {
 
 function chunks(text: string, columns: number): string[] {
   return text.match(new RegExp(`.{1,${columns}}`, 'g')) ?? [];
-}
-
-/** A machine chooses its file names: none may write into the reader's terminal. */
-export function printable(text: string): string {
-  return text.replace(
-    /[\p{C}\p{Zl}\p{Zp}]/gu,
-    (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`,
-  );
 }
 
 function countViolations({ entries }: ImaList): number {

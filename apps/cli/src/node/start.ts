@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { fromHex } from '@nemea/core';
 import { openCapsuleStore, openRuncSandbox } from '@nemea/node/adapters';
 import { serveControl } from '@nemea/node/control';
@@ -8,6 +7,7 @@ import { productionPorts } from '@nemea/node/production';
 import { parseRelease } from '@nemea/node/release';
 import { parseNetwork } from '@nemea/sdk';
 import { builtImage } from '../devnet/image.ts';
+import { readFile, readJson, readText } from '../files.ts';
 import { note, openLogger, untilStopped } from '../output.ts';
 
 /** Runs a node in the foreground: proves itself, joins if it is no member yet, and serves until it is stopped. */
@@ -20,7 +20,7 @@ export async function startNode(options: {
 }): Promise<void> {
   const facts = readDeviceFacts(options.dir);
   const logger = openLogger(facts.name, options.logLevel);
-  const network = parseNetwork(readFileSync(options.network, 'utf8'));
+  const network = parseNetwork(readText(options.network, { code: 'NETWORK_UNREADABLE' }));
   const built = options.image === undefined ? undefined : builtImage();
   const sandbox =
     built === undefined ? undefined : await openRuncSandbox({ nodeId: `n${facts.account.slice(2, 14)}` });
@@ -37,9 +37,9 @@ export async function startNode(options: {
     ...(options.genesis === undefined
       ? {}
       : {
-          genesisDoors: (
-            JSON.parse(readFileSync(options.genesis, 'utf8')) as { account: string; address: string }[]
-          ).filter((door) => door.account !== facts.account),
+          genesisDoors: (readJson(options.genesis) as { account: string; address: string }[]).filter(
+            (door) => door.account !== facts.account,
+          ),
         }),
     ...(built === undefined
       ? {}
@@ -53,7 +53,7 @@ export async function startNode(options: {
     'GET /attestations': async () => node.attestations(),
     'GET /record': async () => node.record(),
     'POST /load-release': async (body) =>
-      node.loadRelease(parseRelease(new Uint8Array(readFileSync((body as { file: string }).file)))),
+      node.loadRelease(parseRelease(readFile((body as { file: string }).file))),
   });
   logger.info({ account: node.account }, 'node is a member and serves');
   note(`node ${node.account} is up`);

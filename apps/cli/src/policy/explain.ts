@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parsePolicy, parseReferenceValuesDocument } from '@nemea/attestation';
 import { explainPolicy, type Sentence } from '@nemea/attestation/explain';
-import { fold } from '../attest/claims.ts';
-import { readJson } from '../attest/file.ts';
+import { readJson } from '../files.ts';
+import { fold } from '../text.ts';
 
 export function explain(file: string, references: string | undefined): Sentence[] {
   const beside = join(dirname(file), 'reference-values.json');

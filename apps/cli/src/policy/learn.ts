@@ -1,10 +1,11 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkAkProfile, type PcrValue } from '@nemea/attestation';
 import { type GoldenMachine, learnPolicy } from '@nemea/attestation/learn';
 import { CodedError, fromHex } from '@nemea/core';
 import { z } from 'zod';
-import { levelOf, read, readAk, readEvidence, readJson } from '../attest/file.ts';
+import { levelOf, readAk, readEvidence } from '../attest/file.ts';
+import { readFile, readJson, writeFile } from '../files.ts';
 import { openTpmAt } from '../tpm-address.ts';
 
 export class LearnError extends CodedError<'PCRS_INVALID' | 'SOURCE_NEEDED'> {}
@@ -37,7 +38,7 @@ export async function learn(options: LearnOptions): Promise<{ files: string[]; c
   const files = Object.entries({ 'policy.json': policy, 'reference-values.json': referenceValues }).map(
     ([name, value]) => {
       const path = join(options.out, name);
-      writeFileSync(path, `${JSON.stringify(value, null, 2)}\n`);
+      writeFile(path, `${JSON.stringify(value, null, 2)}\n`);
       return path;
     },
   );
@@ -79,7 +80,7 @@ async function liveMachine(address: string, options: LearnOptions): Promise<Omit
 }
 
 function optional(file: string | undefined): Uint8Array | undefined {
-  return file === undefined ? undefined : read(file);
+  return file === undefined ? undefined : readFile(file);
 }
 
 const pcrsSchema = z.looseObject({

@@ -1,30 +1,18 @@
 import { CodedError } from '@nemea/core';
 import { ALG, parseAttest, parseSignature, TpmError } from '@nemea/tpm/structures';
-import { readBounded } from '../read-bounded.ts';
+import { readFile } from '../files.ts';
 
 /** What cannot be read at all, so that nothing can be said about it. */
 export class UnreadableError extends CodedError<
-  | 'FILE_UNREADABLE'
-  | 'ATTEST_UNREADABLE'
-  | 'SIGNATURE_UNREADABLE'
-  | 'KEY_UNREADABLE'
-  | 'NONCE_UNREADABLE'
-  | 'PCRS_UNREADABLE'
+  'ATTEST_UNREADABLE' | 'SIGNATURE_UNREADABLE' | 'KEY_UNREADABLE' | 'NONCE_UNREADABLE' | 'PCRS_UNREADABLE'
 > {}
 
 const FILE_BYTES_MAX = 1 << 16;
 const TPM_GENERATED = Uint8Array.of(0xff, 0x54, 0x43, 0x47);
 const SIZE_BYTES = 2;
 
-export function readFile(path: string): Uint8Array {
-  try {
-    const bytes = readBounded(path, FILE_BYTES_MAX);
-    if (bytes !== null) return bytes;
-  } catch (cause) {
-    const why = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
-    throw new UnreadableError('FILE_UNREADABLE', `${path}: ${why}`, { cause });
-  }
-  throw new UnreadableError('FILE_UNREADABLE', `${path}: more than ${FILE_BYTES_MAX} bytes`);
+export function readSmall(path: string): Uint8Array {
+  return readFile(path, { bytesMax: FILE_BYTES_MAX });
 }
 
 /**
@@ -32,7 +20,7 @@ export function readFile(path: string): Uint8Array {
  * magic is taken for one, however broken, and so is one that would parse if it did: those are for the verifier to refuse.
  */
 export function readAttestFile(path: string): Uint8Array {
-  const file = readFile(path);
+  const file = readSmall(path);
   const attest = unwrapped(file);
   if (startsWith(attest, TPM_GENERATED) || parses(parseAttest, overwritten(attest, TPM_GENERATED)))
     return attest;
@@ -49,7 +37,7 @@ function unwrapped(file: Uint8Array): Uint8Array {
 
 /** TPMT_SIGNATURE. A file that would be one if it named a known scheme is for the verifier to refuse. */
 export function readSignatureFile(path: string): Uint8Array {
-  const file = readFile(path);
+  const file = readSmall(path);
   if (namesScheme(file)) return file;
   const schemes = [ALG.ecdsa, ALG.rsassa].map((scheme) => Uint8Array.of(scheme >> 8, scheme & 0xff));
   if (schemes.some((scheme) => parses(parseSignature, overwritten(file, scheme)))) return file;

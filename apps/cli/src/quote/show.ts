@@ -1,5 +1,6 @@
 import { AttestationError, parseSigningKey } from '@nemea/attestation/quote';
 import { parseAttest, parsePublicArea, parseSignature, TpmError } from '@nemea/tpm/structures';
+import { FileError } from '../files.ts';
 import {
   type Described,
   describeAttest,
@@ -7,14 +8,14 @@ import {
   describePublicArea,
   describeSignature,
 } from './describe.ts';
-import { readFile, UnreadableError } from './files.ts';
+import { readSmall } from './files.ts';
 
 /**
  * What a file of a TPM says, whichever structure it is: TPMS_ATTEST of any type, TPMT_SIGNATURE, TPMT_PUBLIC (each also
- * in a TPM2B) or a public key. Shown is not verified. Throws `UnreadableError`.
+ * in a TPM2B) or a public key. Shown is not verified. Throws `FileError`.
  */
 export function showFile(path: string): Described {
-  const file = readFile(path);
+  const file = readSmall(path);
   const size = file.length < 2 ? -1 : new DataView(file.buffer, file.byteOffset).getUint16(0);
   const bodies = size === file.length - 2 ? [file, file.subarray(2)] : [file];
   const reads = bodies.flatMap((body) => STRUCTURES.map((read) => () => read(body)));
@@ -25,7 +26,7 @@ export function showFile(path: string): Described {
       if (!(error instanceof TpmError || error instanceof AttestationError)) throw error;
     }
   }
-  throw new UnreadableError(
+  throw new FileError(
     'FILE_UNREADABLE',
     `${path}: no TPMS_ATTEST, TPMT_SIGNATURE, TPMT_PUBLIC or public key, or one with bytes after its end`,
   );

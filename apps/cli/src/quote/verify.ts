@@ -14,7 +14,7 @@ import {
 import { CoreError, fromHex, toHex } from '@nemea/core';
 import { parseAttest, parseSignature, TpmError } from '@nemea/tpm/structures';
 import { type Described, describeAttest, describeSignature } from './describe.ts';
-import { readAttestFile, readFile, readSignatureFile, UnreadableError } from './files.ts';
+import { readAttestFile, readSignatureFile, readSmall, UnreadableError } from './files.ts';
 
 export interface VerifyOptions {
   readonly attest: string;
@@ -62,12 +62,12 @@ function readInput(options: VerifyOptions): QuoteToVerify {
 }
 
 function readPlain({ signature }: VerifyOptions, kind: string): Uint8Array {
-  const file = readFile(signature);
+  const file = readSmall(signature);
   return readable('SIGNATURE_UNREADABLE', () => fromPlainSignature(file, kind));
 }
 
 export function readKey(path: string): SigningKey {
-  const file = readFile(path);
+  const file = readSmall(path);
   return readable('KEY_UNREADABLE', () => parseSigningKey(file));
 }
 
@@ -80,7 +80,7 @@ export function readNonce(hex: string): Uint8Array {
  * is no quote is refused whatever the file says.
  */
 function readPcrs(path: string, attest: Uint8Array): readonly QuotedPcr[] | undefined {
-  const file = readFile(path);
+  const file = readSmall(path);
   const quote = readQuote(attest);
   if ('code' in quote) return undefined;
   return readable('PCRS_UNREADABLE', () => parsePcrFile(file, quote.pcrSelections));

@@ -2,10 +2,11 @@ import {
   type AttestationResult,
   appraise,
   type ClockRecord,
+  encodeResult,
   parseEvidence,
   toAssuranceLevel,
 } from '@nemea/attestation';
-import { errorCode, hashDomain } from '@nemea/core';
+import { errorCode, hashDomain, toHex } from '@nemea/core';
 import { akPublicArea, judgingPolicy, type Member } from '@nemea/membership';
 import type { Ledger } from '@nemea/sdk';
 import type { Members } from '../peers/members.ts';
@@ -21,7 +22,7 @@ export class Appraisals {
   readonly #clock: Clock;
   readonly #members: Members;
   readonly #clocks = new Map<string, ClockRecord>();
-  readonly #judged = new Map<string, { atMs: number; result: AttestationResult }>();
+  readonly #judged = new Map<string, AttestationResult>();
 
   constructor(ledger: Ledger, clock: Clock, members: Members) {
     this.#ledger = ledger;
@@ -35,7 +36,6 @@ export class Appraisals {
     expected: { challenge: Uint8Array; binding: Uint8Array },
   ): AttestationResult {
     const { history, networkId } = this.#ledger;
-    const nowMs = this.#clock.wallMs();
     const result = appraise({
       evidence: parseEvidence(evidence),
       endorsements: { akPublic: akPublicArea(member.akX, member.akY), level: toAssuranceLevel(member.level) },
@@ -46,9 +46,9 @@ export class Appraisals {
       policy: judgingPolicy,
       expected: { networkId, ...expected },
       clockBefore: withSlack(this.#clocks.get(member.account)),
-      nowMs,
+      nowMs: this.#clock.wallMs(),
     });
-    this.#judged.set(member.account, { atMs: nowMs, result });
+    this.#judged.set(member.account, result);
     if (result.authentic && result.clock !== null) this.#rememberClock(member.account, result.clock);
     return result;
   }
@@ -80,14 +80,9 @@ export class Appraisals {
     return this.#clocks.get(account)?.resetCount;
   }
 
-  /** The newest result about each other node, claim by claim. */
-  newest() {
-    return [...this.#judged].map(([account, { atMs, result }]) => ({
-      account,
-      atMs,
-      verdict: result.verdict,
-      claims: result.claims.map(({ name, verdict, reason, detail }) => ({ name, verdict, reason, detail })),
-    }));
+  /** The newest result about each other node: its canonical bytes in hex, for `parseResult`. */
+  newest(): { readonly account: string; readonly result: string }[] {
+    return [...this.#judged].map(([account, result]) => ({ account, result: toHex(encodeResult(result)) }));
   }
 
   #rememberClock(account: string, clock: ClockRecord): void {

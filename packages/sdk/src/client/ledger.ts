@@ -93,7 +93,13 @@ export interface Ledger {
   waitFor<T>(predicate: () => T | undefined, timeoutMs: number): Promise<T>;
   /** Sends a transaction, one at a time, and waits for its receipt. Throws `LEDGER_REVERTED` naming the contract's error. */
   submit(contract: ContractName, functionName: string, args: readonly unknown[]): Promise<Receipt>;
-  read<T>(contract: ContractName, functionName: string, args?: readonly unknown[]): Promise<T>;
+  /** As of the newest block, or of one that `at` names. */
+  read<T>(
+    contract: ContractName,
+    functionName: string,
+    args?: readonly unknown[],
+    at?: { readonly block: number },
+  ): Promise<T>;
   /** Reads any contract that speaks one of the known interfaces, such as a capsule's own release policy. */
   readAt<T>(
     address: string,
@@ -288,6 +294,7 @@ export async function openLedger(network: Network, privateKey?: Uint8Array): Pro
     contract: ContractName,
     functionName: string,
     args: readonly unknown[],
+    at?: { readonly block: number },
   ): Promise<T> {
     return call(
       () =>
@@ -296,6 +303,7 @@ export async function openLedger(network: Network, privateKey?: Uint8Array): Pro
           abi: contractAbis[contract] as Abi,
           functionName,
           args,
+          ...(at === undefined ? {} : { blockNumber: BigInt(at.block) }),
         }) as Promise<T>,
     );
   }
@@ -308,8 +316,8 @@ export async function openLedger(network: Network, privateKey?: Uint8Array): Pro
     sync,
     waitFor,
     submit,
-    read: (contract, functionName, args = []) =>
-      readAt(network.contracts[contract], contract, functionName, args),
+    read: (contract, functionName, args = [], at) =>
+      readAt(network.contracts[contract], contract, functionName, args, at),
     readAt,
     signVote: (vote) => requireWallet().signer.signTypedData(voteTypedData(network, vote)),
     submitVote: (vote, signatures) => {
