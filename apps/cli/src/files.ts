@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readSync, type WriteFileOptions, writeFileSync } from 'node:fs';
 import { getSystemErrorMap } from 'node:util';
 import { CodedError } from '@nemea/core';
 
@@ -73,19 +73,19 @@ function textIn(path: string, bytes: Uint8Array, code: FileError['code'] = 'FILE
   }
 }
 
-/** On disk when it returns. Throws `FILE_UNWRITABLE`. */
-export function writeFile(path: string, content: Uint8Array | string): void {
-  write(path, content, 'w');
+/** With `flush` on disk when it returns, which a pipe cannot do. Throws `FILE_UNWRITABLE`. */
+export function writeFile(path: string, content: Uint8Array | string, { flush = false } = {}): void {
+  write(path, content, { flag: 'w', flush });
 }
 
 /** Throws `FILE_EXISTS` for a file that is there already, or `FILE_UNWRITABLE`. */
 export function writeNewFile(path: string, content: Uint8Array | string): void {
-  write(path, content, 'wx');
+  write(path, content, { flag: 'wx' });
 }
 
-function write(path: string, content: Uint8Array | string, flag: 'w' | 'wx'): void {
+function write(path: string, content: Uint8Array | string, options: WriteFileOptions): void {
   try {
-    writeFileSync(path, content, { flag, flush: true });
+    writeFileSync(path, content, options);
   } catch (cause) {
     const exists = cause instanceof Error && 'code' in cause && cause.code === 'EEXIST';
     throw new FileError(exists ? 'FILE_EXISTS' : 'FILE_UNWRITABLE', `${path}: ${reasonOf(cause)}`);

@@ -34,7 +34,7 @@ export function openClocks(file: string): Clocks {
       registry,
       record(akName, clock) {
         const part = `${file}.part`;
-        writeFile(part, encodeClockRegistry(recordClock(registry, akName, clock)));
+        writeFile(part, encodeClockRegistry(recordClock(registry, akName, clock)), { flush: true });
         renameSync(part, file);
       },
       [Symbol.dispose]: () => lock.close(),
