@@ -144,7 +144,7 @@ describe('nemea attest FILE', () => {
   });
 });
 
-describe('nemea attest FILE --ear, and nemea ear verify [ATT-30]', () => {
+describe('nemea attest FILE --ear, and nemea ear verify [ATT-31]', () => {
   const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   writeFileSync(at('key.pem'), keys.privateKey.export({ type: 'pkcs8', format: 'pem' }));
   writeFileSync(at('key.pub.pem'), keys.publicKey.export({ type: 'spki', format: 'pem' }));

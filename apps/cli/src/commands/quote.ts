@@ -71,6 +71,7 @@ export function addQuoteCommands(program: Command): void {
     });
 }
 
+/** Refused, or nothing to judge [QUO-10]. */
 async function verify(options: VerifyOptions & Printed): Promise<boolean> {
   const { verifyFiles } = await import('../quote/verify.ts');
   const { textOf } = await import('../quote/describe.ts');

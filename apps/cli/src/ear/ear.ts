@@ -56,7 +56,7 @@ export interface CheckedEar {
   readonly error?: Refusal;
 }
 
-/** Throws for what is no signed result, key or nonce at all; says why for one that is refused. */
+/** Throws for what is no signed result, key or nonce at all; says why for one that is refused [ATT-31]. */
 export function checkEarFile(path: string, { key, nonce }: EarOptions): CheckedEar {
   const verifier = readVerifier(key);
   const wanted = nonce === undefined ? undefined : nonceOf(nonce);
