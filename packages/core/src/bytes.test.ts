@@ -8,10 +8,12 @@ import {
   concatBytes,
   fromHex,
   fromUtf8,
+  isBytes,
   toHex,
   toUtf8,
 } from './bytes.ts';
 import { CoreError } from './errors.ts';
+import { hashDomain, sha256 } from './hash.ts';
 
 const anyBytes = fc.uint8Array({ maxLength: 64 });
 
@@ -30,6 +32,35 @@ test('what a reader returns is a copy, also of a Buffer, whose slice is a view',
   const read = new ByteReader(source).bytes(2);
   source.fill(9);
   expect([...read]).toEqual([1, 2]);
+});
+
+test.each(['"00ff"', '[0, 255]', '{"0": 1, "length": 1}', 'null', '7'])(
+  'bytes are not %s, and are not taken for zeros',
+  (json) => {
+    const value = JSON.parse(json);
+    for (const use of [
+      () => concatBytes(value),
+      () => bytesEqual(value, new Uint8Array(4)),
+      () => bytesEqual(new Uint8Array(4), value),
+      () => new ByteReader(value),
+      () => new ByteWriter().bytes(value),
+      () => sha256(value),
+      () => sha256(new Uint8Array(1), value),
+      () => hashDomain('domain', value),
+    ])
+      expect(codeOf(use)).toBe('BYTES_TYPE_INVALID');
+  },
+);
+
+test('an ArrayBuffer is none either, a Buffer is', () => {
+  const { buffer } = new Uint8Array(4);
+  const untyped: unknown[] = [buffer, new DataView(buffer), new Uint16Array(buffer), new Blob()];
+  expect(untyped.map(isBytes)).toEqual([false, false, false, false]);
+  expect([Buffer.alloc(1), new Uint8Array(0), new Uint8Array(buffer, 1, 2)].map(isBytes)).toEqual([
+    true,
+    true,
+    true,
+  ]);
 });
 
 describe('hex', () => {

@@ -42,9 +42,26 @@ export function toUtf8(bytes: Uint8Array): string {
   }
 }
 
+/** A Uint8Array, of whatever realm. */
+export function isBytes(value: unknown): value is Uint8Array {
+  return ArrayBuffer.isView(value) && 'BYTES_PER_ELEMENT' in value && value.BYTES_PER_ELEMENT === 1;
+}
+
+/**
+ * For callers without types: the characters of a string would be taken for zeros, an ArrayBuffer for nothing. Throws
+ * `BYTES_TYPE_INVALID`.
+ */
+export function assertBytes(value: Uint8Array): void {
+  if (!isBytes(value)) throw new CoreError('BYTES_TYPE_INVALID', `got ${typeof value}, want Uint8Array`);
+}
+
+/** Throws `BYTES_TYPE_INVALID`, as do all that take bytes here. */
 export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
   let length = 0;
-  for (const part of parts) length += part.length;
+  for (const part of parts) {
+    assertBytes(part);
+    length += part.length;
+  }
   const out = new Uint8Array(length);
   let offset = 0;
   for (const part of parts) {
@@ -56,6 +73,8 @@ export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
 
 /** Equality without an early exit, so that comparing a MAC or a digest leaks no position. */
 export function bytesEqual(a: Uint8Array, b: Uint8Array): boolean {
+  assertBytes(a);
+  assertBytes(b);
   if (a.length !== b.length) return false;
   let difference = 0;
   for (let i = 0; i < a.length; i++) difference |= (a[i] as number) ^ (b[i] as number);
@@ -89,6 +108,7 @@ export class ByteReader {
   #offset = 0;
 
   constructor(bytes: Uint8Array) {
+    assertBytes(bytes);
     this.#bytes = bytes;
   }
 
@@ -200,6 +220,7 @@ export class ByteWriter {
   }
 
   bytes(value: Uint8Array): this {
+    assertBytes(value);
     const at = this.#extend(value.length);
     this.#bytes.set(value, at);
     return this;

@@ -6,7 +6,7 @@ import {
   sha3_384 as nobleSha3_384,
   sha3_512 as nobleSha3_512,
 } from '@noble/hashes/sha3.js';
-import { concatBytes, fromUtf8 } from './bytes.ts';
+import { assertBytes, concatBytes, fromUtf8 } from './bytes.ts';
 import { sm3InSoftware } from './sm3.ts';
 
 /** Node's own one-shot hash when there is one, asked for at run time, so that this package still loads in a browser. */
@@ -30,6 +30,7 @@ export const sm3: Hash = hashOf('sm3', sm3InSoftware);
 function hashOf(name: string, inSoftware: (message: Uint8Array) => Uint8Array): Hash {
   const native = nativeNames?.has(name) === true ? nativeHash : undefined;
   return (...parts) => {
+    for (const part of parts) assertBytes(part);
     const message = parts.length === 1 ? (parts[0] as Uint8Array) : joined(parts);
     return native === undefined ? inSoftware(message) : fromBinary(native(name, message, 'binary'));
   };
@@ -75,7 +76,10 @@ export function hmacSha256(key: Uint8Array, ...parts: readonly Uint8Array[]): Ui
 export function hashDomain(domain: string, ...parts: readonly Uint8Array[]): Uint8Array {
   const name = fromUtf8(domain);
   let length = 4 + name.length;
-  for (const part of parts) length += 4 + part.length;
+  for (const part of parts) {
+    assertBytes(part);
+    length += 4 + part.length;
+  }
   const message = messageOf(length);
   let offset = putPrefixed(message, 0, name);
   for (const part of parts) offset = putPrefixed(message, offset, part);

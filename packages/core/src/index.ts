@@ -11,6 +11,7 @@ export {
   concatBytes,
   fromHex,
   fromUtf8,
+  isBytes,
   toHex,
   toUtf8,
   u16At,

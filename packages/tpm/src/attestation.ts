@@ -1,6 +1,8 @@
+import { isBytes } from '@nemea/core';
 import { HANDLE } from './command.ts';
 import { Certify, GetTime, Quote } from './commands/attestation.ts';
 import { run } from './commands/run.ts';
+import { TpmError } from './errors.ts';
 import type { TpmIo } from './executor.ts';
 import type { TpmKey } from './object.ts';
 import { type PcrChoice, toSelections } from './structures/pcr-selection.ts';
@@ -19,12 +21,19 @@ export interface QuoteRequest {
   readonly pcrs: PcrChoice;
 }
 
+/** For callers without types: a statement about nothing would be signed where the nonce goes by another name. */
+export function assertQualifying(data: Uint8Array): void {
+  if (!isBytes(data))
+    throw new TpmError('TPM_ARGUMENT_INVALID', `qualifying data: got ${typeof data}, want Uint8Array`);
+}
+
 /** TPM2_Quote, by the scheme of the key, which must have one. */
 export async function quote(
   io: TpmIo,
   ak: TpmKey,
   { qualifyingData, pcrs }: QuoteRequest,
 ): Promise<Attestation> {
+  assertQualifying(qualifyingData);
   const { quoted, signature } = await run(io, Quote, {
     handles: { signHandle: ak },
     parameters: { qualifyingData, PCRselect: toSelections(pcrs) },
@@ -34,6 +43,7 @@ export async function quote(
 
 /** TPM2_GetTime, by the endorsement hierarchy with an empty password. */
 export async function getTime(io: TpmIo, ak: TpmKey, qualifyingData: Uint8Array): Promise<Attestation> {
+  assertQualifying(qualifyingData);
   const { timeInfo, signature } = await run(io, GetTime, {
     handles: { privacyAdminHandle: HANDLE.endorsement, signHandle: ak },
     parameters: { qualifyingData },
@@ -48,6 +58,7 @@ export async function certify(
   ak: TpmKey,
   qualifyingData: Uint8Array,
 ): Promise<Attestation> {
+  assertQualifying(qualifyingData);
   const { certifyInfo, signature } = await run(io, Certify, {
     handles: { objectHandle: object, signHandle: ak },
     parameters: { qualifyingData },

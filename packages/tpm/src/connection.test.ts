@@ -41,6 +41,33 @@ async function leftInTpm(): Promise<number> {
   return count;
 }
 
+describe('a call within a call', () => {
+  it('is refused, where it would wait for its own end; before and after it is none', async () => {
+    const { tpm } = software;
+    const nested = () => tpm.exclusive(() => tpm.getRandom(1));
+    await expect(nested()).rejects.toMatchObject({ code: 'TPM_CALL_NESTED' });
+    const [inside, , other] = await Promise.allSettled([
+      nested(),
+      tpm.getRandom(1),
+      tpm.with({}).getRandom(1),
+    ]);
+    expect([inside.status, other.status]).toEqual(['rejected', 'fulfilled']);
+    let later: Promise<Uint8Array> | undefined;
+    await tpm.exclusive(async () => {
+      later = sleep(20).then(() => tpm.getRandom(2));
+    });
+    expect(await later).toHaveLength(2);
+  });
+
+  it('may dispose of a key, which is flushed after it', async () => {
+    const { tpm } = software;
+    const key = await tpm.createPrimary(AK);
+    await tpm.exclusive(async () => await key[Symbol.asyncDispose]());
+    await expect(tpm.readPublic(key.handle)).rejects.toMatchObject({ code: 'TPM_RETURN_CODE' });
+    expect(await tpm.listHandles('transient')).toEqual([]);
+  });
+});
+
 describe('a key', () => {
   it('leaves the TPM when it is disposed of, and may be disposed of twice', async () => {
     const { tpm } = software;

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TpmChannel } from './channel/channel.ts';
 import { FlushContext } from './commands/context.ts';
@@ -14,8 +15,8 @@ export type TpmSource = TpmChannel | (() => Promise<TpmChannel>);
 /** How `Tpm.open` treats what it finds, and how long it waits. */
 export interface TpmOpenOptions {
   /**
-   * Flush objects and sessions an earlier client left behind (default). Say no behind a resource manager such as
-   * /dev/tpmrm0, which does it by itself and where sessions of other programs would be hit.
+   * Flush objects and sessions that an earlier client left behind. Default: unless the channel is one to a resource manager
+   * such as /dev/tpmrm0, which does it by itself and where sessions of other programs would be hit.
    */
   readonly flushLeftovers?: boolean;
   /** Limit for the first response: a software TPM that serves another client answers nothing at all. */
@@ -57,6 +58,8 @@ export class Connection {
   readonly #options: TpmOpenOptions;
   readonly #turns = new TurnQueue(CALLS_WAITING_MAX);
   readonly #lasting: Lasting;
+  /** The call that the running code belongs to. */
+  readonly #call = new AsyncLocalStorage<{ hasTpm: boolean }>();
   #link: Link;
   #isClosed = false;
 
@@ -80,17 +83,24 @@ export class Connection {
     return !this.#isClosed && this.#link.channel.isOpen;
   }
 
-  /** Runs several commands as one call. Throws what `work` throws, and as `TurnQueue.run` does. */
-  exclusive<T>(work: (io: TpmIo) => Promise<T>, terms?: TurnTerms): Promise<T> {
-    return this.#turns.run(async (caller) => {
+  /**
+   * Runs several commands as one call. Throws what `work` throws, as `TurnQueue.run` does, and `TPM_CALL_NESTED` inside
+   * another call, which would wait for itself.
+   */
+  async exclusive<T>(work: (io: TpmIo) => Promise<T>, terms?: TurnTerms): Promise<T> {
+    if (this.#isInside())
+      throw new TpmError('TPM_CALL_NESTED', 'a call within a call: use the io it was given');
+    return await this.#turns.run(async (caller) => {
       const { io, resources } = this.#link.channel.isOpen ? this.#link : await this.#connected();
       return await resources.transaction(async () => {
+        const call = { hasTpm: true };
         try {
-          const value = await work(terms === undefined ? io : whileWanted(io, caller));
+          const value = await this.#call.run(call, work, terms === undefined ? io : whileWanted(io, caller));
           // Nobody will get the value: what was made for it must go.
           if (caller.gone !== undefined) throw caller.gone;
           return value;
         } finally {
+          call.hasTpm = false;
           // The session that hides secrets is every call's.
           resources.keep(this.#lasting.protection?.handle);
         }
@@ -101,12 +111,17 @@ export class Connection {
   /** Flushes a handle its owner no longer needs, at the latest before the next call. Throws nothing. */
   async release(handle: number): Promise<void> {
     const { resources } = this.#link;
+    if (this.#isInside()) return resources.abandon(handle);
     try {
       await this.#turns.run(() => resources.discard([handle]));
     } catch {
       // The queue is full: a later call flushes it.
       resources.abandon(handle);
     }
+  }
+
+  #isInside(): boolean {
+    return this.#call.getStore()?.hasTpm === true;
   }
 
   async close(): Promise<void> {
@@ -162,7 +177,7 @@ async function openLink(
   try {
     const bare = openExecutor(channel);
     await startup(bare, options.timeoutMs ?? FIRST_RESPONSE_MS);
-    if (options.flushLeftovers ?? true) await flushLeftovers(bare);
+    if (options.flushLeftovers ?? channel.isManaged !== true) await flushLeftovers(bare);
     const resources = await ResourceManager.open(channel, lasting.nextHandle, previous);
     return { channel, resources, io: openExecutor(resources, lasting.protection) };
   } catch (error) {

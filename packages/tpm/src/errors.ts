@@ -4,6 +4,7 @@ import { CodedError } from '@nemea/core';
 export type TpmErrorCode =
   | 'TPM_ALGORITHM_UNSUPPORTED'
   | 'TPM_ARGUMENT_INVALID'
+  | 'TPM_CALL_NESTED'
   | 'TPM_CANCELLED'
   | 'TPM_CHANNEL_BUSY'
   | 'TPM_CHANNEL_CLOSED'

@@ -105,6 +105,7 @@ export {
   startSession,
   withSession,
 } from './sessions/session.ts';
+export { ALG, CURVE, NV_ATTRIBUTE, OBJECT_ATTRIBUTE } from './structures/algorithms.ts';
 export type { PcrBankValues, PcrChoice, PcrSelection, PcrValue } from './structures/pcr-selection.ts';
 export { nameOf } from './structures/public-area.ts';
 export { TEMPLATES } from './structures/templates.ts';

@@ -46,7 +46,9 @@ describe('nv indexes', () => {
 
   it('count up by one, and say where they are', async () => {
     await tpm.nvDefine({ index: INDEX, dataSize: 8, attributes: counter | ownerRead | ownerWrite });
+    await expect(tpm.nvReadCounter(INDEX)).rejects.toMatchObject({ data: { name: 'NV_UNINITIALIZED' } });
     const first = await tpm.nvIncrement(INDEX);
+    expect(await tpm.nvReadCounter(INDEX)).toBe(first);
     expect(await tpm.nvIncrement(INDEX)).toBe(first + 1n);
     await tpm.nvUndefine(INDEX);
   });

@@ -1,5 +1,5 @@
 import { concatBytes } from '@nemea/core';
-import { type Attestation, attestation } from './attestation.ts';
+import { type Attestation, assertQualifying, attestation } from './attestation.ts';
 import { type Authorization, HANDLE } from './command.ts';
 import {
   NV_Certify,
@@ -116,6 +116,11 @@ export async function nvWrite(
 export async function nvIncrement(io: TpmIo, index: number, access: NvAccess = {}): Promise<bigint> {
   const handles = handlesFor(await nvReadPublic(io, index), authWrite);
   await run(io, NV_Increment, { handles, ...authOf(access) });
+  return await nvReadCounter(io, index, access);
+}
+
+/** The value of a counter. The TPM refuses one that was never incremented: `NV_UNINITIALIZED`. */
+export async function nvReadCounter(io: TpmIo, index: number, access: NvAccess = {}): Promise<bigint> {
   const value = await nvRead(io, index, access);
   if (value.length !== COUNTER_BYTES) throw invalid(`nv counter: got ${value.length} bytes, want 8`);
   return new DataView(value.buffer, value.byteOffset).getBigUint64(0);
@@ -134,6 +139,7 @@ export async function nvExtend(
 
 /** TPM2_NV_Certify: `ak` states what the first bytes of the index are, all of them if they fit into one statement. */
 export async function nvCertify(io: TpmIo, ak: TpmKey, request: NvCertifyRequest): Promise<Attestation> {
+  assertQualifying(request.qualifyingData);
   const nvPublic = await nvReadPublic(io, request.index);
   const { certifyInfo, signature } = await run(io, NV_Certify, {
     handles: { signHandle: ak, ...handlesFor(nvPublic, authRead) },

@@ -64,6 +64,7 @@ export const CALLS: Readonly<Record<string, (tpm: Tpm, setting: Setting) => Prom
   },
   nvWrite: (tpm) => tpm.nvWrite(INDEX.data, SECRET, access),
   nvRead: (tpm) => tpm.nvRead(INDEX.data, access),
+  nvReadCounter: (tpm) => tpm.nvReadCounter(INDEX.counter, access),
   nvIncrement: (tpm) => tpm.nvIncrement(INDEX.counter, access),
   nvExtend: (tpm) => tpm.nvExtend(INDEX.register, SECRET, access),
   nvCertify: (tpm, { ak }) => tpm.nvCertify(ak, { index: INDEX.data, qualifyingData: NONCE, ...access }),

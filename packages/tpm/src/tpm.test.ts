@@ -3,6 +3,7 @@ import { bytesEqual, fromHex, fromUtf8, sha256, toHex } from '@nemea/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Attestation } from './attestation.ts';
 import { openUnixChannel } from './channel/unix.ts';
+import { Quote } from './commands/attestation.ts';
 import { PCR_Event, PCR_Extend, PCR_Read } from './commands/pcr.ts';
 import type { TpmIo } from './executor.ts';
 import { Tpm, type TpmKey } from './index.ts';
@@ -173,6 +174,38 @@ describe('a quote of several banks', () => {
     ['a PCR that there is not', [{ hashAlg: ALG.sha1, pcrs: [24] }], 'TPM_ARGUMENT_INVALID'],
   ])('is refused: %s', async (_what, selection, code) => {
     await expect(tpm.pcrReadBanks(selection)).rejects.toMatchObject({ code });
+  });
+});
+
+describe('callers without types', () => {
+  const text = JSON.parse('"thirty-two characters are no hash"');
+
+  it('are refused where a string would be taken for zeros', async () => {
+    const uses: Record<string, () => Promise<unknown>> = {
+      quote: () => tpm.quote(ak, { pcrs: [0], qualifyingData: text }),
+      getTime: () => tpm.getTime(ak, text),
+      certify: () => tpm.certify(ak, ak, text),
+      seal: () => tpm.seal(text),
+      'seal a buffer': () => tpm.seal(JSON.parse('[1, 2]')),
+      unseal: () => tpm.unseal(text),
+      nvWrite: () => tpm.nvWrite(0x01500042, text),
+      pcrExtend: () => tpm.pcrExtend(16, text),
+      'a password': () => tpm.provision({ ownerAuth: text }),
+      'an old password': () => tpm.nvDefine({ index: 0x01500042, dataSize: 1 }, { auth: { password: text } }),
+    };
+    await tpm.nvDefine({ index: 0x01500042, dataSize: 40 });
+    for (const [name, use] of Object.entries(uses)) await expect(use(), name).rejects.toThrow();
+    await tpm.nvUndefine(0x01500042);
+    expect((await tpm.inspect()).passwordsSet.owner).toBe(false);
+  });
+
+  it('are refused where the nonce goes by another name', async () => {
+    const misspelt = JSON.parse('{ "pcrs": [0], "nonce": "00" }');
+    await expect(tpm.quote(ak, misspelt)).rejects.toMatchObject({ code: 'TPM_ARGUMENT_INVALID' });
+    const parameters: { PCRselect: [] } = JSON.parse('{ "PCRselect": [], "nonce": "00" }');
+    await expect(tpm.run(Quote, { handles: { signHandle: ak }, parameters })).rejects.toThrow(
+      'Quote: no parameter nonce',
+    );
   });
 });
 

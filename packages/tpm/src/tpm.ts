@@ -17,6 +17,7 @@ import {
   nvExtend,
   nvIncrement,
   nvRead,
+  nvReadCounter,
   nvReadPublic,
   nvUndefine,
   nvWrite,
@@ -79,7 +80,7 @@ export class Tpm {
 
   /**
    * Runs several commands as one. When `work` fails, every object and session that it made is flushed. It must use the
-   * `io` it is given; calling a method of this object would wait for ever.
+   * `io` it is given: a method of this object throws `TPM_CALL_NESTED` there, because it would wait for its own end.
    */
   exclusive<T>(work: (io: TpmIo) => Promise<T>): Promise<T> {
     return this.#connection.exclusive(work, this.#terms);
@@ -161,6 +162,11 @@ export class Tpm {
   /** The whole contents, by the index's own password where it allows that, else by the owner's. */
   nvRead(index: number, access?: NvAccess): Promise<Uint8Array> {
     return this.exclusive((io) => nvRead(io, index, access));
+  }
+
+  /** The value of a counter, which was incremented once at least. */
+  nvReadCounter(index: number, access?: NvAccess): Promise<bigint> {
+    return this.exclusive((io) => nvReadCounter(io, index, access));
   }
 
   /** Writes from the start of the index. */

@@ -6,6 +6,8 @@ import { TurnQueue, type TurnTerms } from '../queue.ts';
 export interface TpmChannel {
   /** False once a fault or its owner has closed it. It stays closed: open another one. */
   readonly isOpen: boolean;
+  /** A resource manager on the other side lets other programs use the TPM too: what is in it is theirs. */
+  readonly isManaged?: boolean;
   /**
    * Throws `TPM_CHANNEL_*` and `TPM_CANCELLED`. A caller that gives up (`timeoutMs`, `signal`) is let go at once; a
    * command that was sent is not taken back, and its response is read before the next command goes out.
@@ -21,6 +23,8 @@ export type TransmitOptions = TurnTerms;
 export interface BytePipe {
   /** False when the other side is known to be gone. */
   readonly isOpen: boolean;
+  /** As `TpmChannel.isManaged`. */
+  readonly isManaged?: boolean;
   /** One response to one command. The caller never overlaps two. */
   exchange(command: Uint8Array): Promise<Uint8Array>;
   /** Releases the transport at once, even under a pending exchange. */
@@ -75,6 +79,7 @@ export function serialChannel(pipe: BytePipe, options: ChannelOptions = {}): Tpm
     get isOpen() {
       return dead === undefined && pipe.isOpen;
     },
+    isManaged: pipe.isManaged ?? false,
     async transmit(command, terms) {
       assertCommand(command);
       if (dead !== undefined) throw closed(dead);
@@ -123,6 +128,11 @@ function checkHeader(response: Uint8Array): void {
     throw desync(`response tag: got 0x${tag.toString(16)}`);
   const size = u32At(response, 2);
   if (size !== response.length) throw desync(`response size field: got ${size}, want ${response.length}`);
+}
+
+/** Why the system refused, for a message: `: EACCES`. */
+export function reasonOf(cause: unknown): string {
+  return cause instanceof Error && 'code' in cause ? `: ${String(cause.code)}` : '';
 }
 
 export function desync(message: string): TpmError {

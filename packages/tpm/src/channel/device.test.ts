@@ -1,16 +1,25 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, symlink } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fromHex } from '@nemea/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { HANDLE } from '../command.ts';
+import { SESSION, StartAuthSession } from '../commands/index.ts';
+import { ALG } from '../structures/algorithms.ts';
 import { endProcess, startTestTpm, type TestTpm } from '../testing.ts';
 import { Tpm } from '../tpm.ts';
 import { channelCompliance } from './compliance.ts';
 import { openDeviceChannel } from './device.ts';
 
 const COMMAND = fromHex('80010000000a00000181');
+const SESSION_PARAMETERS = {
+  nonceCaller: new Uint8Array(16),
+  sessionType: SESSION.hmac,
+  symmetric: undefined,
+  authHash: ALG.sha256,
+};
 
 let dir = '';
 beforeAll(async () => {
@@ -31,7 +40,7 @@ describe('a channel to a device that echoes', () => {
     const missing = join(dir, 'tpmrm9');
     await expect(openDeviceChannel(missing)).rejects.toMatchObject({
       code: 'TPM_CHANNEL_FAILED',
-      message: `cannot open the tpm device ${missing}`,
+      message: `cannot open the tpm device ${missing}: ENOENT`,
     });
   });
 
@@ -68,6 +77,23 @@ describe('a channel to a character device', () => {
   });
 
   for (const rule of channelCompliance(() => openDeviceChannel(device))) it(rule.title, rule.run);
+
+  it('leaves alone what it finds behind the kernel’s resource manager, and frees a bare TPM', async () => {
+    const session = { handles: { tpmKey: HANDLE.null, bind: HANDLE.null }, parameters: SESSION_PARAMETERS };
+    for (const [name, left] of [
+      ['tpmrm0', 1],
+      ['tpm0', 0],
+    ] as const) {
+      const path = join(dir, name);
+      await symlink(device, path);
+      const before = await Tpm.open(() => openDeviceChannel(path));
+      await before.run(StartAuthSession, session);
+      await before.close();
+      const tpm = await Tpm.open(() => openDeviceChannel(path));
+      expect(await tpm.listHandles('loadedSession'), name).toHaveLength(left);
+      await tpm.close();
+    }
+  });
 
   it('carries a whole client: keys, quotes, sealing', async () => {
     const tpm = await Tpm.open(() => openDeviceChannel(device));

@@ -6,15 +6,18 @@ import {
   type ChannelOptions,
   desync,
   RESPONSE_BYTES_MAX,
+  reasonOf,
   serialChannel,
   type TpmChannel,
 } from './channel.ts';
+
+const MANAGED = /\/tpmrm\d+$/;
 
 type FileHandle = Awaited<ReturnType<typeof open>>;
 
 /**
  * Opens a kernel TPM device: one write per command, one read per response. /dev/tpmrm0 is the kernel's resource manager
- * and has many clients; /dev/tpm0 is the bare TPM and has one. Tested on a pseudo-terminal with a software TPM behind
+ * and has many clients, so that a `Tpm` leaves alone what it finds there; /dev/tpm0 is the bare TPM and has one. Tested on a pseudo-terminal with a software TPM behind
  * it; no hardware TPM has been tried.
  */
 export async function openDeviceChannel(
@@ -26,12 +29,13 @@ export async function openDeviceChannel(
     // A device that is a terminal must not become this process's own.
     file = await open(path, constants.O_RDWR | constants.O_NOCTTY);
   } catch (cause) {
-    throw new TpmError('TPM_CHANNEL_FAILED', `cannot open the tpm device ${path}`, { data: { path }, cause });
+    const message = `cannot open the tpm device ${path}${reasonOf(cause)}`;
+    throw new TpmError('TPM_CHANNEL_FAILED', message, { data: { path }, cause });
   }
-  return serialChannel(devicePipe(file), options);
+  return serialChannel(devicePipe(file, MANAGED.test(path)), options);
 }
 
-function devicePipe(file: FileHandle): BytePipe {
+function devicePipe(file: FileHandle, isManaged: boolean): BytePipe {
   const buffer = new Uint8Array(RESPONSE_BYTES_MAX);
   let pending = false;
   let closed = false;
@@ -40,6 +44,7 @@ function devicePipe(file: FileHandle): BytePipe {
     get isOpen() {
       return !closed;
     },
+    isManaged,
     async exchange(command) {
       pending = true;
       try {

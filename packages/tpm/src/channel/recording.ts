@@ -17,6 +17,7 @@ export function recordChannel(channel: TpmChannel, recording: Exchange[]): TpmCh
     get isOpen() {
       return channel.isOpen;
     },
+    isManaged: channel.isManaged ?? false,
     async transmit(command, options) {
       const response = await channel.transmit(command, options);
       // Copies: whoever holds the arrays may change them.

@@ -1,7 +1,7 @@
 import { connect, type NetConnectOpts } from 'node:net';
 import { concatBytes, u32At } from '@nemea/core';
 import { TpmError } from '../errors.ts';
-import { type BytePipe, desync, HEADER_BYTES, RESPONSE_BYTES_MAX } from './channel.ts';
+import { type BytePipe, desync, HEADER_BYTES, RESPONSE_BYTES_MAX, reasonOf } from './channel.ts';
 
 const NOTHING = new Uint8Array(0);
 
@@ -71,7 +71,7 @@ export function connectSocket(address: NetConnectOpts, name: string): Promise<By
   const { promise, resolve, reject } = Promise.withResolvers<BytePipe>();
   const refused = (cause: Error): void => {
     reject(
-      new TpmError('TPM_CHANNEL_FAILED', `cannot connect to the tpm socket ${name}`, {
+      new TpmError('TPM_CHANNEL_FAILED', `cannot connect to the tpm socket ${name}${reasonOf(cause)}`, {
         data: { socket: name },
         cause,
       }),

@@ -29,7 +29,7 @@ describe('a channel over TCP', () => {
     const closed = await freePort();
     await expect(openTcpChannel({ port: closed })).rejects.toMatchObject({
       code: 'TPM_CHANNEL_FAILED',
-      message: `cannot connect to the tpm socket 127.0.0.1:${closed}`,
+      message: `cannot connect to the tpm socket 127.0.0.1:${closed}: ECONNREFUSED`,
     });
   });
 });

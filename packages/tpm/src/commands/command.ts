@@ -71,6 +71,9 @@ export function writeParameters(
   { name, parameters }: { readonly name: string; readonly parameters: Fields },
   values: Readonly<Record<string, unknown>>,
 ): void {
+  // A misspelt parameter would be left out, and one that may be absent would not be missed.
+  const unknown = Object.keys(values).find((key) => !Object.hasOwn(parameters, key));
+  if (unknown !== undefined) throw new TpmError('TPM_ARGUMENT_INVALID', `${name}: no parameter ${unknown}`);
   for (const [key, codec] of Object.entries(parameters)) {
     const value = values[key] ?? absent(codec);
     try {

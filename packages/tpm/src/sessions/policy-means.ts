@@ -33,7 +33,7 @@ export interface PolicySigner {
   readonly publicArea: Uint8Array;
   /**
    * TPMT_SIGNATURE over the hash of `message`, which holds for this session alone and without end (TPM 2.0 Part 3, 23.3).
-   * The TPM waits meanwhile: a call of its `Tpm` would wait for ever.
+   * The TPM waits meanwhile: its `Tpm` takes no call.
    */
   sign(message: Uint8Array): Uint8Array | Promise<Uint8Array>;
 }

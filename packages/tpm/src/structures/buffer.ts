@@ -9,8 +9,8 @@ export function parseWhole<T>(name: string, bytes: Uint8Array, read: (reader: By
   if (bytes.length > STRUCTURE_BYTES_MAX) {
     throw invalid(`${name}: got ${bytes.length} bytes, want at most ${STRUCTURE_BYTES_MAX}`);
   }
-  const reader = new ByteReader(bytes);
   try {
+    const reader = new ByteReader(bytes);
     const value = read(reader);
     reader.end();
     return value;

@@ -1,4 +1,4 @@
-import { type ByteReader, ByteWriter, errorCode } from '@nemea/core';
+import { type ByteReader, ByteWriter, errorCode, isBytes } from '@nemea/core';
 import { TpmError } from '../errors.ts';
 import { ALG, hex16 } from './algorithms.ts';
 import { invalid, parseWhole } from './buffer.ts';
@@ -93,6 +93,7 @@ export function bytes(name: string, bytesMax: number, bytesMin = 0): Codec<Uint8
       return reader.bytes(length);
     },
     write(writer, value) {
+      if (!isBytes(value)) throw refuse(`${name}: got ${typeof value}, want Uint8Array`);
       check(value.length, refuse);
       writer.u16(value.length).bytes(value);
     },
