@@ -42,6 +42,7 @@ export function addPolicyCommands(program: Command): void {
     .argument('<FILE>', 'policy.json')
     .option('--references <FILE>', 'reference values; by default reference-values.json beside the policy')
     .option('--json', 'print one JSON line')
+    .addHelpText('after', '\nExample:\n  nemea policy explain golden/policy.json')
     .action(async (file: string, options: { readonly references?: string; readonly json?: boolean }) => {
       const { explain, showSentences } = await import('../policy/explain.ts');
       const sentences = explain(file, options.references);

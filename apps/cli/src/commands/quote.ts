@@ -50,6 +50,7 @@ export function addQuoteCommands(program: Command): void {
     )
     .argument('<FILE...>')
     .option('--json', 'print one JSON line')
+    .addHelpText('after', '\nExample:\n  nemea quote show msg sig ak.pub')
     .action((files: string[], options: Printed) => judge(() => show(files, options)));
   quote
     .command('make')
@@ -64,6 +65,10 @@ export function addQuoteCommands(program: Command): void {
       'ecc',
     )
     .option('--json', 'print one JSON line')
+    .addHelpText(
+      'after',
+      '\nExample:\n  nemea quote make --tpm device:/dev/tpmrm0 --pcrs sha256:0-7 --nonce 0badcafe --out q',
+    )
     .action(async (options: MakeOptions & Printed) => {
       const { makeQuote } = await import('../quote/make.ts');
       const files = await makeQuote(options);

@@ -5,6 +5,9 @@ import type { ProvisionOptions } from '../tpm/provision.ts';
 const ADDRESS = ['--tpm <ADDRESS>', 'unix:PATH, tcp:HOST:PORT or device:PATH'] as const;
 
 const NOTES = `
+Example:
+  nemea tpm provision --tpm device:/dev/tpmrm0 --out tpm --lockout-auth lockout.key
+
 A second run changes nothing. Files of passwords that do not exist yet are made, with a random password, for their owner
 alone. Keep them: without the lockout password nobody resets a lockout. An endorsement password hides the keys that
 this project's nodes use.`;
@@ -16,6 +19,7 @@ export function addTpmCommands(program: Command): void {
     .description('print what a TPM says of itself; needs no password and changes nothing')
     .requiredOption(...ADDRESS)
     .option('--json', 'print one JSON line')
+    .addHelpText('after', '\nExample:\n  nemea tpm info --tpm device:/dev/tpmrm0')
     .action(async (options: { readonly tpm: string; readonly json?: boolean }) => {
       const { inspectAt, toJson, toText } = await import('../tpm/info.ts');
       const info = await inspectAt(options.tpm);
