@@ -14,6 +14,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   'packages/sdk': ['packages/membership', 'packages/capsule', 'contracts'],
   'packages/node': ['packages/sdk', 'contracts'],
   'apps/cli': ['packages/node'],
+  'packages/simulator': ['packages/node'],
   contracts: ['packages/core'],
 };
 

@@ -44,7 +44,12 @@ export interface Door {
 }
 
 /** A device as NodeRegistry would hold it. */
-export function recordOf(device: Device, level: number): NodeRecord {
+export function recordOf(
+  device: Pick<Device, 'account' | 'endpoint' | 'peerKey'> & {
+    readonly identity: Pick<DeviceIdentity, 'ekPublic' | 'akPublic' | 'vrfPublic'>;
+  },
+  level: number,
+): NodeRecord {
   const { account, endpoint, identity, peerKey } = device;
   const ak = point(identity.akPublic);
   const vrf = point(identity.vrfPublic);

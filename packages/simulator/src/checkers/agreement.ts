@@ -1,0 +1,44 @@
+import { parseDecision } from '@nemea/consensus';
+import { sha256, toHex } from '@nemea/core';
+import type { Host, HostChecks } from '../world/host.ts';
+import type { Verdicts } from './checker.ts';
+
+/**
+ * No two honest replicas decide differently at one height [CONS-10], in any of their lives, and what one has decided is
+ * on its disk in order, without a gap.
+ */
+export function checkAgreement({
+  world,
+  honest,
+  fail,
+}: Verdicts): HostChecks & { readonly decisions: number } {
+  const decided = new Map<number, { by: string; digest: string }>();
+  const last = new Map<string, number>();
+  return {
+    get decisions() {
+      return decided.size;
+    },
+    onAppend(host: Host, kind: string, records: readonly Uint8Array[]) {
+      if (kind !== 'decision' || !honest.has(host.name)) return;
+      for (const record of records) {
+        const { sequence, batch } = parseDecision(record);
+        const digest = digestOf(batch);
+        world.kernel.note(host.name, `decides ${sequence}: ${digest}`);
+        const known = decided.get(sequence);
+        if (known === undefined) decided.set(sequence, { by: host.name, digest });
+        else if (known.digest !== digest)
+          fail('agreement', `at ${sequence} ${host.name} decides ${digest}, ${known.by} ${known.digest}`);
+        const before = last.get(host.name) ?? 0;
+        if (sequence !== before + 1)
+          fail('journal', `${host.name} writes decision ${sequence} after ${before}`);
+        last.set(host.name, sequence);
+      }
+    },
+    onUp() {},
+  };
+}
+
+function digestOf(batch: readonly Uint8Array[]): string {
+  const lengths = batch.map((operation) => operation.length).join();
+  return toHex(sha256(Buffer.concat([Buffer.from(lengths), ...batch]))).slice(0, 16);
+}

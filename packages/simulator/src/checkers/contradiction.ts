@@ -1,0 +1,48 @@
+import { authenticate, type Content, parseMessage } from '@nemea/consensus';
+import { createEd25519Verifier } from '@nemea/consensus/ed25519';
+import { toHex } from '@nemea/core';
+import { PROTOCOLS } from '@nemea/node/protocol';
+import { networkIdOf } from '@nemea/sdk';
+import type { Observer } from '../twins/network.ts';
+import type { Verdicts } from './checker.ts';
+
+/** No honest replica says two things that contradict each other [CONS-21], whatever it forgot between them. */
+export function checkContradiction({ world, honest, fail }: Verdicts): Observer {
+  const { network } = world.chain.state;
+  const networkId = networkIdOf(network.chainId, network.contracts.nodeRegistry);
+  const keys = new Map(world.hosts.map(({ account, machine }) => [account, machine.peerKey]));
+  const verify = createEd25519Verifier();
+  const said = new Map<string, string>();
+  const lookedAt = new WeakSet<Uint8Array>();
+  return {
+    onMessage({ from, protocol, bytes }) {
+      if (protocol !== PROTOCOLS.consensus || !honest.has(from) || lookedAt.has(bytes)) return;
+      lookedAt.add(bytes);
+      const message = parseMessage(bytes);
+      const publicKeyOf = (account: string) => keys.get(account);
+      const { content } = authenticate({ networkId, message, publicKeyOf, verify });
+      const slot = slotOf(content);
+      if (slot === undefined) return;
+      const key = `${message.sender} ${slot}`;
+      const value = 'digest' in content ? toHex(content.digest).slice(0, 16) : '';
+      const before = said.get(key);
+      if (before === undefined) said.set(key, value);
+      else if (before !== value) fail('contradiction', `${from}: ${slot} said ${before}, then ${value}`);
+    },
+  };
+}
+
+/** Where a statement can be made once only. */
+function slotOf(content: Content): string | undefined {
+  const epoch = 'epoch' in content ? String(content.epoch) : '-';
+  switch (content.kind) {
+    case 'pre-prepare':
+    case 'prepare':
+    case 'commit':
+      return `epoch ${epoch} view ${content.view} sequence ${content.sequence}`;
+    case 'checkpoint':
+      return `checkpoint ${content.sequence}`;
+    default:
+      return undefined;
+  }
+}

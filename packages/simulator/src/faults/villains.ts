@@ -1,0 +1,216 @@
+import { sha256 } from '@nemea/core';
+import {
+  encodeOperation,
+  encodeSignedOperation,
+  type OperationBody,
+  operationDigest,
+  parseSignedOperation,
+} from '@nemea/membership';
+import type { Device, NodePorts, Overlay } from '@nemea/node/ports';
+import { PROTOCOLS } from '@nemea/node/protocol';
+import { networkIdOf } from '@nemea/sdk';
+import type { Host } from '../world/host.ts';
+import type { World } from '../world/world.ts';
+import type { Counts } from './counts.ts';
+import type { Villain } from './plan.ts';
+
+const REPLAYED_MAX = 64;
+
+/** A member that breaks the rules: the production node on ports that twist what it says, shows or remembers. */
+export function disguise(world: World, villain: Villain, counts: Counts, ports: NodePorts): NodePorts {
+  const did = (): void => counts.add(villain);
+  switch (villain) {
+    case 'silent':
+      return withOverlay(ports, (overlay) => ({ send: () => did(), request: overlay.request }));
+    case 'vote-withholding':
+      return withOverlay(ports, (overlay) => ({
+        request: overlay.request,
+        send: (peer, protocol, message) => {
+          if (protocol === PROTOCOLS.vote) did();
+          else overlay.send(peer, protocol, message);
+        },
+      }));
+    case 'replaying':
+      return withOverlay(ports, (overlay) => replaying(world, overlay, did));
+    case 'spamming':
+      return withOverlay(ports, (overlay) => spamming(world, overlay, did));
+    case 'lying-attestor':
+      return lying(world, ports, did);
+    case 'false-vrf':
+      return withDevice(ports, (device) => ({
+        vrfProve: (alpha) => {
+          did();
+          return device.identity.vrfProve(sha256(alpha));
+        },
+      }));
+    case 'stale-evidence':
+      return withDevice(ports, staleQuotes(did));
+    case 'tampered':
+      return {
+        ...ports,
+        openDevice: async () => {
+          const device = await ports.openDevice();
+          did();
+          await device.measured.measure({
+            kind: 'release',
+            digest: sha256(device.peerKey),
+            name: 'tampered',
+          });
+          return device;
+        },
+      };
+    // These two are what happens to the machine, not what the process does.
+    case 'amnesiac':
+    case 'bit-rot':
+    case 'tpm-roll-back':
+    case 'equivocating':
+      return ports;
+  }
+}
+
+type Speech = Pick<Overlay, 'send' | 'request'>;
+
+function withOverlay(ports: NodePorts, change: (overlay: Overlay) => Speech): NodePorts {
+  return {
+    ...ports,
+    openOverlay: async (options) => {
+      const overlay = await ports.openOverlay(options);
+      const own: Overlay = {
+        peerId: overlay.peerId,
+        addresses: overlay.addresses,
+        counters: overlay.counters,
+        connect: (address) => overlay.connect(address),
+        send: (peer, protocol, message) => overlay.send(peer, protocol, message),
+        request: (peer, protocol, message, timing) => overlay.request(peer, protocol, message, timing),
+        setMembers: (members) => overlay.setMembers(members),
+        evict: (peer) => overlay.evict(peer),
+        readmit: (peer) => overlay.readmit(peer),
+        peers: () => overlay.peers(),
+        close: () => overlay.close(),
+      };
+      return { ...own, ...change(own) };
+    },
+  };
+}
+
+function withDevice(ports: NodePorts, change: (device: Device) => Partial<Device['identity']>): NodePorts {
+  return {
+    ...ports,
+    openDevice: async () => {
+      const device = await ports.openDevice();
+      return { ...device, identity: { ...device.identity, ...change(device) } };
+    },
+  };
+}
+
+/** Says again, at any time and to anybody, what it has said before. */
+function replaying(world: World, overlay: Overlay, did: () => void): Speech {
+  const random = world.kernel.random.fork(`replay ${overlay.peerId}`);
+  const said: { protocol: string; message: Uint8Array }[] = [];
+  return {
+    request: overlay.request,
+    send: (peer, protocol, message) => {
+      overlay.send(peer, protocol, message);
+      if (said.length < REPLAYED_MAX) said.push({ protocol, message });
+      else said[random.integer(0, REPLAYED_MAX - 1)] = { protocol, message };
+      if (!random.chance(0.3)) return;
+      did();
+      const old = random.pick(said);
+      overlay.send(peer, old.protocol, old.message);
+    },
+  };
+}
+
+/** Sends nonsense on every protocol, small and large. */
+function spamming(world: World, overlay: Overlay, did: () => void): Speech {
+  const random = world.kernel.random.fork(`spam ${overlay.peerId}`);
+  const protocols = [PROTOCOLS.consensus, PROTOCOLS.request, PROTOCOLS.vote];
+  return {
+    request: overlay.request,
+    send: (peer, protocol, message) => {
+      overlay.send(peer, protocol, message);
+      did();
+      const garbled = message.slice();
+      const at = random.integer(0, garbled.length - 1);
+      garbled[at] = (garbled[at] ?? 0) ^ (1 << random.integer(0, 7));
+      overlay.send(peer, random.pick(protocols), garbled);
+      overlay.send(peer, random.pick(protocols), random.bytes(random.integer(0, 200)));
+    },
+  };
+}
+
+/** Reports that those it attested are contraindicated, and accuses them. */
+function lying(world: World, ports: NodePorts, did: () => void): NodePorts {
+  const { network } = world.chain.state;
+  const networkId = networkIdOf(network.chainId, network.contracts.nodeRegistry);
+  let sign: Device['sign'] | undefined;
+  const twist = (message: Uint8Array): Uint8Array => {
+    const { operation } = parseSignedOperation(message);
+    if (operation.body.kind !== 'attest' || sign === undefined) return message;
+    did();
+    const attestations = operation.body.attestations.map((attestation) => ({
+      ...attestation,
+      verdict: 'contraindicated' as const,
+    }));
+    const body: OperationBody = { ...operation.body, attestations };
+    const bytes = encodeOperation({ ...operation, body });
+    return encodeSignedOperation(bytes, sign(operationDigest(networkId, bytes)));
+  };
+  const twisted = withOverlay(ports, (overlay) => ({
+    request: overlay.request,
+    send: (peer, protocol, message) =>
+      overlay.send(peer, protocol, protocol === PROTOCOLS.request ? twist(message) : message),
+  }));
+  return {
+    ...twisted,
+    openDevice: async () => {
+      const device = await ports.openDevice();
+      sign = device.sign;
+      return device;
+    },
+  };
+}
+
+/** Shows the same quote to everybody, whatever they ask for. */
+function staleQuotes(did: () => void): (device: Device) => Partial<Device['identity']> {
+  return ({ identity }) => {
+    let first: ReturnType<typeof identity.quote> | undefined;
+    let asked = 0;
+    return {
+      quote: (request) => {
+        // Honest until it is in: who shows stale evidence at the door never gets to show it inside.
+        if (asked++ < 8) return identity.quote(request);
+        did();
+        first ??= identity.quote(request);
+        return first;
+      },
+    };
+  };
+}
+
+/** What befalls the machine of a villain, every second. */
+export function befall(world: World, host: Host, villain: Villain, counts: Counts): void {
+  const random = world.kernel.random.fork(`befall ${host.name} ${world.kernel.nowMs}`);
+  if (!random.chance(0.08)) return;
+  switch (villain) {
+    case 'amnesiac':
+      counts.add(villain);
+      host.crash();
+      host.disk.wipe();
+      world.kernel.note(host.name, 'forgets everything');
+      world.kernel.after(500, () => host.start());
+      return;
+    case 'bit-rot':
+      counts.add(villain);
+      host.disk.rot();
+      host.crash();
+      world.kernel.after(500, () => host.start());
+      return;
+    case 'tpm-roll-back':
+      counts.add(villain);
+      host.tpm.rollBack({ resetCount: 1, clockMs: Math.floor(world.kernel.nowMs / 2) });
+      return;
+    default:
+      return;
+  }
+}

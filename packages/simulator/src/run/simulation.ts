@@ -1,0 +1,154 @@
+import { checkAgreement } from '../checkers/agreement.ts';
+import type { Violation } from '../checkers/checker.ts';
+import { checkContradiction } from '../checkers/contradiction.ts';
+import { checkMoney } from '../checkers/money.ts';
+import { checkSecrecy } from '../checkers/secrecy.ts';
+import { checkInnocence, checkState } from '../checkers/state.ts';
+import { Accidents } from '../faults/accidents.ts';
+import { Counts } from '../faults/counts.ts';
+import { drawPlan, type Plan } from '../faults/plan.ts';
+import { Storm } from '../faults/storm.ts';
+import { befall, disguise } from '../faults/villains.ts';
+import { seededRandom } from '../kernel/random.ts';
+import { World } from '../world/world.ts';
+
+/** When faults have stopped, epochs must be closed again, by everybody who follows the rules, within this time. */
+const RECOVERY_MS = 150_000;
+const EPOCHS_OF_PROGRESS = 2;
+const TICK_MS = 1_000;
+
+export interface RunResult {
+  readonly seed: string;
+  readonly plan: Plan;
+  readonly virtualMs: number;
+  readonly decisions: number;
+  readonly messages: number;
+  readonly faults: Readonly<Record<string, number>>;
+  readonly violation: Violation | undefined;
+  /** SHA-256 over every line of the trace. */
+  readonly traceDigest: string;
+  readonly lastLines: readonly string[];
+}
+
+export interface RunOptions {
+  readonly plan?: Plan;
+  onLine?(line: string): void;
+}
+
+/** Runs one seed: a network, its faults, and the checkers that judge it. */
+export async function runSeed(seed: string, options: RunOptions = {}): Promise<RunResult> {
+  const plan = options.plan ?? drawPlan(seededRandom(`plan ${seed}`));
+  const world = new World({ seed, nodes: plan.nodes, epochMs: plan.epochMs });
+  if (options.onLine !== undefined) world.kernel.trace.tee(options.onLine);
+  const { kernel } = world;
+  let violation: Violation | undefined;
+  const fail = (checker: string, detail: string): void => {
+    kernel.note('checker', `${checker}: ${detail}`);
+    violation ??= { checker, detail };
+  };
+  const onRejection = (error: unknown): void => fail('crash', `nobody handled: ${String(error)}`);
+  process.on('unhandledRejection', onRejection);
+  try {
+    const counts = new Counts();
+    const run = prepare(world, plan, counts, fail);
+    await world.start();
+    for (const copy of world.copies) copy.start();
+    const isDone = (): boolean => violation !== undefined;
+    await kernel.runUntil(plan.faultsMs, isDone);
+    if (plan.mode === 'liveness' && violation === undefined) {
+      run.calm();
+      await recover(world, run.honest, isDone, fail);
+    }
+    return {
+      seed,
+      plan,
+      virtualMs: kernel.nowMs,
+      decisions: run.decisions(),
+      messages: world.overlays.counters.sent,
+      faults: Object.fromEntries(counts.byKind),
+      violation,
+      traceDigest: kernel.trace.digest(),
+      lastLines: violation === undefined ? [] : kernel.trace.last(60),
+    };
+  } finally {
+    process.off('unhandledRejection', onRejection);
+    for (const host of [...world.hosts, ...world.copies]) host.crash();
+  }
+}
+
+type Fail = (checker: string, detail: string) => void;
+
+/** Sets up faults, villains and checkers; nothing has happened yet. */
+function prepare(world: World, plan: Plan, counts: Counts, fail: Fail) {
+  const { kernel, conditions } = world;
+  const honest = new Set(world.hosts.map(({ name }) => name).filter((name) => !plan.villains.has(name)));
+  const storm = new Storm(world, plan.faults, counts);
+  const accidents = new Accidents(world, plan.faults, counts);
+  conditions.weather = storm;
+  conditions.disguise = (host, ports) => {
+    const villain = plan.villains.get(host.name);
+    return villain === undefined ? ports : disguise(world, villain, counts, ports);
+  };
+  for (const host of world.hosts) {
+    if (plan.villains.get(host.name) !== 'equivocating') continue;
+    counts.add('equivocating');
+    const others = [...world.hosts].filter((other) => other !== host);
+    world.double(host, new Set(others.filter(() => kernel.random.chance(0.5)).map(({ name }) => name)));
+  }
+  const verdicts = { world, honest, fail };
+  const agreement = checkAgreement(verdicts);
+  world.checks.push(agreement);
+  world.overlays.observers.push(checkContradiction(verdicts), checkSecrecy(verdicts));
+  world.onFatal = (name, code) => {
+    if (honest.has(name) && !code.startsWith('DISK_')) fail('crash', `${name} gives up: ${code}`);
+  };
+  const checks = [checkState(verdicts), checkInnocence(verdicts), checkMoney(verdicts)];
+  let isCalm = false;
+  kernel.every(TICK_MS, () => {
+    for (const check of checks) check();
+    if (isCalm) return;
+    storm.blow();
+    accidents.happen();
+    for (const host of world.hosts) {
+      const villain = plan.villains.get(host.name);
+      if (villain !== undefined) befall(world, host, villain, counts);
+    }
+  });
+  return {
+    honest,
+    decisions: () => agreement.decisions,
+    calm(): void {
+      isCalm = true;
+      kernel.note('weather', 'calm from here on');
+      storm.end();
+      accidents.end();
+    },
+  };
+}
+
+/** Liveness: every honest node is up and closes epochs, and layer 1 records them. */
+async function recover(
+  world: World,
+  honest: ReadonlySet<string>,
+  isFailed: () => boolean,
+  fail: Fail,
+): Promise<void> {
+  const { kernel, chain } = world;
+  const hosts = world.hosts.filter(({ name }) => honest.has(name));
+  const closed = (): number => Math.min(...hosts.map(({ node }) => node?.status().epochClosed ?? 0));
+  const before = Math.max(
+    chain.state.epochLatest,
+    ...hosts.map(({ node }) => node?.status().epochClosed ?? 0),
+  );
+  const wanted = before + EPOCHS_OF_PROGRESS;
+  const isWell = (): boolean => closed() >= wanted && chain.state.epochLatest >= wanted;
+  await kernel.runUntil(kernel.nowMs + RECOVERY_MS, () => isFailed() || isWell());
+  if (isFailed() || isWell()) return;
+  const states = hosts
+    .map(({ name, node }) => `${name} ${node?.status().epochClosed ?? 'is down'}`)
+    .join(', ');
+  fail(
+    'liveness',
+    `epoch ${wanted} is not closed ${RECOVERY_MS} ms after the last fault: ${states}, layer 1 ${chain.state.epochLatest}`,
+  );
+}

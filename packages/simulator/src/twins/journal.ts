@@ -1,0 +1,91 @@
+import { CodedError } from '@nemea/core';
+import type { Journal } from '@nemea/node/ports';
+import type { Life } from './life.ts';
+
+export class DiskError extends CodedError<
+  'DISK_FULL' | 'DISK_GONE' | 'JOURNAL_FOREIGN' | 'JOURNAL_CORRUPT'
+> {}
+
+/** What a machine's journal holds when nobody has it open. */
+export class SimulatedDisk {
+  readonly #records = new Map<string, Uint8Array[]>();
+  #owner: string | undefined;
+  #isFull = false;
+  #isCorrupt = false;
+  #isTearing = false;
+
+  /** From here on nothing more can be written. */
+  fill(isFull = true): void {
+    this.#isFull = isFull;
+  }
+
+  /** A bit flips: the record's checksum tells at the next reading. */
+  rot(): void {
+    this.#isCorrupt = this.#records.size > 0;
+  }
+
+  /** The next append is cut off by a loss of power: the transaction is not there afterwards. */
+  tearNext(isTearing = true): void {
+    this.#isTearing = isTearing;
+  }
+
+  /** What the disk said was written is not: the newest records are gone. Nobody survives this by itself. */
+  loseTail(records: number): void {
+    for (const [kind, list] of this.#records) this.#records.set(kind, list.slice(0, -records));
+  }
+
+  wipe(): void {
+    this.#records.clear();
+    this.#isCorrupt = false;
+    this.#isFull = false;
+    this.#owner = undefined;
+  }
+
+  /** Opens the journal for one life of a process, which `onTorn` ends. */
+  open(owner: string, life: Life, hooks: DiskHooks): Journal {
+    if (this.#owner !== undefined && this.#owner !== owner)
+      throw new DiskError('JOURNAL_FOREIGN', `journal belongs to ${this.#owner}, want ${owner}`);
+    if (this.#isCorrupt) throw new DiskError('JOURNAL_CORRUPT', 'a record does not match its checksum');
+    this.#owner = owner;
+    const alive = (): void => {
+      if (!life.isOn) throw new DiskError('DISK_GONE', 'this process is dead');
+    };
+    const list = (kind: string): Uint8Array[] => this.#records.get(kind) ?? [];
+    return {
+      append: (kind, records) => {
+        alive();
+        if (this.#isFull) throw new DiskError('DISK_FULL', 'no space is left on the device');
+        if (this.#isTearing) {
+          this.#isTearing = false;
+          hooks.onTorn();
+          throw new DiskError('DISK_GONE', 'power was lost');
+        }
+        const kept = list(kind);
+        // Whoever appends may go on using its bytes.
+        kept.push(...records.map((record) => record.slice()));
+        this.#records.set(kind, kept);
+        hooks.onAppend(kind, records);
+      },
+      read: (kind) => {
+        alive();
+        return list(kind).map((record) => record.slice());
+      },
+      readRange: (kind, from, count) => {
+        alive();
+        return list(kind)
+          .slice(from, from + count)
+          .map((record) => record.slice());
+      },
+      trim: (kind, keep) => {
+        alive();
+        this.#records.set(kind, keep === 0 ? [] : list(kind).slice(-keep));
+      },
+      close: () => undefined,
+    };
+  }
+}
+
+export interface DiskHooks {
+  onAppend(kind: string, records: readonly Uint8Array[]): void;
+  onTorn(): void;
+}

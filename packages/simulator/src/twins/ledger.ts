@@ -1,0 +1,186 @@
+import { bytesEqual, fromHex, toHex } from '@nemea/core';
+import {
+  type AttestationRequest,
+  type Ledger,
+  LedgerError,
+  LedgerHistory,
+  networkIdOf,
+  type Receipt,
+  requestTypedData,
+  voteTypedData,
+} from '@nemea/sdk';
+import { privateKeyToAccount } from 'viem/accounts';
+import type { Kernel } from '../kernel/kernel.ts';
+import type { Call, Chain } from './layer-one/chain.ts';
+import { nodeOf } from './layer-one/state.ts';
+import type { Life } from './life.ts';
+
+const POLL_MS = 100;
+const BLOCKS_PER_SYNC = 500;
+
+/** How layer 1's RPC treats one machine: how long an answer takes; undefined when none comes. */
+export type Rpc = () => number | undefined;
+
+export interface LedgerTwinOptions {
+  readonly kernel: Kernel;
+  readonly chain: Chain;
+  readonly accountKey: Uint8Array;
+  readonly life: Life;
+  readonly rpc: Rpc;
+}
+
+/** Layer 1 as one machine sees it: a copy of the chain that grows as it reads, and the transactions it sends. */
+export function openLedgerTwin({ kernel, chain, accountKey, life, rpc }: LedgerTwinOptions): Ledger {
+  const { network } = chain.state;
+  const signer = privateKeyToAccount(`0x${toHex(accountKey)}`);
+  const account = signer.address.toLowerCase();
+  const history = new LedgerHistory({
+    startBlock: network.startBlock,
+    epochMs: network.epochMs,
+    networkId: networkIdOf(network.chainId, network.contracts.nodeRegistry),
+    genesisAccounts: chain.state.genesis,
+  });
+
+  /** An RPC call: waits as long as the answer takes, then reads the chain as it is. */
+  async function call<T>(answer: () => T): Promise<T> {
+    const delayMs = rpc();
+    await life.during(kernel.sleep(delayMs ?? POLL_MS));
+    if (delayMs === undefined) throw new LedgerError('LEDGER_UNREACHABLE', 'layer 1 did not answer');
+    return answer();
+  }
+
+  let syncing: Promise<number> | undefined;
+  function sync(): Promise<number> {
+    syncing ??= call(readBlocks).finally(() => {
+      syncing = undefined;
+    });
+    return syncing;
+  }
+
+  function readBlocks(): number {
+    const from = history.head + 1;
+    const to = Math.min(chain.tip, from + BLOCKS_PER_SYNC - 1);
+    for (let number = from; number <= to; number++) {
+      const block = chain.blocks[number - network.startBlock];
+      if (block === undefined) break;
+      const before = history.blockHash(number - 1);
+      if (before !== undefined && !bytesEqual(before, block.parent))
+        throw new LedgerError('LEDGER_REORGANISED', `block ${number} does not follow the one that was read`);
+      history.append(block.header, block.events);
+    }
+    return Math.max(0, to - from + 1);
+  }
+
+  async function waitFor<T>(predicate: () => T | undefined, timeoutMs: number): Promise<T> {
+    const deadlineMs = kernel.nowMs + timeoutMs;
+    for (;;) {
+      await sync();
+      const value = predicate();
+      if (value !== undefined) return value;
+      if (kernel.nowMs > deadlineMs)
+        throw new LedgerError('LEDGER_TIMED_OUT', `layer 1 did not show what was awaited in ${timeoutMs} ms`);
+      await life.during(kernel.sleep(POLL_MS));
+    }
+  }
+
+  // One transaction at a time, as the real client.
+  let last: Promise<unknown> = Promise.resolve();
+  function submitCall(work: Call): Promise<Receipt> {
+    const next = last.then(
+      () => sendAndWait(work),
+      () => sendAndWait(work),
+    );
+    last = next.catch(() => undefined);
+    return next;
+  }
+
+  async function sendAndWait(work: Call): Promise<Receipt> {
+    const mined = await call(
+      () =>
+        new Promise<Receipt>((resolve, reject) => {
+          const txHash = chain.send(account, work, (outcome) => {
+            if ('block' in outcome) resolve({ txHash, block: outcome.block, gasUsed: 1 });
+            else reject(reverted(outcome.revert.code, outcome.revert.message));
+          });
+        }),
+    );
+    return life.during(Promise.resolve(mined));
+  }
+
+  function submit(contract: string, functionName: string, args: readonly unknown[]): Promise<Receipt> {
+    if (contract === 'disputes' && functionName === 'report') return submitCall(toReport(args));
+    return unknown(contract, functionName);
+  }
+
+  return {
+    network,
+    networkId: networkIdOf(network.chainId, network.contracts.nodeRegistry),
+    history,
+    account,
+    sync,
+    waitFor,
+    submit,
+    read: <T>(contract: string, functionName: string, args: readonly unknown[] = []) =>
+      call(() => readContract(chain, contract, functionName, args) as T),
+    readAt: (_address, contract, functionName) => unknown(contract, functionName),
+    signVote: (vote) => signer.signTypedData(voteTypedData(network, vote)),
+    submitVote: (vote, signatures) => submitCall({ kind: 'vote', vote, signatures }),
+    signRequest: (request) => signer.signTypedData(requestTypedData(network, request)),
+    receipt: () => unknown('chain', 'receipt'),
+    mined: () => unknown('chain', 'mined'),
+    chainId: () => call(() => network.chainId),
+    balance: () => unknown('chain', 'balance'),
+    transferNative: () => unknown('chain', 'transferNative'),
+  };
+}
+
+function readContract(
+  chain: Chain,
+  contract: string,
+  functionName: string,
+  args: readonly unknown[],
+): unknown {
+  const { state } = chain;
+  switch (`${contract}.${functionName}`) {
+    case 'nodeRegistry.genesisAccounts':
+      return [...state.genesis];
+    case 'nodeRegistry.depositMin':
+      return state.depositMin;
+    case 'nodeRegistry.node':
+      return { deposit: nodeOf(state, String(args[0]).toLowerCase()).deposit };
+    default:
+      throw new LedgerError('LEDGER_CONTRACT_MISSING', `${contract}.${functionName} is no part of the twin`);
+  }
+}
+
+function unknown(contract: string, functionName: string): Promise<never> {
+  return Promise.reject(
+    new LedgerError('LEDGER_CONTRACT_MISSING', `${contract}.${functionName} is no part of the twin`),
+  );
+}
+
+function reverted(name: string, message: string): LedgerError {
+  return new LedgerError('LEDGER_REVERTED', `contract refused: ${name} ${message}`, {
+    data: { error: name },
+  });
+}
+
+/** The arguments of Disputes.report as the contract takes them, back to what they were. */
+function toReport([request, proof, signature]: readonly unknown[]): Call {
+  const given = request as Omit<AttestationRequest, 'epoch' | 'nonce' | 'proofHash'> & {
+    epoch: bigint;
+    nonce: string;
+    proofHash: string;
+  };
+  return {
+    kind: 'report',
+    request: {
+      ...given,
+      epoch: Number(given.epoch),
+      nonce: fromHex(given.nonce),
+      proofHash: fromHex(given.proofHash),
+    },
+    proof: fromHex(proof as string),
+    signature: signature as string,
+  };
+}

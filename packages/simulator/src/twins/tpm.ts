@@ -1,0 +1,182 @@
+import type { PcrValue } from '@nemea/attestation';
+import { CodedError, concatBytes, fromUtf8, sha256 } from '@nemea/core';
+import type { DeviceIdentity } from '@nemea/node/ports';
+import {
+  ALG,
+  digestOf,
+  EK_TEMPLATES,
+  encodeAttest,
+  encodePublicArea,
+  encodeSignature,
+  nameOf,
+  type PcrChoice,
+  parsePublicArea,
+  pcrDigest,
+  TEMPLATES,
+} from '@nemea/tpm/structures';
+import { proveVrf } from '@nemea/vrf';
+import { p256 } from '@noble/curves/nist.js';
+import type { Kernel } from '../kernel/kernel.ts';
+
+export class SimulatedTpmError extends CodedError<'TPM_LOCKED_OUT' | 'TPM_GONE' | 'TPM_CREDENTIAL_REFUSED'> {}
+
+/** TPM_RH_ENDORSEMENT: the hierarchy that attestation keys live in. */
+const ENDORSEMENT = Uint8Array.of(0x40, 0x00, 0x00, 0x0b);
+const COMMAND_MS = 2;
+
+interface Volatile {
+  readonly pcrs: Map<number, Uint8Array>;
+}
+
+/** What a snapshot of a software TPM holds, and a roll-back brings back. */
+export interface TpmSnapshot {
+  readonly resetCount: number;
+  readonly clockMs: number;
+}
+
+/**
+ * A TPM in memory: registers, counters and keys that follow from its seed, and signatures that the real judge takes. It
+ * signs by RFC 6979, so that one world has one trace.
+ */
+export class SimulatedTpm {
+  readonly #kernel: Kernel;
+  readonly #akSecret: Uint8Array;
+  readonly #vrfSecret: Uint8Array;
+  readonly #ekPublic: Uint8Array;
+  readonly akPublic: Uint8Array;
+  readonly vrfPublic: Uint8Array;
+  #volatile: Volatile = { pcrs: new Map() };
+  #resetCount = 1;
+  #clockOffsetMs = 0;
+  #lockedUntilMs = 0;
+  #onReset: (() => void)[] = [];
+
+  constructor(kernel: Kernel, name: string) {
+    this.#kernel = kernel;
+    this.#akSecret = sha256(fromUtf8(`ak ${name}`));
+    this.#vrfSecret = sha256(fromUtf8(`vrf ${name}`));
+    this.#ekPublic = publicAreaOf(EK_TEMPLATES['H-2'].template, sha256(fromUtf8(`ek ${name}`)));
+    this.akPublic = publicAreaOf(TEMPLATES.ak, this.#akSecret);
+    this.vrfPublic = publicAreaOf(TEMPLATES.vrf, this.#vrfSecret);
+  }
+
+  /** Power off and on: registers are zero, and whoever held the TPM open has lost it. */
+  reset(): void {
+    this.#volatile = { pcrs: new Map() };
+    this.#resetCount++;
+    for (const tell of this.#onReset.splice(0)) tell();
+  }
+
+  snapshot(): TpmSnapshot {
+    return { resetCount: this.#resetCount, clockMs: this.#clockMs };
+  }
+
+  /** A software TPM whose state was copied and put back; only what a snapshot holds goes back, and it starts anew. */
+  rollBack(to: TpmSnapshot): void {
+    this.reset();
+    this.#resetCount = to.resetCount;
+    this.#clockOffsetMs = to.clockMs - this.#kernel.nowMs;
+  }
+
+  lockOut(durationMs: number): void {
+    this.#lockedUntilMs = this.#kernel.nowMs + durationMs;
+  }
+
+  get #clockMs(): number {
+    return Math.floor(this.#kernel.nowMs + this.#clockOffsetMs);
+  }
+
+  /** A session with this TPM: it ends with the next reset. */
+  open(): {
+    tpm: {
+      pcrRead(pcrs: readonly number[]): Promise<readonly PcrValue[]>;
+      pcrExtend(pcr: number, digest: Uint8Array): Promise<void>;
+    };
+    identity: DeviceIdentity;
+    lost: Promise<CodedError>;
+  } {
+    const volatile = this.#volatile;
+    const command = async <T>(run: () => T): Promise<T> => {
+      await this.#kernel.sleep(COMMAND_MS);
+      if (this.#volatile !== volatile) throw new SimulatedTpmError('TPM_GONE', 'the tpm was reset');
+      if (this.#kernel.nowMs < this.#lockedUntilMs)
+        throw new SimulatedTpmError('TPM_LOCKED_OUT', 'too many failed authorisations');
+      return run();
+    };
+    const lost = new Promise<CodedError>((resolve) => {
+      this.#onReset.push(() => resolve(new SimulatedTpmError('TPM_GONE', 'the tpm was reset')));
+    });
+    return {
+      tpm: {
+        pcrRead: (pcrs) => command(() => pcrs.map((pcr) => ({ pcr, value: registerOf(volatile, pcr) }))),
+        pcrExtend: (pcr, digest) =>
+          command(() => {
+            volatile.pcrs.set(pcr, sha256(concatBytes(registerOf(volatile, pcr), digest)));
+          }),
+      },
+      identity: {
+        ekPublic: this.#ekPublic,
+        akPublic: this.akPublic,
+        vrfPublic: this.vrfPublic,
+        quote: ({ pcrs, qualifyingData }) => command(() => this.#quote(volatile, pcrs, qualifyingData)),
+        certifyVrf: (qualifyingData) => command(() => this.#certifyVrf(qualifyingData)),
+        activateCredential: () =>
+          command(() => {
+            throw new SimulatedTpmError('TPM_CREDENTIAL_REFUSED', 'this twin has no endorsement key');
+          }),
+        vrfProve: (alpha) => command(() => proveVrf(this.#vrfSecret, alpha)),
+      },
+      lost,
+    };
+  }
+
+  #quote(volatile: Volatile, choice: PcrChoice, qualifyingData: Uint8Array) {
+    const pcrs = choice.filter((pcr) => typeof pcr === 'number');
+    const attest = encodeAttest({
+      type: 'quote',
+      ...this.#header(qualifyingData),
+      pcrSelections: [{ hashAlg: ALG.sha256, pcrs }],
+      pcrDigest: pcrDigest(pcrs.map((pcr) => registerOf(volatile, pcr))),
+    });
+    return { attest, signature: this.#sign(attest) };
+  }
+
+  #certifyVrf(qualifyingData: Uint8Array) {
+    const name = nameOf(this.vrfPublic);
+    const attest = encodeAttest({
+      type: 'certify',
+      ...this.#header(qualifyingData),
+      name,
+      qualifiedName: name,
+    });
+    return { attest, signature: this.#sign(attest) };
+  }
+
+  #header(extraData: Uint8Array) {
+    const digest = digestOf(ALG.sha256, ENDORSEMENT, nameOf(this.akPublic));
+    return {
+      qualifiedSigner: concatBytes(Uint8Array.of(0x00, 0x0b), digest),
+      extraData,
+      clockInfo: { clock: BigInt(this.#clockMs), resetCount: this.#resetCount, restartCount: 0, safe: true },
+      firmwareVersion: 1n,
+    };
+  }
+
+  #sign(message: Uint8Array): Uint8Array {
+    const rs = p256.sign(message, this.#akSecret, { lowS: false });
+    return encodeSignature({ scheme: 'ecdsa', hashAlg: ALG.sha256, r: rs.slice(0, 32), s: rs.slice(32) });
+  }
+}
+
+const PCR_BYTES = 32;
+
+function registerOf({ pcrs }: Volatile, pcr: number): Uint8Array {
+  return pcrs.get(pcr) ?? new Uint8Array(PCR_BYTES);
+}
+
+function publicAreaOf(template: Uint8Array, secret: Uint8Array): Uint8Array {
+  const point = p256.getPublicKey(secret, false);
+  const area = parsePublicArea(template);
+  if (area.type !== 'ecc') throw new TypeError('the template is of an ECC key');
+  return encodePublicArea({ ...area, x: point.slice(1, 33), y: point.slice(33) });
+}

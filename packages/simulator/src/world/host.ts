@@ -1,0 +1,148 @@
+import { errorCode } from '@nemea/core';
+import { type Node, startNode } from '@nemea/node/node';
+import { peerIdOf } from '@nemea/node/peers';
+import type { Device, NodePorts } from '@nemea/node/ports';
+import type { Logger } from 'pino';
+import { type ClockError, simulatedClock } from '../kernel/clock.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import type { SeededRandom } from '../kernel/random.ts';
+import { type Machine, openSimulatedDevice, type Release } from '../twins/device.ts';
+import type { SimulatedDisk } from '../twins/journal.ts';
+import type { Chain } from '../twins/layer-one/chain.ts';
+import { openLedgerTwin, type Rpc } from '../twins/ledger.ts';
+import { Life } from '../twins/life.ts';
+import type { SimulatedNetwork } from '../twins/network.ts';
+import { OverlayTwin } from '../twins/overlay.ts';
+import { openOutwardTwin, PublicHostTwin } from '../twins/public-host.ts';
+import type { SimulatedTpm } from '../twins/tpm.ts';
+
+/** Until a supervisor starts a node again that ended by itself. */
+const RESTART_MS = 3_000;
+
+/** What a host stands in: shared by all of one world. */
+export interface Surroundings {
+  readonly kernel: Kernel;
+  readonly chain: Chain;
+  readonly overlays: SimulatedNetwork<OverlayTwin>;
+  readonly doors: SimulatedNetwork<PublicHostTwin>;
+  readonly release: Release;
+  readonly verifySignature: Device['verifySignature'];
+  logger(name: string): Logger;
+  rpc(name: string): Rpc;
+  route(hosts: readonly OverlayTwin[], from: string): OverlayTwin | undefined;
+  /** Changes what a node stands on; for members that misbehave. */
+  disguise(host: Host, ports: NodePorts): NodePorts;
+  readonly checks: HostChecks;
+}
+
+/** What happens on a host; for checkers. */
+export interface HostChecks {
+  onAppend(host: Host, kind: string, records: readonly Uint8Array[]): void;
+  onUp(host: Host): void;
+}
+
+/** A machine with its parts, and the supervisor that keeps a node running on it. */
+export class Host {
+  readonly name: string;
+  readonly machine: Machine;
+  readonly tpm: SimulatedTpm;
+  readonly disk: SimulatedDisk;
+  readonly clockError: ClockError = { skewMs: 0, drift: 0 };
+  /** Lives of its process so far. */
+  lives = 0;
+  node: Node | undefined;
+  readonly #world: Surroundings;
+  readonly #random: SeededRandom;
+  #life: Life | undefined;
+
+  constructor(
+    world: Surroundings,
+    parts: { name: string; machine: Machine; tpm: SimulatedTpm; disk: SimulatedDisk },
+  ) {
+    this.name = parts.name;
+    this.machine = parts.machine;
+    this.tpm = parts.tpm;
+    this.disk = parts.disk;
+    this.#world = world;
+    this.#random = world.kernel.random.fork(`host ${parts.name}`);
+  }
+
+  get account(): string {
+    return this.machine.account;
+  }
+
+  get isOn(): boolean {
+    return this.#life?.isOn ?? false;
+  }
+
+  /** Power on: the supervisor starts the node, and starts it again whenever it ends by itself. */
+  start(): void {
+    if (this.isOn) return;
+    const { kernel, checks } = this.#world;
+    const life = new Life();
+    this.#life = life;
+    // Its software TPM is a process of its own that starts with it, as a machine's TPM starts with the machine.
+    if (this.lives > 0) this.tpm.reset();
+    this.lives++;
+    kernel.note(this.name, `starts, life ${this.lives}`);
+    const random = this.#random.fork(`life ${this.lives}`);
+    const ports = this.#world.disguise(this, this.#ports(life, random));
+    const end = (why: string): void => {
+      if (!life.isOn) return;
+      kernel.note(this.name, `ends: ${why}`);
+      this.crash();
+      kernel.after(RESTART_MS, () => this.start());
+    };
+    startNode(ports, { logger: this.#world.logger(this.name) }).then(
+      (node) => {
+        if (!life.isOn) return;
+        kernel.note(this.name, 'is up');
+        this.node = node;
+        checks.onUp(this);
+        void node.lost.then((error) => end(error.code));
+      },
+      (error: unknown) => end(`${errorCode(error)} ${error instanceof Error ? error.message : ''}`),
+    );
+  }
+
+  /** Power off, in the middle of whatever it does. */
+  crash(): void {
+    this.#life?.end();
+    this.#life = undefined;
+    this.node = undefined;
+  }
+
+  #ports(life: Life, random: SeededRandom): NodePorts {
+    const { kernel, chain, overlays, doors, release, verifySignature, route } = this.#world;
+    const { machine, name, tpm } = this;
+    const peer = peerIdOf(machine.peerKey);
+    const rpc = this.#world.rpc(name);
+    return {
+      clock: simulatedClock(kernel, this.clockError, () => life.isOn),
+      random: (byteLength) => random.bytes(byteLength),
+      openDevice: () => openSimulatedDevice({ machine, tpm, release, life, verifySignature }),
+      openLedger: async (accountKey) => openLedgerTwin({ kernel, chain, accountKey, life, rpc }),
+      openJournal: (owner) =>
+        this.disk.open(owner, life, {
+          onAppend: (kind, records) => this.#world.checks.onAppend(this, kind, records),
+          onTorn: () => {
+            kernel.note(name, 'loses power while it writes');
+            this.crash();
+            kernel.after(RESTART_MS, () => this.start());
+          },
+        }),
+      openReception: async (options) => new PublicHostTwin(options, { name, peer, life, network: doors }),
+      openOutward: async () => openOutwardTwin({ name, peer, life, network: doors }),
+      openOverlay: async (options) =>
+        new OverlayTwin(options, {
+          name,
+          peer,
+          life,
+          network: overlays,
+          random: random.fork('overlay'),
+          route,
+        }),
+      openStore: () => Promise.reject(new Error('this machine has no capsule store')),
+    };
+  }
+}
