@@ -2,7 +2,8 @@ import { isTestFile, isTypeScript, lineAt, type Problem, type Repository, type T
 import { type Import, importsOf, scan } from './source.ts';
 
 /** Where bytes may meet the world (ARCHITECTURE.md). Apps, scripts, benchmarks and tests are free as well. */
-const IO_ROOMS = /^packages\/(?:node\/src\/adapters\/|sdk\/src\/client(?:\/|\.ts$)|tpm\/src\/channel)/;
+const IO_ROOMS =
+  /^packages\/(?:node\/src\/adapters\/|simulator\/src\/(?:run\/|world\/logger)|sdk\/src\/client(?:\/|\.ts$)|tpm\/src\/channel)/;
 const IO_MODULES =
   /^(?:node:(?:fs|fs\/promises|net|tls|http|https|http2|dgram|dns|dns\/promises|child_process|cluster|worker_threads|sqlite|os|readline|readline\/promises|inspector|repl)|libp2p|helia|blockstore-fs|pino)$/;
 /** libp2p and helia are the network, but for the parts that only compute. */
@@ -18,8 +19,8 @@ const GLOBAL_IO =
 /** Machines that must give the same effects for the same inputs, on every node and in every replay. */
 const PURE_ROOMS =
   /^packages\/(?:core|vrf|consensus|membership)\/src\/|^packages\/attestation\/src\/appraise/;
-/** A node's own code: it runs whole in the simulator, so that time and randomness come to it through ports. */
-const PORTED_ROOMS = /^packages\/node\/src\/(?!adapters\/)/;
+/** A node's own code, and the simulator that it runs in whole: time and randomness come through ports, from one seed. */
+const PORTED_ROOMS = /^packages\/(?:node\/src\/(?!adapters\/)|simulator\/src\/(?!run\/|kernel\/quiescence))/;
 /** Where ports get their adapters. */
 const COMPOSITIONS = new Set([
   'packages/node/src/index.ts',

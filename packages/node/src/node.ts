@@ -88,6 +88,7 @@ export class Node {
   readonly #closers: Closer[];
   /** The last vote on each subject that was decided before this process had its services; layer 1 may lack them. */
   readonly #votesBefore = new Map<string, Vote>();
+  readonly #lost = Promise.withResolvers<CodedError>();
   #genesisAccounts: readonly string[] = [];
   #desk: ReceptionDesk | undefined;
   #overlay: Overlay | undefined;
@@ -112,15 +113,16 @@ export class Node {
     this.#appraisals = new Appraisals(ledger, ports.clock, this.#members);
     this.#chronicle = new Chronicle(ports.clock);
     this.#closers = closers;
+    void device.lost.then(this.#lost.resolve);
   }
 
   get account(): string {
     return this.#device.account;
   }
 
-  /** Settles when the node can prove nothing any more, because its TPM is gone: close it, and start it anew. */
+  /** Settles when the node is of no use any more, its TPM gone or its journal not writable: close it, and start it anew. */
   get lost(): Promise<CodedError> {
-    return this.#device.lost;
+    return this.#lost.promise;
   }
 
   /** For the operator's control socket. */
@@ -302,6 +304,7 @@ export class Node {
       verifySignature,
       publicKeyOf: (author) => this.#members.publicKeyOf(author),
       onEffect: (effect) => this.#onEffect(effect),
+      onStopped: this.#lost.resolve,
     });
   }
 

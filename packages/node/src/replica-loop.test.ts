@@ -16,6 +16,7 @@ const nodes = testNodes(4);
 const stranger = testNode('stranger');
 let chain: TestChain;
 let network: Member[];
+let stopped: string[];
 
 interface Member {
   readonly node: TestNode;
@@ -41,6 +42,7 @@ async function start(node: TestNode, journal = new MemoryJournal(), effects: Eff
     onEffect: (effect) => {
       effects.push(effect);
     },
+    onStopped: (error) => stopped.push(error.code),
     transport: {
       transmit: (to, message) => {
         if (isCut()) return;
@@ -69,6 +71,7 @@ beforeEach(async () => {
   chain = new TestChain(nodes);
   chain.mineTo(25);
   network = [];
+  stopped = [];
   for (const node of nodes) network.push(await start(node));
 });
 
@@ -179,6 +182,17 @@ test('a message that nobody signed, or that is none, is refused', () => {
   for (const { loop } of network) {
     expect(() => loop.receiveMessage(Uint8Array.of(1, 2, 3))).toThrow();
   }
+});
+
+test('a replica whose journal cannot be written says nothing more, and tells its node that it is of no use', async () => {
+  at(1).journal.append = () => {
+    throw new Error('no space is left on the device');
+  };
+  for (const index of network.keys()) report(index);
+  await until(() => stopped.length > 0);
+  await until(() => [0, 2, 3].every((index) => reported(at(index)) >= 3));
+  expect(stopped).toEqual(['LOOP_STOPPED']);
+  expect(reported(at(1))).toBe(0);
 });
 
 test('a closed replica says and does nothing more', async () => {

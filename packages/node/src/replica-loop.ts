@@ -56,7 +56,7 @@ const RATES_MAX = 256;
 /** Operations remembered as seen. Forgetting one costs a second look. */
 const SEEN_MAX = 4_096;
 
-export class LoopError extends CodedError<'LOOP_ANCHOR_UNKNOWN' | 'LOOP_NOT_STARTED'> {}
+export class LoopError extends CodedError<'LOOP_ANCHOR_UNKNOWN' | 'LOOP_NOT_STARTED' | 'LOOP_STOPPED'> {}
 
 /** How the loop reaches other replicas; accounts are replica ids. */
 export interface ReplicaTransport {
@@ -78,6 +78,8 @@ export interface ReplicaLoopOptions {
   /** Keys of everybody who is, was or is about to be a member. */
   publicKeyOf(account: string): Uint8Array | undefined;
   onEffect(effect: Effect): void;
+  /** Journal or machine failed: this replica will not speak any more. */
+  onStopped(error: LoopError): void;
 }
 
 /**
@@ -284,8 +286,7 @@ export class ReplicaLoop {
       }
     } catch (error) {
       // Journal or machine failed: a replica that cannot write ahead must not speak.
-      this.#options.logger.fatal({ code: errorCode(error), err: error }, 'consensus stopped');
-      this.close();
+      this.#stop(error);
     } finally {
       this.#isRunning = false;
     }
@@ -358,10 +359,16 @@ export class ReplicaLoop {
       const members = await this.#execute(decision, false);
       this.#enqueue({ type: 'executed', sequence, members });
     } catch (error) {
-      if (this.#isClosed) return;
-      this.#options.logger.fatal({ code: errorCode(error), err: error }, 'consensus stopped');
-      this.close();
+      this.#stop(error);
     }
+  }
+
+  #stop(cause: unknown): void {
+    if (this.#isClosed) return;
+    const code = errorCode(cause);
+    this.#options.logger.fatal({ code, err: cause }, 'consensus stopped');
+    this.close();
+    this.#options.onStopped(new LoopError('LOOP_STOPPED', `consensus stopped: ${code}`, { cause }));
   }
 
   #startTimer(id: TimerId, timeoutMs: number): void {

@@ -5,7 +5,7 @@ import type { Verdicts } from './checker.ts';
 
 /**
  * No two honest replicas decide differently at one height [CONS-10], in any of their lives, and what one has decided is
- * on its disk in order, without a gap.
+ * on its disk in order, without a gap. No operation is decided twice [CONS-12].
  */
 export function checkAgreement({
   world,
@@ -14,6 +14,16 @@ export function checkAgreement({
 }: Verdicts): HostChecks & { readonly decisions: number } {
   const decided = new Map<number, { by: string; digest: string }>();
   const last = new Map<string, number>();
+  const executed = new Map<string, number>();
+  const checkOnce = (sequence: number, batch: readonly Uint8Array[]): void => {
+    for (const operation of batch) {
+      const id = toHex(sha256(operation));
+      const before = executed.get(id);
+      if (before !== undefined)
+        fail('exactly-once', `an operation of ${before} is decided again at ${sequence}`);
+      executed.set(id, sequence);
+    }
+  };
   return {
     get decisions() {
       return decided.size;
@@ -25,8 +35,10 @@ export function checkAgreement({
         const digest = digestOf(batch);
         world.kernel.note(host.name, `decides ${sequence}: ${digest}`);
         const known = decided.get(sequence);
-        if (known === undefined) decided.set(sequence, { by: host.name, digest });
-        else if (known.digest !== digest)
+        if (known === undefined) {
+          decided.set(sequence, { by: host.name, digest });
+          checkOnce(sequence, batch);
+        } else if (known.digest !== digest)
           fail('agreement', `at ${sequence} ${host.name} decides ${digest}, ${known.by} ${known.digest}`);
         const before = last.get(host.name) ?? 0;
         if (sequence !== before + 1)

@@ -24,7 +24,7 @@ export function checkState({ world, honest, fail }: Verdicts): () => void {
   };
 }
 
-/** Who follows the rules keeps membership and deposit: no eviction, no verdict of guilt [MEMB-23]. */
+/** Who follows the rules keeps membership and deposit: no eviction, no verdict of guilt; and what it reports is true [MEMB-23]. */
 export function checkInnocence({ world, honest, fail }: Verdicts): () => void {
   const innocent = new Map(
     world.hosts.filter(({ name }) => honest.has(name)).map(({ account, name }) => [account, name]),
@@ -35,9 +35,12 @@ export function checkInnocence({ world, honest, fail }: Verdicts): () => void {
       for (const event of world.chain.blocks[blocks]?.events ?? []) {
         if (event.type === 'node-evicted' && innocent.has(event.account))
           fail('innocence', `layer 1 evicts ${innocent.get(event.account)}`);
-        if (event.type !== 'dispute-resolved' || !event.guilty) continue;
-        const accused = world.chain.state.disputes.get(event.disputeId)?.accused ?? '';
-        if (innocent.has(accused)) fail('innocence', `layer 1 finds ${innocent.get(accused)} guilty`);
+        if (event.type !== 'dispute-resolved') continue;
+        const { accused = '', reporter = '' } = world.chain.state.disputes.get(event.disputeId) ?? {};
+        if (!event.guilty && innocent.has(reporter))
+          fail('justice', `layer 1 acquits whom ${innocent.get(reporter)} reported`);
+        if (event.guilty && innocent.has(accused))
+          fail('innocence', `layer 1 finds ${innocent.get(accused)} guilty`);
       }
     }
   };

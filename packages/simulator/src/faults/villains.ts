@@ -2,12 +2,13 @@ import { sha256 } from '@nemea/core';
 import {
   encodeOperation,
   encodeSignedOperation,
+  type Operation,
   type OperationBody,
   operationDigest,
   parseSignedOperation,
 } from '@nemea/membership';
 import type { Device, NodePorts, Overlay } from '@nemea/node/ports';
-import { PROTOCOLS } from '@nemea/node/protocol';
+import { answerCodec, challengeCodec, PROTOCOLS } from '@nemea/node/protocol';
 import { networkIdOf } from '@nemea/sdk';
 import type { Host } from '../world/host.ts';
 import type { World } from '../world/world.ts';
@@ -144,8 +145,10 @@ function lying(world: World, ports: NodePorts, did: () => void): NodePorts {
   const { network } = world.chain.state;
   const networkId = networkIdOf(network.chainId, network.contracts.nodeRegistry);
   let sign: Device['sign'] | undefined;
+  let anchor: Pick<Operation, 'author' | 'anchor'> | undefined;
   const twist = (message: Uint8Array): Uint8Array => {
     const { operation } = parseSignedOperation(message);
+    anchor = { author: operation.author, anchor: operation.anchor };
     if (operation.body.kind !== 'attest' || sign === undefined) return message;
     did();
     const attestations = operation.body.attestations.map((attestation) => ({
@@ -156,8 +159,22 @@ function lying(world: World, ports: NodePorts, did: () => void): NodePorts {
     const bytes = encodeOperation({ ...operation, body });
     return encodeSignedOperation(bytes, sign(operationDigest(networkId, bytes)));
   };
+  /** Evidence that was good, as an accusation. */
+  const accuse = (overlay: Overlay, asked: Uint8Array, answered: Uint8Array): void => {
+    const { epoch, target, proof, nonce, command } = challengeCodec.parse(asked);
+    if (sign === undefined || anchor === undefined || command !== 'epoch') return;
+    const { evidence, signature: answerSignature } = answerCodec.parse(answered);
+    const body: OperationBody = { kind: 'accuse', epoch, target, proof, nonce, evidence, answerSignature };
+    const bytes = encodeOperation({ ...anchor, body });
+    const message = encodeSignedOperation(bytes, sign(operationDigest(networkId, bytes)));
+    for (const peer of overlay.peers()) overlay.send(peer, PROTOCOLS.request, message);
+  };
   const twisted = withOverlay(ports, (overlay) => ({
-    request: overlay.request,
+    request: async (peer, protocol, message, timing) => {
+      const answer = await overlay.request(peer, protocol, message, timing);
+      if (protocol === PROTOCOLS.challenge) accuse(overlay, message, answer);
+      return answer;
+    },
     send: (peer, protocol, message) =>
       overlay.send(peer, protocol, protocol === PROTOCOLS.request ? twist(message) : message),
   }));

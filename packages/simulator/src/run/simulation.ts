@@ -1,6 +1,7 @@
 import { checkAgreement } from '../checkers/agreement.ts';
 import type { Violation } from '../checkers/checker.ts';
 import { checkContradiction } from '../checkers/contradiction.ts';
+import { checkLog } from '../checkers/log.ts';
 import { checkMoney } from '../checkers/money.ts';
 import { checkSecrecy } from '../checkers/secrecy.ts';
 import { checkInnocence, checkState } from '../checkers/state.ts';
@@ -99,9 +100,7 @@ function prepare(world: World, plan: Plan, counts: Counts, fail: Fail) {
   const agreement = checkAgreement(verdicts);
   world.checks.push(agreement);
   world.overlays.observers.push(checkContradiction(verdicts), checkSecrecy(verdicts));
-  world.onFatal = (name, code) => {
-    if (honest.has(name) && !code.startsWith('DISK_')) fail('crash', `${name} gives up: ${code}`);
-  };
+  world.onLog = checkLog(verdicts);
   const checks = [checkState(verdicts), checkInnocence(verdicts), checkMoney(verdicts)];
   let isCalm = false;
   kernel.every(TICK_MS, () => {

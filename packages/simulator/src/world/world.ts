@@ -15,7 +15,7 @@ import type { OverlayTwin } from '../twins/overlay.ts';
 import type { PublicHostTwin } from '../twins/public-host.ts';
 import { SimulatedTpm } from '../twins/tpm.ts';
 import { Host, type HostChecks, type Surroundings } from './host.ts';
-import { simulatedLogger } from './logger.ts';
+import { type LogLine, simulatedLogger } from './logger.ts';
 
 const BLOCK_MS = 1_000;
 const START_S = Date.UTC(2026, 5, 1) / 1_000;
@@ -42,8 +42,8 @@ export class World {
   readonly checks: HostChecks[] = [];
   /** Second copies of members that run twice. */
   readonly copies: Host[] = [];
-  /** Told of every node that gave up by itself, with the code of its reason. */
-  onFatal: (name: string, code: string) => void = () => undefined;
+  /** Told of every line that a node logs. */
+  onLog: (line: LogLine) => void = () => undefined;
   readonly #surroundings: Surroundings;
   /** Whom one copy of a doubled member can talk to, by its name. */
   readonly #sides = new Map<string, ReadonlySet<string>>();
@@ -164,7 +164,7 @@ export class World {
       release: RELEASE,
       verifySignature: rememberedVerifier(),
       logger: (name) =>
-        simulatedLogger(kernel, name, { level: logLevel, onFatal: (code) => this.onFatal(name, code) }),
+        simulatedLogger(kernel, name, { level: logLevel, onLine: (line) => this.onLog(line) }),
       rpc: (name) => () => conditions.rpc(name)(),
       route: (hosts, from) => conditions.route(hosts, from),
       disguise: (host, ports) => conditions.disguise(host, ports),

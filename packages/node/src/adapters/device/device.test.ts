@@ -8,6 +8,7 @@ import { concatBytes, fromUtf8, sha256, toHex } from '@nemea/core';
 import { nameOf } from '@nemea/tpm';
 import { startTestTpm } from '@nemea/tpm/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { deviceCompliance } from '../../ports/testing/device-compliance.ts';
 import { openDeviceKeys } from '../keys/sealed-keys.ts';
 import {
   DeviceError,
@@ -213,4 +214,15 @@ test('a socket whose path would be too long lies in a short private folder, alwa
   expect(path.length).toBeLessThan(108);
   expect(socketPath(long, 'x.sock')).toBe(path);
   expect(socketPath(`${long}/other`, 'x.sock')).not.toBe(path);
+});
+
+describe('a device with a real TPM', () => {
+  let fresh: TpmDevice;
+  beforeAll(async () => {
+    await init('fresh');
+    fresh = await openDevice(join(root, 'fresh'));
+  });
+  afterAll(() => fresh.close());
+
+  for (const { title, run } of deviceCompliance(() => fresh)) test(title, run);
 });

@@ -1,0 +1,98 @@
+import { assert, bytesEqual } from '@nemea/core';
+import type { Journal } from '../journal.ts';
+
+/** One rule that every adapter of a port keeps; `run` throws when it does not. */
+export interface ComplianceCase {
+  readonly title: string;
+  run(): void | Promise<void>;
+}
+
+/** The suite for a journal. `storage` is a fresh disk; opened again, it has what was written before. */
+export function journalCompliance(storage: () => { open(owner: string): Journal }): ComplianceCase[] {
+  const of = (...values: number[]): Uint8Array[] => values.map((value) => Uint8Array.of(value));
+  const expectRecords = (got: readonly Uint8Array[], ...want: number[]): void => {
+    assert(got.length === want.length, `records: got ${got.length}, want ${want.length}`);
+    for (const [index, value] of want.entries())
+      assert(bytesEqual(got[index] as Uint8Array, Uint8Array.of(value)), `record ${index} is not ${value}`);
+  };
+  return [
+    {
+      title: 'returns what was appended, by kind and in order, after it was closed and opened again',
+      run() {
+        const disk = storage();
+        const first = disk.open('node-a');
+        first.append('vote', of(1, 2));
+        first.append('decision', of(9));
+        first.close();
+        const second = disk.open('node-a');
+        second.append('vote', of(3));
+        expectRecords(second.read('vote'), 1, 2, 3);
+        expectRecords(second.read('decision'), 9);
+        second.close();
+      },
+    },
+    {
+      title: 'reads a range by position among those that are kept',
+      run() {
+        const journal = storage().open('node-a');
+        journal.append('vote', of(1, 2, 3, 4, 5));
+        expectRecords(journal.readRange('vote', 1, 2), 2, 3);
+        expectRecords(journal.readRange('vote', 4, 9), 5);
+        expectRecords(journal.readRange('vote', 9, 1));
+        journal.trim('vote', 3);
+        expectRecords(journal.readRange('vote', 0, 2), 3, 4);
+        journal.close();
+      },
+    },
+    {
+      title: 'keeps only the newest records when it is trimmed',
+      run() {
+        const journal = storage().open('node-a');
+        journal.append('vote', of(1, 2, 3, 4, 5));
+        journal.append('decision', of(7));
+        journal.trim('vote', 2);
+        expectRecords(journal.read('vote'), 4, 5);
+        expectRecords(journal.read('decision'), 7);
+        journal.trim('vote', 0);
+        expectRecords(journal.read('vote'));
+        journal.close();
+      },
+    },
+    {
+      title: 'keeps its own copy of what it was given, and gives away copies',
+      run() {
+        const journal = storage().open('node-a');
+        const record = Uint8Array.of(1);
+        journal.append('vote', [record]);
+        record[0] = 2;
+        expectRecords(journal.read('vote'), 1);
+        (journal.read('vote')[0] as Uint8Array)[0] = 3;
+        expectRecords(journal.read('vote'), 1);
+        journal.close();
+      },
+    },
+    {
+      title: 'takes nothing at all without a complaint',
+      run() {
+        const journal = storage().open('node-a');
+        journal.append('vote', []);
+        expectRecords(journal.read('vote'));
+        journal.close();
+      },
+    },
+    {
+      title: 'refuses the journal of another machine state',
+      run() {
+        const disk = storage();
+        disk.open('node-a').close();
+        let code: unknown;
+        try {
+          disk.open('node-b').close();
+        } catch (error) {
+          code = (error as { code?: unknown }).code;
+        }
+        assert(code === 'JOURNAL_FOREIGN', `code: got ${String(code)}, want JOURNAL_FOREIGN`);
+      },
+    },
+  ];
+}

@@ -1,0 +1,162 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** A mistake that somebody could make: one place in production code, written differently. */
+export interface Bug {
+  readonly name: string;
+  /** What it breaks, in a few words. */
+  readonly breaks: string;
+  /** Below `packages/`. */
+  readonly file: string;
+  readonly before: string;
+  readonly after: string;
+}
+
+const bug = (name: string, breaks: string, file: string, before: string, after: string): Bug => ({
+  name,
+  breaks,
+  file,
+  before,
+  after,
+});
+
+/** The mutation check: what the swarm must find. None of it is in production code; each is put in while it is loaded. */
+export const BUGS: readonly Bug[] = [
+  bug(
+    'quorum-of-a-half',
+    'two quorums without an honest member in common [CONS-2]',
+    'consensus/src/quorum.ts',
+    'return 3 * weight > 2 * weightTotal;',
+    'return 2 * weight >= weightTotal;',
+  ),
+  bug(
+    'missing-journal-write',
+    'a restarted replica does not know what it said [CONS-6]',
+    'consensus/src/speech.ts',
+    "turn.effects.push({ type: 'persist', record: { type: 'sent', ...statement } });",
+    '',
+  ),
+  bug(
+    'speak-before-writing',
+    'what was said is lost with the power [CONS-6]',
+    'node/src/replica-loop.ts',
+    '      this.#persist(records);\n      records = [];\n      this.#performOne(effect);',
+    '      this.#performOne(effect);',
+  ),
+  bug(
+    'skipped-view-change-proof',
+    'a new view forgets what was decided in the one before [CONS-16]',
+    'consensus/src/view-change.ts',
+    'return certificateHolds(state, tip, signatures) ? { anchor: tip } : null;',
+    'return certificateHolds(state, tip, signatures) ? { anchor: null } : null;',
+  ),
+  bug(
+    'view-change-without-tip',
+    'what was prepared is not carried to the next view [CONS-14]',
+    'consensus/src/view-change.ts',
+    'tip: tip === null ? null : tipOf(tip),',
+    'tip: null,',
+  ),
+  bug(
+    'prepared-forgotten-at-restart',
+    'a restarted replica does not carry what it had prepared [CONS-14]',
+    'consensus/src/restore.ts',
+    'state.tip = record.certificate;',
+    '',
+  ),
+  bug(
+    'forgotten-replay-check',
+    'an operation is executed twice [CONS-12]',
+    'consensus/src/limits.ts',
+    'export const OPERATION_WINDOW = 8192;',
+    'export const OPERATION_WINDOW = 2;',
+  ),
+  bug(
+    'unsorted-certificate',
+    'layer 1 refuses every certificate [MEMB-34]',
+    'node/src/votes.ts',
+    '.sort(([a], [b]) => (a < b ? -1 : 1))',
+    '.sort(([a], [b]) => (a < b ? 1 : -1))',
+  ),
+  bug(
+    'facts-of-the-own-head',
+    'replicas execute against different blocks [MEMB-2]',
+    'membership/src/attestation.ts',
+    "if (epoch >= ledger.epochOf(state.ledgerBlock)) return { rejected: 'TOO_EARLY' };",
+    "if (epoch >= ledger.epochOf(ledger.head) || ledger.head % 3 === 0) return { rejected: 'TOO_EARLY' };",
+  ),
+  bug(
+    'evidence-to-everybody',
+    'evidence is read by more than its attestor (A5)',
+    'node/src/attestation/attestor.ts',
+    'const answer = answerCodec.parse(received);',
+    'const answer = answerCodec.parse(received);\n  for (const peer of context.overlay().peers()) context.overlay().send(peer, PROTOCOLS.vote, received);',
+  ),
+  bug(
+    'accusation-believed',
+    'an honest member is evicted on the word of one [MEMB-23]',
+    'membership/src/attestation.ts',
+    "if (!contradicts(context, target, body)) return { rejected: 'EVIDENCE_NOT_CONTRADICTING' };",
+    '',
+  ),
+  bug(
+    'catch-up-skips-one',
+    'a replica that lags behind never catches up [CONS-19]',
+    'node/src/replica-loop.ts',
+    'const first = Math.max(0, from - 1);',
+    'const first = Math.max(0, from);',
+  ),
+  bug(
+    'stopped-and-silent',
+    'a node whose disk was full stays up and takes no part',
+    'node/src/replica-loop.ts',
+    '    this.close();\n    this.#options.onStopped(',
+    "    this.close();\n    if (code === '') this.#options.onStopped(",
+  ),
+  bug(
+    'dead-primary-kept',
+    'nobody leaves the view of a dead primary [CONS-13]',
+    'consensus/src/timers.ts',
+    'if (!state.active) return isViewAwaited(state)',
+    'if (state.active) return null;\n  if (!state.active) return isViewAwaited(state)',
+  ),
+  bug(
+    'false-vrf-acquitted',
+    'a member that draws itself by false proofs is not punished [MEMB-26]',
+    'membership/src/attestation.ts',
+    'dispute.command === CHALLENGE_COMMANDS.epoch && provenBeta(accused, alpha, dispute.proof) === undefined;',
+    'dispute.command === CHALLENGE_COMMANDS.epoch && provenBeta(accused, alpha, dispute.proof) !== undefined;',
+  ),
+  bug(
+    'epochs-left-open',
+    'an epoch that few reported on is never closed [MEMB-17]',
+    'membership/src/attestation.ts',
+    'if (ledger.epochOf(state.ledgerBlock) >= epoch + 2) return true;',
+    '',
+  ),
+  bug(
+    'redial-given-up',
+    'who cannot be reached at once is never reached again',
+    'node/src/peers/members.ts',
+    'return this.all().filter((member) => member.account !== this.#ledger.account);',
+    'return this.all().filter((member) => member.account > this.#ledger.account);',
+  ),
+];
+
+const PACKAGES = join(import.meta.dirname, '..', '..', '..');
+
+/** The source of a file with the bug in it. Throws when the place is not there exactly once: the bug went out of date. */
+export function mutate({ name, before, after }: Bug, source: string): string {
+  const parts = source.split(before);
+  if (parts.length !== 2)
+    throw new Error(`bug ${name}: its place occurs ${parts.length - 1} times, want once`);
+  return parts.join(after);
+}
+
+export function pathOf({ file }: Bug): string {
+  return join(PACKAGES, file);
+}
+
+export function readSource(bugToRead: Bug): string {
+  return readFileSync(pathOf(bugToRead), 'utf8');
+}

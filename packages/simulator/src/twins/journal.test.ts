@@ -1,0 +1,50 @@
+import { journalCompliance } from '@nemea/node/ports/testing';
+import { describe, expect, it } from 'vitest';
+import { SimulatedDisk } from './journal.ts';
+import { Life } from './life.ts';
+
+const noHooks = { onAppend: () => undefined, onTorn: () => undefined };
+
+describe('the journal on a simulated disk', () => {
+  const storage = () => {
+    const disk = new SimulatedDisk();
+    return { open: (owner: string) => disk.open(owner, new Life(), noHooks) };
+  };
+  for (const { title, run } of journalCompliance(storage)) it(title, run);
+
+  it('writes nothing while the disk is full, and goes on when it is not', () => {
+    const disk = new SimulatedDisk();
+    const journal = disk.open('node-a', new Life(), noHooks);
+    disk.fill();
+    expect(() => journal.append('vote', [Uint8Array.of(1)])).toThrow(/no space/);
+    disk.fill(false);
+    journal.append('vote', [Uint8Array.of(2)]);
+    expect(journal.read('vote')).toEqual([Uint8Array.of(2)]);
+  });
+
+  it('loses a transaction whole when power fails in the middle of it', () => {
+    const disk = new SimulatedDisk();
+    let torn = 0;
+    const journal = disk.open('node-a', new Life(), { ...noHooks, onTorn: () => torn++ });
+    journal.append('vote', [Uint8Array.of(1)]);
+    disk.tearNext();
+    expect(() => journal.append('vote', [Uint8Array.of(2), Uint8Array.of(3)])).toThrow(/power was lost/);
+    expect(torn).toBe(1);
+    expect(disk.open('node-a', new Life(), noHooks).read('vote')).toEqual([Uint8Array.of(1)]);
+  });
+
+  it('is refused when a bit of it has changed', () => {
+    const disk = new SimulatedDisk();
+    disk.open('node-a', new Life(), noHooks).append('vote', [Uint8Array.of(1)]);
+    disk.rot();
+    expect(() => disk.open('node-a', new Life(), noHooks)).toThrow(/checksum/);
+  });
+
+  it('takes nothing more from a process that is dead', () => {
+    const disk = new SimulatedDisk();
+    const life = new Life();
+    const journal = disk.open('node-a', life, noHooks);
+    life.end();
+    expect(() => journal.append('vote', [Uint8Array.of(1)])).toThrow(/dead/);
+  });
+});
