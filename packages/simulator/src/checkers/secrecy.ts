@@ -4,6 +4,8 @@ import type { Observer } from '../twins/network.ts';
 import type { Verdicts } from './checker.ts';
 
 const REMEMBERED_MAX = 512;
+/** An accusation is ordered like any operation, and shows its evidence to all. */
+const ORDERED: ReadonlySet<string> = new Set([PROTOCOLS.request, PROTOCOLS.consensus, PROTOCOLS.decisions]);
 /** Enough of a piece of evidence to know it again. */
 const MARK_BYTES = 24;
 
@@ -17,7 +19,8 @@ export function checkSecrecy({ honest, fail }: Verdicts): Observer {
     onMessage({ from, to, protocol, kind, bytes }) {
       if (!honest.has(from)) return;
       if (protocol === PROTOCOLS.challenge && kind === 'answer') {
-        if (bytes.length === 0) return;
+        // Whoever breaks the rules may show what it was given: only its own judgement is gone then.
+        if (bytes.length === 0 || !honest.has(to)) return;
         const { evidence } = answerCodec.parse(bytes);
         // Its end is the signature: no two pieces of evidence share it.
         const mark = Buffer.from(evidence.slice(-MARK_BYTES));
@@ -25,7 +28,7 @@ export function checkSecrecy({ honest, fail }: Verdicts): Observer {
         if (readers.size > REMEMBERED_MAX) readers.delete(readers.keys().next().value as string);
         return;
       }
-      if (bytes.length < 512 || protocol === PROTOCOLS.request || protocol === PROTOCOLS.consensus) return;
+      if (bytes.length < 512 || ORDERED.has(protocol)) return;
       const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
       for (const { mark, reader } of readers.values()) {
         if (reader !== to && view.includes(mark))

@@ -1,0 +1,62 @@
+import { checkAgreement } from '../checkers/agreement.ts';
+import { checkContradiction } from '../checkers/contradiction.ts';
+import { checkLog } from '../checkers/log.ts';
+import { checkMoney } from '../checkers/money.ts';
+import { checkSecrecy } from '../checkers/secrecy.ts';
+import { checkInnocence, checkState } from '../checkers/state.ts';
+import { Accidents } from '../faults/accidents.ts';
+import type { Counts } from '../faults/counts.ts';
+import type { Plan } from '../faults/plan.ts';
+import { Storm } from '../faults/storm.ts';
+import { befall, disguise } from '../faults/villains.ts';
+import type { World } from '../world/world.ts';
+
+const TICK_MS = 1_000;
+
+export type Fail = (checker: string, detail: string) => void;
+
+/** Sets up faults, villains and checkers; nothing has happened yet. */
+export function prepare(world: World, plan: Plan, counts: Counts, fail: Fail) {
+  const { kernel, conditions } = world;
+  const honest = new Set(world.hosts.map(({ name }) => name).filter((name) => !plan.villains.has(name)));
+  const storm = new Storm(world, plan.faults, counts);
+  const accidents = new Accidents(world, plan.faults, counts);
+  conditions.weather = storm;
+  conditions.disguise = (host, ports) => {
+    const villain = plan.villains.get(host.name);
+    return villain === undefined ? ports : disguise(world, villain, counts, ports);
+  };
+  for (const host of world.hosts) {
+    if (plan.villains.get(host.name) !== 'equivocating') continue;
+    counts.add('equivocating');
+    const others = [...world.hosts].filter((other) => other !== host);
+    world.double(host, new Set(others.filter(() => kernel.random.chance(0.5)).map(({ name }) => name)));
+  }
+  const verdicts = { world, honest, fail };
+  const agreement = checkAgreement(verdicts);
+  world.checks.push(agreement);
+  world.overlays.observers.push(checkContradiction(verdicts), checkSecrecy(verdicts));
+  world.onLog = checkLog(verdicts);
+  const checks = [checkState(verdicts), checkInnocence(verdicts), checkMoney(verdicts)];
+  let isCalm = false;
+  kernel.every(TICK_MS, () => {
+    for (const check of checks) check();
+    if (isCalm) return;
+    storm.blow();
+    accidents.happen();
+    for (const host of world.hosts) {
+      const villain = plan.villains.get(host.name);
+      if (villain !== undefined) befall(world, host, villain, counts);
+    }
+  });
+  return {
+    honest,
+    decisions: () => agreement.decisions,
+    calm(): void {
+      isCalm = true;
+      kernel.note('weather', 'calm from here on');
+      storm.end();
+      accidents.end();
+    },
+  };
+}

@@ -1,0 +1,144 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { Scenario, type ScenarioOptions } from './scenario.ts';
+
+let s: Scenario;
+afterEach(() => s.end());
+
+const begin = async (options: ScenarioOptions): Promise<void> => {
+  s = await Scenario.begin(expect.getState().currentTestName ?? '', options);
+};
+
+describe('a network of four', () => {
+  it('closes one epoch after the other, and layer 1 records each [MEMB-20]', async () => {
+    await begin({ nodes: 4 });
+    await s.epochsClose(3);
+    const recorded = s.world.chain.blocks.flatMap(({ events }) =>
+      events.flatMap((event) => (event.type === 'epoch' ? [event.epoch] : [])),
+    );
+    expect(recorded).toEqual([1, 2, 3]);
+  });
+
+  it('goes on without one of its members, who catches up when it is back [CONS-19]', async () => {
+    await begin({ nodes: 4 });
+    await s.epochsClose(1);
+    s.member(2).crash();
+    await s.epochsClose(2, [0, 1, 3]);
+    s.member(2).start();
+    await s.epochsClose(2);
+  });
+
+  it('decides nothing without a quorum, and goes on once there is one again [CONS-2]', async () => {
+    await begin({ nodes: 4 });
+    await s.epochsClose(1);
+    s.separate([0, 1], [2, 3]);
+    await s.passes(2_000);
+    const before = s.epochOnLayerOne();
+    await s.passes(30_000);
+    expect(s.epochOnLayerOne()).toBe(before);
+    s.heal();
+    await s.epochsClose(2);
+  });
+
+  it('takes up where it was when all lose power at once [CONS-6]', async () => {
+    await begin({ nodes: 4 });
+    await s.epochsClose(1);
+    for (const index of [0, 1, 2, 3]) s.member(index).crash();
+    await s.passes(5_000);
+    for (const index of [0, 1, 2, 3]) s.member(index).start();
+    await s.epochsClose(2);
+  });
+
+  it('suffers a member that hears only half of the others', async () => {
+    await begin({ nodes: 4 });
+    await s.epochsClose(1);
+    s.deafen(1, [0, 2]);
+    await s.epochsClose(2, [0, 2, 3]);
+    s.heal();
+    await s.epochsClose(2);
+  });
+});
+
+describe('a member', () => {
+  it('whose TPM was reset proves itself anew, and stays a member [FAULT-4]', async () => {
+    await begin({ nodes: 4 });
+    await s.epochsClose(1);
+    s.member(3).tpm.reset();
+    await s.epochsClose(2);
+    expect(s.member(3).lives).toBe(2);
+    expect(s.statusOnLayerOne(3)).toBe('active');
+  });
+
+  it('whose disk was full starts anew, and catches up', async () => {
+    await begin({ nodes: 4 });
+    await s.epochsClose(1);
+    s.member(1).disk.fill();
+    await s.epochsClose(1, [0, 2, 3]);
+    s.member(1).disk.fill(false);
+    await s.epochsClose(2);
+  });
+
+  it('whose power fails while it writes says nothing that it does not know afterwards [CONS-6]', async () => {
+    await begin({ nodes: 4 });
+    for (const index of [0, 1, 2, 3]) {
+      s.member(index).disk.tearNext();
+      await s.epochsClose(1);
+    }
+    expect([0, 1, 2, 3].map((index) => s.member(index).lives)).toEqual([2, 2, 2, 2]);
+  });
+
+  it('whose clock is an hour off attests as everybody does', async () => {
+    await begin({ nodes: 4 });
+    s.member(0).clockError.skewMs = 3_600_000;
+    s.member(1).clockError.drift = 0.05;
+    await s.epochsClose(3);
+  });
+});
+
+describe('a member that breaks the rules', () => {
+  it('by saying nothing stops nobody, though it leads the first view [CONS-13]', async () => {
+    for (const villain of [0, 1, 2, 3]) {
+      await begin({ nodes: 4, villains: { [villain]: 'silent' } });
+      const others = [0, 1, 2, 3].filter((index) => index !== villain);
+      await s.epochsClose(2, others);
+    }
+  });
+
+  it('by running twice divides nobody [CONS-10] [CONS-21]', async () => {
+    await begin({ nodes: 4, villains: { 0: 'equivocating' } });
+    await s.epochsClose(3, [1, 2, 3]);
+  });
+
+  it('by showing the same quote again is evicted, with its deposit [MEMB-22]', async () => {
+    await begin({ nodes: 4, villains: { 3: 'stale-evidence' } });
+    await s.until('layer 1 evicts it', () => s.statusOnLayerOne(3) === 'evicted');
+    expect(s.world.chain.state.nodes.get(s.member(3).account)?.deposit).toBe(0n);
+    await s.epochsClose(2, [0, 1, 2]);
+  });
+
+  it('by drawing itself with false proofs is found guilty on layer 1, and loses credit and half of its deposit [MEMB-26]', async () => {
+    await begin({ nodes: 4, villains: { 2: 'false-vrf' } });
+    await s.until(
+      'its credit is gone',
+      () => s.world.chain.state.nodes.get(s.member(2).account)?.credit === 0,
+    );
+    expect(s.world.chain.state.nodes.get(s.member(2).account)?.deposit).toBeLessThan(1_000n);
+    await s.epochsClose(2, [0, 1, 3]);
+  });
+
+  it('by accusing those whose evidence is good evicts nobody [MEMB-23]', async () => {
+    await begin({ nodes: 4, villains: { 1: 'lying-attestor' } });
+    await s.epochsClose(4);
+    expect([0, 1, 2, 3].map((index) => s.statusOnLayerOne(index))).toEqual(Array(4).fill('active'));
+  });
+
+  it('by running other software is let in by nobody [ATT-3]', async () => {
+    await begin({ nodes: 4, villains: { 3: 'tampered' } });
+    await s.epochsClose(2, [0, 1, 2]);
+    expect(s.member(0).node?.status().peers).toBe(2);
+  });
+
+  it('by repeating what was said, or talking nonsense, changes nothing', async () => {
+    await begin({ nodes: 7, villains: { 1: 'replaying', 4: 'spamming' } });
+    await s.epochsClose(2, [0, 2, 3, 5, 6]);
+  });
+});

@@ -1,0 +1,118 @@
+import { assert } from '@nemea/core';
+import type { Violation } from '../checkers/checker.ts';
+import { Counts } from '../faults/counts.ts';
+import type { Plan, Villain } from '../faults/plan.ts';
+import { prepare } from '../run/arena.ts';
+import type { Host } from '../world/host.ts';
+import { World } from '../world/world.ts';
+
+/** How long a scenario may take, in its own time, to get where it says it gets. */
+const PATIENCE_MS = 180_000;
+
+export interface ScenarioOptions {
+  readonly nodes: number;
+  /** Members that break the rules, by their number. */
+  readonly villains?: Readonly<Record<number, Villain>>;
+  readonly epochMs?: number;
+}
+
+/** A network and what happens to it, told in sentences. Every checker watches; the first broken rule ends the telling. */
+export class Scenario {
+  readonly world: World;
+  #violation: Violation | undefined;
+  readonly #cut = new Set<string>();
+
+  private constructor(title: string, { nodes, villains = {}, epochMs = 6_000 }: ScenarioOptions) {
+    this.world = new World({ seed: title, nodes, epochMs });
+    const plan: Plan = {
+      nodes,
+      epochMs,
+      faults: new Set(),
+      villains: new Map(Object.entries(villains).map(([index, villain]) => [`n${index}`, villain])),
+      mode: 'safety',
+      faultsMs: 0,
+    };
+    prepare(this.world, plan, new Counts(), (checker, detail) => {
+      this.#violation ??= { checker, detail };
+    });
+    const { weather } = this.world.conditions;
+    this.world.conditions.weather = {
+      fate: (from, to) => (this.#cut.has(`${from}>${to}`) ? [] : weather.fate(from, to)),
+      isReordering: () => false,
+    };
+  }
+
+  /** A network that has just been founded, every member on. */
+  static async begin(title: string, options: ScenarioOptions): Promise<Scenario> {
+    const scenario = new Scenario(title, options);
+    await scenario.world.start();
+    for (const copy of scenario.world.copies) copy.start();
+    return scenario;
+  }
+
+  member(index: number): Host {
+    const host = this.world.hosts[index];
+    assert(host !== undefined, `there is no member ${index}`);
+    return host;
+  }
+
+  /** Cuts every link between two groups; what is said across is lost. */
+  separate(left: readonly number[], right: readonly number[]): void {
+    for (const a of left)
+      for (const b of right) {
+        this.#cut.add(`n${a}>n${b}`);
+        this.#cut.add(`n${b}>n${a}`);
+      }
+  }
+
+  /** What `from` says does not reach `to`; the other way it does. */
+  deafen(to: number, from: readonly number[]): void {
+    for (const other of from) this.#cut.add(`n${other}>n${to}`);
+  }
+
+  heal(): void {
+    this.#cut.clear();
+  }
+
+  async passes(durationMs: number): Promise<void> {
+    await this.world.kernel.runUntil(
+      this.world.kernel.nowMs + durationMs,
+      () => this.#violation !== undefined,
+    );
+    this.#assertSound();
+  }
+
+  /** Lets time pass until something holds. Fails when it never does, or when a rule is broken on the way. */
+  async until(what: string, holds: () => boolean): Promise<void> {
+    const { kernel } = this.world;
+    await kernel.runUntil(kernel.nowMs + PATIENCE_MS, () => this.#violation !== undefined || holds());
+    this.#assertSound();
+    assert(holds(), `${what}: not within ${PATIENCE_MS} ms of virtual time`);
+  }
+
+  /** These members have closed so many epochs more than the network had, and layer 1 has recorded them. */
+  async epochsClose(count: number, by = this.world.hosts.map((_, index) => index)): Promise<void> {
+    const wanted = this.world.chain.state.epochLatest + count;
+    await this.until(`epoch ${wanted} is closed by ${by.join(', ')}`, () => {
+      const isClosed = by.every((index) => (this.member(index).node?.status().epochClosed ?? 0) >= wanted);
+      return isClosed && this.world.chain.state.epochLatest >= wanted;
+    });
+  }
+
+  epochOnLayerOne(): number {
+    return this.world.chain.state.epochLatest;
+  }
+
+  statusOnLayerOne(index: number): string {
+    return this.world.chain.state.nodes.get(this.member(index).account)?.status ?? 'none';
+  }
+
+  end(): void {
+    for (const host of [...this.world.hosts, ...this.world.copies]) host.crash();
+  }
+
+  #assertSound(): void {
+    const violation = this.#violation;
+    assert(violation === undefined, `${violation?.checker}: ${violation?.detail}`);
+  }
+}
