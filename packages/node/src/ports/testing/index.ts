@@ -1,3 +1,5 @@
 /** For tests: the rules that every adapter of a port keeps, the real one and the simulator's twin alike. */
 export { deviceCompliance } from './device-compliance.ts';
 export { type ComplianceCase, journalCompliance } from './journal-compliance.ts';
+export { type LedgerGround, ledgerCompliance } from './ledger-compliance.ts';
+export { type OverlayGround, overlayCompliance } from './overlay-compliance.ts';

@@ -1,0 +1,288 @@
+import { assert, bytesEqual, sha256, toHex } from '@nemea/core';
+import type { NodeRecord, Vote } from '@nemea/membership';
+import { type AttestationRequest, type Ledger, LedgerError, type LedgerEvent } from '@nemea/sdk';
+import { keccak256 } from 'viem';
+import type { ComplianceCase } from './journal-compliance.ts';
+
+/** A layer 1 whose genesis accounts are those of the four ledgers; all but the last have made their deposits. */
+export interface LedgerGround {
+  readonly ledgers: readonly Ledger[];
+  /** An account that is nobody. */
+  readonly stranger: Ledger;
+  deposit(account: string): Promise<void>;
+  /** Lets time pass until the work is done. */
+  drive<T>(work: Promise<T>): Promise<T>;
+}
+
+type VoteOf<T extends Vote['type']> = Extract<Vote, { type: T }>;
+
+const digest = (text: string): Uint8Array => sha256(new TextEncoder().encode(text));
+
+/** The suite for layer 1 as nodes rely on it: one story, whose cases build on each other. */
+export function ledgerCompliance(ground: () => LedgerGround): ComplianceCase[] {
+  const ledger = (index: number): Ledger => ground().ledgers[index] as Ledger;
+  const drive = <T>(work: Promise<T>): Promise<T> => ground().drive(work);
+
+  const recordOf = (index: number): NodeRecord => ({
+    account: ledger(index).account,
+    peerKey: digest(`peer ${index}`),
+    ekId: digest(`ek ${index}`),
+    akX: digest(`ak x ${index}`),
+    akY: digest(`ak y ${index}`),
+    vrfX: digest(`vrf x ${index}`),
+    vrfY: digest(`vrf y ${index}`),
+    level: 1,
+    endpoint: '/ip4/127.0.0.1/tcp/1 /ip4/127.0.0.1/tcp/2',
+  });
+  const admission = (index: number, epoch = 0): VoteOf<'Admission'> => ({
+    type: 'Admission',
+    record: recordOf(index),
+    epoch,
+  });
+
+  /** The certificate of a vote: signatures by these ledgers, by rising account. */
+  async function certificate(vote: Vote, signers: readonly Ledger[]): Promise<string[]> {
+    const rising = [...signers].sort((a, b) => (a.account < b.account ? -1 : 1));
+    return Promise.all(rising.map((signer) => signer.signVote(vote)));
+  }
+
+  async function submit(vote: Vote, signers: readonly Ledger[] = ground().ledgers): Promise<string> {
+    return outcomeOf(ledger(0).submitVote(vote, await certificate(vote, signers)));
+  }
+
+  /** `OK`, or the name of the contract's error. */
+  async function outcomeOf(work: Promise<unknown>): Promise<string> {
+    try {
+      await drive(work);
+      return 'OK';
+    } catch (error) {
+      if (!(error instanceof LedgerError)) throw error;
+      assert(error.code === 'LEDGER_REVERTED', `code: got ${error.code}`);
+      return String(error.data.error);
+    }
+  }
+
+  const expectOutcome = (got: string, want: string): void => assert(got === want, `got ${got}, want ${want}`);
+
+  /** The events of a kind that the ledger shows once it has read everything. */
+  async function events<T extends LedgerEvent['type']>(
+    type: T,
+  ): Promise<Extract<LedgerEvent, { type: T }>[]> {
+    await drive(syncAll(ledger(1)));
+    return ledger(1).history.events.filter(
+      (event): event is Extract<LedgerEvent, { type: T }> => event.type === type,
+    );
+  }
+
+  const epochRecord = (epoch: number, boundaryBlock: number): Vote => ({
+    type: 'EpochRecord',
+    epoch,
+    seed: digest('seed'),
+    rosterRoot: digest('roster'),
+    attestationRoot: digest('attestations'),
+    creditRoot: digest('credit'),
+    admissions: 0,
+    evictions: 0,
+    policyVersion: 1,
+    boundaryBlock,
+  });
+
+  const proof = digest('proof');
+  const request = (): AttestationRequest => ({
+    epoch: 1,
+    attestor: ledger(2).account,
+    target: ledger(1).account,
+    command: 0,
+    nonce: digest('nonce'),
+    proofHash: keccak256(proof, 'bytes'),
+  });
+  const report = async (reporter: Ledger, signer: Ledger): Promise<string> => {
+    const asked = request();
+    const hex = (bytes: Uint8Array): string => `0x${toHex(bytes)}`;
+    return outcomeOf(
+      reporter.submit('disputes', 'report', [
+        { ...asked, epoch: BigInt(asked.epoch), nonce: hex(asked.nonce), proofHash: hex(asked.proofHash) },
+        hex(proof),
+        await signer.signRequest(asked),
+      ]),
+    );
+  };
+
+  return [
+    {
+      title: 'names its genesis accounts, and the deposit that a member makes',
+      async run() {
+        const accounts = await drive(ledger(0).read<string[]>('nodeRegistry', 'genesisAccounts'));
+        const want = ground().ledgers.map(({ account }) => account);
+        assert(
+          accounts.map((account) => account.toLowerCase()).join() === want.join(),
+          `got ${accounts.join()}`,
+        );
+        const minimum = await drive(ledger(0).read<bigint>('nodeRegistry', 'depositMin'));
+        const node = await drive(ledger(0).read<{ deposit: bigint }>('nodeRegistry', 'node', [want[0]]));
+        assert(minimum > 0n && node.deposit >= minimum, `deposit: got ${node.deposit}, want ${minimum}`);
+      },
+    },
+    {
+      title: 'admits nobody whom two thirds or less have signed for',
+      run: async () => expectOutcome(await submit(admission(0), [ledger(0), ledger(1)]), 'QuorumNotReached'),
+    },
+    {
+      title: 'takes no certificate whose signers do not rise',
+      async run() {
+        const signatures = (await certificate(admission(0), ground().ledgers)).reverse();
+        expectOutcome(await outcomeOf(ledger(0).submitVote(admission(0), signatures)), 'SignersNotRising');
+      },
+    },
+    {
+      title: 'takes no certificate with a stranger in it',
+      run: async () =>
+        expectOutcome(
+          await submit(admission(0), [ledger(0), ledger(1), ledger(2), ground().stranger]),
+          'SignerNotVoter',
+        ),
+    },
+    {
+      title: 'admits nobody without a deposit',
+      async run() {
+        expectOutcome(await submit(admission(3)), 'DepositTooLow');
+        await drive(ground().deposit(ledger(3).account));
+      },
+    },
+    {
+      title: 'admits genesis members with the credit and the weight of genesis, each once',
+      async run() {
+        for (const index of [0, 1]) expectOutcome(await submit(admission(index)), 'OK');
+        expectOutcome(await submit(admission(0)), 'AlreadyAdmitted');
+        const admitted = await events('node-admitted');
+        assert(
+          admitted.length === 2 && !ledger(1).history.genesisComplete,
+          `got ${admitted.length} admissions`,
+        );
+        const [first] = admitted;
+        assert(first?.credit === 100 && first.weight === 10, `got ${first?.credit} and ${first?.weight}`);
+        assert(
+          bytesEqual(first.record.peerKey, recordOf(0).peerKey),
+          'the record is the one that was voted on',
+        );
+      },
+    },
+    {
+      title: 'admits no TPM twice',
+      async run() {
+        const vote: Vote = { ...admission(2), record: { ...recordOf(2), ekId: recordOf(0).ekId } };
+        expectOutcome(await submit(vote), 'EkTaken');
+      },
+    },
+    {
+      title: 'evicts nobody before genesis is complete',
+      async run() {
+        const vote: Vote = {
+          type: 'Eviction',
+          account: ledger(0).account,
+          epoch: 1,
+          evidenceDigest: proof,
+          reason: 1,
+        };
+        expectOutcome(await submit(vote), 'GenesisIncomplete');
+      },
+    },
+    {
+      title: 'counts weights once genesis is complete',
+      async run() {
+        for (const index of [2, 3]) expectOutcome(await submit(admission(index)), 'OK');
+        await drive(syncAll(ledger(1)));
+        assert(ledger(1).history.genesisComplete, 'genesis is complete');
+        const weights = [...ledger(1).history.weights().values()];
+        assert(weights.length === 4 && weights.every((weight) => weight === 10), `got ${weights.join()}`);
+      },
+    },
+    {
+      title: 'records epochs that rise, as of blocks that are there',
+      async run() {
+        await drive(syncAll(ledger(0)));
+        const { head } = ledger(0).history;
+        expectOutcome(await submit(epochRecord(1, head + 1_000_000)), 'BoundaryBlockInvalid');
+        expectOutcome(await submit(epochRecord(1, head)), 'OK');
+        expectOutcome(await submit(epochRecord(1, head)), 'EpochNotRising');
+        expectOutcome(await submit(epochRecord(2, head - 1)), 'BoundaryBlockInvalid');
+        assert((await events('epoch')).map(({ epoch }) => epoch).join() === '1', 'epoch 1 is recorded');
+      },
+    },
+    {
+      title:
+        'takes a report of the attested member only, of a request that its attestor has signed, and once',
+      async run() {
+        expectOutcome(await report(ledger(3), ledger(2)), 'ReporterNotTarget');
+        expectOutcome(await report(ledger(1), ledger(3)), 'AttestorSignatureMismatch');
+        expectOutcome(await report(ledger(1), ledger(2)), 'OK');
+        expectOutcome(await report(ledger(1), ledger(2)), 'DisputeExists');
+        const [dispute] = await events('dispute');
+        assert(dispute?.dispute.accused === ledger(2).account, `got ${dispute?.dispute.accused}`);
+        assert(bytesEqual(dispute.dispute.proof, proof), 'the proof is there to be judged');
+      },
+    },
+    {
+      title: 'takes credit and half of the deposit from whom a quorum finds guilty, once',
+      async run() {
+        const disputeId = (await events('dispute'))[0]?.dispute.disputeId as Uint8Array;
+        const before = await drive(
+          ledger(0).read<{ deposit: bigint }>('nodeRegistry', 'node', [ledger(2).account]),
+        );
+        const vote: Vote = { type: 'DisputeVerdict', disputeId, guilty: true };
+        expectOutcome(await submit(vote), 'OK');
+        expectOutcome(await submit(vote), 'DisputeNotOpen');
+        const [resolved] = await events('dispute-resolved');
+        assert(resolved?.guilty === true && resolved.disputeId === toHex(disputeId), 'the verdict is there');
+        const weight = (await events('weight')).at(-1);
+        assert(
+          weight?.account === ledger(2).account && weight.credit === 0 && weight.weight === 1,
+          'no credit is left',
+        );
+        const after = await drive(
+          ledger(0).read<{ deposit: bigint }>('nodeRegistry', 'node', [ledger(2).account]),
+        );
+        assert(after.deposit === before.deposit / 2n, `deposit: got ${after.deposit} of ${before.deposit}`);
+      },
+    },
+    {
+      title: 'evicts by a quorum, takes the whole deposit, and admits nobody who is suspended',
+      async run() {
+        const { account } = ledger(3);
+        const vote: Vote = { type: 'Eviction', account, epoch: 1, evidenceDigest: proof, reason: 1 };
+        expectOutcome(await submit(vote), 'OK');
+        expectOutcome(await submit(vote), 'NodeNotMember');
+        assert((await events('node-evicted'))[0]?.account === account, 'the eviction is there');
+        assert(!ledger(1).history.weights().has(account), 'it has no weight');
+        const node = await drive(ledger(0).read<{ deposit: bigint }>('nodeRegistry', 'node', [account]));
+        assert(node.deposit === 0n, `deposit: got ${node.deposit}`);
+        await drive(ground().deposit(account));
+        expectOutcome(await submit(admission(3, 2), [ledger(0), ledger(1), ledger(2)]), 'Suspended');
+      },
+    },
+    {
+      title: 'shows everybody the same blocks, epochs and seeds',
+      async run() {
+        await drive(syncAll(ledger(0)));
+        await drive(syncAll(ledger(1)));
+        const [a, b] = [ledger(0).history, ledger(1).history];
+        for (let block = a.startBlock; block <= Math.min(a.head, b.head); block++) {
+          assert(
+            bytesEqual(a.blockHash(block) as Uint8Array, b.blockHash(block) as Uint8Array),
+            `block ${block}`,
+          );
+          assert(
+            (a.blockTimestampS(block) ?? 0) >= (a.blockTimestampS(block - 1) ?? 0),
+            'time does not go back',
+          );
+        }
+        const seed = (history: typeof a) => history.epochSeed(history.epochOf(history.startBlock));
+        assert(bytesEqual(seed(a) as Uint8Array, seed(b) as Uint8Array), 'the seed is the same');
+      },
+    },
+  ];
+}
+
+async function syncAll(ledger: Ledger): Promise<void> {
+  while ((await ledger.sync()) > 0);
+}
