@@ -1,5 +1,6 @@
 import type { Bank } from './algorithms.ts';
 import { decodeEvent } from './decode.ts';
+import { isConstant } from './empty-digests.ts';
 import { EVENT_TYPE } from './event-types.ts';
 import { measuredPart, standardPart } from './measured.ts';
 import type { EventLog, Finding, RawEvent } from './model.ts';
@@ -36,7 +37,10 @@ function inspectBody(event: RawEvent, find: Find): void {
 function inspectDigests(event: RawEvent, banks: readonly Bank[], find: Find): void {
   const want = standardPart(event.type);
   if (want === null) return;
-  const present = banks.filter((bank) => event.digests[bank] !== undefined);
+  const present = banks.filter((bank) => {
+    const digest = event.digests[bank];
+    return digest !== undefined && !isConstant(digest);
+  });
   const found = Map.groupBy(present, (bank) => measuredPart(event, bank)?.part ?? null);
   for (const [got, agreeing] of found) {
     if (got === want) continue;

@@ -131,6 +131,10 @@ function older(signature: string, version: string, events: readonly WrittenEvent
   return concatBytes(sha1Record(0, 3, new Uint8Array(20), data), writeSha1Log(events));
 }
 
+const filled = (fill: number) => ({
+  sha1: new Uint8Array(20).fill(fill),
+  sha384: new Uint8Array(48).fill(fill),
+});
 const bothBanks = (registers: string): string[] => [`sha1: ${registers}`, `sha256: ${registers}`];
 const nonHost = concatBytes(fromUtf8('GCE NonHostInfo\0'), Uint8Array.of(4), new Uint8Array(15));
 
@@ -226,6 +230,20 @@ const machines: Readonly<Record<string, Machine>> = {
     secureBoot: true,
     findings: { 'digest-missing': 2 },
   },
+  ...Object.fromEntries(
+    [0, 0xff].map((fill): [string, Machine] => [
+      `firmware that fills two of three banks with ${fill}`,
+      {
+        log: writeAgileLog(
+          ['sha1', 'sha256', 'sha384'],
+          BOOT.map((event) => (event.type === 'EV_NO_ACTION' ? event : { ...event, digests: filled(fill) })),
+        ),
+        pcrs: [...bothBanks(LINUX), `sha384: ${LINUX}`],
+        secureBoot: true,
+        findings: { 'digest-constant': 2 },
+      },
+    ]),
+  ),
   'firmware that met an error': {
     log: writeAgileLog(
       ['sha256'],

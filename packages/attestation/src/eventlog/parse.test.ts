@@ -260,7 +260,7 @@ describe('the digests of an event', () => {
     const event = record(1, sha256).subarray(header.length);
     const log = parseEventLog(concatBytes(header, event, event, event));
     expect(log.findings).toEqual([
-      { quirk: 'digest-missing', event: null, message: 'no event has a sha1 digest' },
+      { quirk: 'digest-missing', event: null, message: 'no sha1 digest, in every event' },
     ]);
     expect(replayEventLog(log).get('sha1')).toEqual(new Map());
     expect(replayEventLog(log).get('sha256')?.size).toBe(1);

@@ -1,4 +1,5 @@
 import { algorithmById, type Bank } from './algorithms.ts';
+import { findEmptyDigests, isAll } from './empty-digests.ts';
 import { EventLogError, type EventLogErrorCode } from './errors.ts';
 import { EVENT_TYPE, eventTypeName } from './event-types.ts';
 import type { EventLog, Finding, RawEvent, Registers, SpecId } from './model.ts';
@@ -86,15 +87,15 @@ class FrameParser {
       }
       this.#accept(format === 'sha1' ? this.#readSha1Record() : this.#readAgileRecord());
     }
-    this.#findMissingDigests();
+    const banks = this.#algorithms.flatMap(({ bank }) => (bank === null ? [] : [bank]));
     return {
       format,
       registers: this.#registers,
-      banks: this.#algorithms.flatMap(({ bank }) => (bank === null ? [] : [bank])),
+      banks,
       specId,
       startupLocality: this.#startupLocality,
       events: this.#events,
-      findings: this.#findings,
+      findings: [...this.#findings, ...findEmptyDigests(this.#events, banks)],
     };
   }
 
@@ -206,14 +207,14 @@ class FrameParser {
   #accept(event: RawEvent): void {
     this.#events.push(event);
     if (event.type === EVENT_TYPE.EV_NO_ACTION) this.#acceptNoAction(event);
-    else this.#acceptExtend(event);
+    else if (event.pcr === 0) this.#isPcr0Extended = true;
   }
 
   #acceptNoAction(event: RawEvent): void {
     if (event.pcr > PCR_MAX && event.pcr !== NO_REGISTER && !isNvIndex(event.pcr)) {
       this.#find('no-action-pcr', `register ${hex(event.pcr, 8)}`, event);
     }
-    if (Object.values(event.digests).some((digest) => !isConstant(digest, 0))) {
+    if (Object.values(event.digests).some((digest) => !isAll(digest, 0))) {
       this.#find(event.number === 0 ? 'header-digest' : 'no-action-digest', 'the digest is not zero', event);
     }
     if (startsWith(event.data, STARTUP_LOCALITY)) this.#acceptLocality(event);
@@ -229,30 +230,6 @@ class FrameParser {
     if (isUsable) this.#startupLocality = locality;
   }
 
-  #acceptExtend(event: RawEvent): void {
-    if (event.pcr === 0) this.#isPcr0Extended = true;
-    for (const { bank } of this.#algorithms) {
-      if (bank === null) continue;
-      const digest = event.digests[bank];
-      if (digest === undefined) continue;
-      if (isConstant(digest, 0)) this.#find('digest-constant', `the ${bank} digest is all zeros`, event);
-      else if (isConstant(digest, 0xff))
-        this.#find('digest-constant', `the ${bank} digest is all ones`, event);
-    }
-  }
-
-  /** A header may announce every bank that the TPM can have, the active one among them: that is one finding a bank. */
-  #findMissingDigests(): void {
-    const extended = this.#events.filter(({ type }) => type !== EVENT_TYPE.EV_NO_ACTION);
-    for (const { bank } of this.#algorithms) {
-      if (bank === null) continue;
-      const missing = extended.filter(({ digests }) => digests[bank] === undefined);
-      if (missing.length > 0 && missing.length === extended.length)
-        this.#find('digest-missing', `no event has a ${bank} digest`);
-      else for (const event of missing) this.#find('digest-missing', `no ${bank} digest`, event);
-    }
-  }
-
   /** The end: nothing is left, or one kind of padding and nothing else. Anything between is a broken log. [LOG-4] [LOG-5] */
   #isPaddingAhead(): boolean {
     const left = this.#bytes.length - this.#offset;
@@ -263,7 +240,7 @@ class FrameParser {
       return true;
     }
     if (first === 0xff && left >= ONES_PADDING_BYTES_MIN && this.#hasTerminator()) {
-      if (!isConstant(this.#bytes.subarray(this.#offset, this.#zerosAt), 0xff)) {
+      if (!isAll(this.#bytes.subarray(this.#offset, this.#zerosAt), 0xff)) {
         throw this.#error('EVENTLOG_TRAILING_DATA', `something follows the end at offset ${this.#offset}`);
       }
       this.#find('padding-ones', `${left} bytes of padding at the end, FF first`);
@@ -313,11 +290,6 @@ class FrameParser {
 /** TPM_HT_NV_INDEX: firmware may extend an NV index instead of a PCR (TCG PFP 1.06, 10.2). */
 function isNvIndex(handle: number): boolean {
   return handle >>> 24 === 0x01;
-}
-
-function isConstant(bytes: Uint8Array, value: number): boolean {
-  for (let i = 0; i < bytes.length; i++) if (bytes[i] !== value) return false;
-  return true;
 }
 
 function startsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {

@@ -1,6 +1,7 @@
 import { bytesEqual, concatBytes, fromHex } from '@nemea/core';
 import { algorithmOf, type Bank } from './algorithms.ts';
 import type { Decoded } from './decode.ts';
+import { isConstant } from './empty-digests.ts';
 import { EVENT_TYPE } from './event-types.ts';
 import type { Registers, ReplayedEvent } from './model.ts';
 import type { SignatureList } from './signature-list.ts';
@@ -173,9 +174,11 @@ const SECURE_BOOT_ON = secureBoot(1);
 /** Firmware without Secure Boot measures the variable without value, for there is none (TCG PFP 1.06, 3.3.4.8). */
 const SECURE_BOOT_OFF = [secureBoot(0), secureBoot()];
 
-/** Whether every quoted bank agrees. */
+/** Whether every quoted bank agrees. SHA-1 has no say beside others, nor has a bank that the firmware does not fill. */
 function isDigestOf(event: ReplayedEvent, value: KnownValue): boolean {
-  const banks = Object.keys(event.digests) as Bank[];
+  const all = Object.keys(event.digests) as Bank[];
+  const strong = all.filter((bank) => bank !== 'sha1' && !isConstant(event.digests[bank] as Uint8Array));
+  const banks = strong.length > 0 ? strong : all;
   return (
     banks.length > 0 &&
     banks.every((bank) => bytesEqual(event.digests[bank] as Uint8Array, digestOf(value, bank)))
