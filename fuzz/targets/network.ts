@@ -65,7 +65,6 @@ const attestation = {
   target: account,
   verdict: 'affirming',
   quoteDigest: digest,
-  proof: few,
   nonce: digest,
   evidenceDigest: digest,
   answerSignature: signature,
@@ -87,7 +86,7 @@ const operations = [
   { kind: 'apply', record, applicationDigest: digest },
   { kind: 'sit', candidate: digest, epoch: 1, proof: few },
   { kind: 'judge', candidate: digest, epoch: 1, proof: few, verdict: 'warning', resultDigest: digest },
-  { kind: 'attest', epoch: 1, attestations: [attestation] },
+  { kind: 'attest', epoch: 1, proof: few, attestations: [attestation] },
   {
     kind: 'accuse',
     epoch: 1,
@@ -380,7 +379,10 @@ export const targets: readonly Target[] = [
   {
     name: 'network/epoch-leaf',
     form: 'cbor',
-    seeds: [cbor({ ...attestation, attestor: account, epoch: 1 })],
+    seeds: [
+      cbor({ ...attestation, attestor: account, epoch: 1 }),
+      cbor({ attestor: account, epoch: 1, proof: few, beta: digest }),
+    ],
     run: (input) => void parseEpochLeaf(input),
     refusals: [ReportError],
   },

@@ -308,7 +308,7 @@ const FORGERIES: readonly Forgery[] = [
     forge: (report) => {
       const { leaves } = fullEpoch(report);
       const proof = leafOf(leaves[1] as string).proof as Uint8Array;
-      changeLeaf(report, (leaf) => ({ ...leaf, proof }));
+      leaves[0] = toHex(encodeCbor({ ...leafOf(leaves[0] as string), proof }));
     },
     check: /^attestations of epoch/,
     detail: /VRF proof of attestor node-\d does not verify/,
@@ -591,9 +591,13 @@ function evictionOf(report: Report): Report['evictions'][number] {
   return report.evictions[0] as Report['evictions'][number];
 }
 
-/** An epoch with several attestations. */
+/** An epoch with several seats, which come first, and results. */
 function fullEpoch(report: Report): Report['epochs'][number] {
-  return report.epochs.find(({ leaves }) => leaves.length > 1) as Report['epochs'][number];
+  const isFull = (leaves: readonly string[]) =>
+    leaves.length > 2 &&
+    leafOf(leaves[1] as string).target === undefined &&
+    leafOf(leaves.at(-1) as string).target !== undefined;
+  return report.epochs.find(({ leaves }) => isFull(leaves)) as Report['epochs'][number];
 }
 
 function leafOf(encoded: string): Leaf {
@@ -602,7 +606,7 @@ function leafOf(encoded: string): Leaf {
 
 function changeLeaf(report: Report, change: (leaf: Leaf) => Leaf): void {
   const { leaves } = fullEpoch(report);
-  leaves[0] = toHex(encodeCbor(change(leafOf(leaves[0] as string))));
+  leaves.push(toHex(encodeCbor(change(leafOf(leaves.pop() as string)))));
 }
 
 function changeCertificate(report: Report, change: (it: CleanupCertificate) => CleanupCertificate): void {

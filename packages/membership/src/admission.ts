@@ -7,7 +7,7 @@ import {
   JUDGES_EXPECTED,
   judgeAlpha,
   judgesNeeded,
-  mayDraw,
+  mayServe,
   provenBeta,
 } from './jury.ts';
 import type { Context, Outcome } from './machine.ts';
@@ -95,7 +95,7 @@ function proveSeat(
   if (candidacy.judgements.has(author.account)) return { rejected: 'ALREADY_DONE' };
   const epochSeed = epochSeedAsOf(ledger, body.epoch, state.ledgerBlock);
   if (epochSeed === undefined) return { rejected: 'EPOCH_WRONG' };
-  if (!mayDraw(author, body.epoch)) return { rejected: 'NOT_DRAWN' };
+  if (!mayServe(author, body.epoch)) return { rejected: 'NOT_DRAWN' };
   const alpha = judgeAlpha({ networkId: state.networkId, epochSeed }, body.candidate);
   const beta = provenBeta(author, alpha, body.proof);
   if (beta === undefined) return { rejected: 'VRF_INVALID' };

@@ -6,13 +6,27 @@ import {
   type ReferenceValues,
   toAssuranceLevel,
 } from '@nemea/attestation';
-import { encodeCbor, merkleRoot, sha256, toHex } from '@nemea/core';
+import { merkleRoot, sha256, toHex } from '@nemea/core';
+import { drawBound, parseOutput } from '@nemea/vrf';
 import { answerDigest, CHALLENGE_COMMANDS, challengeBinding } from './challenge.ts';
-import { creditAfterAbsence, creditAfterAttesting, creditAfterPass, weightOf } from './credit.ts';
-import { ATTESTORS_EXPECTED, attestAlpha, drawnFrom, epochSeedAsOf, mayDraw, provenBeta } from './jury.ts';
+import { creditAfterFault, weightOf } from './credit.ts';
+import { encodeEpochLeaf, epochLeaves } from './epoch-leaf.ts';
+import type { RejectionCode } from './errors.ts';
+import {
+  ATTESTORS_EXPECTED,
+  attestAlpha,
+  attestOdds,
+  attestOutput,
+  type DrawContext,
+  drawnFrom,
+  epochSeedAsOf,
+  mayBeAsked,
+  mayDraw,
+  provenBeta,
+} from './jury.ts';
 import { akPublicArea } from './keys.ts';
 import type { LedgerView } from './ledger-view.ts';
-import type { Context, Outcome } from './machine.ts';
+import type { Context, Outcome, VerifySignature } from './machine.ts';
 import type { Attestation, OperationBody } from './operation.ts';
 import { judgingPolicy } from './policy.ts';
 import { EVICTION_REASONS } from './reasons.ts';
@@ -27,7 +41,8 @@ import {
   withoutLeavers,
   withoutMember,
 } from './roster.ts';
-import type { Accusation, Effect, EpochLeaf, MembershipState, Vote } from './state.ts';
+import { settleCredit } from './settlement.ts';
+import type { Accusation, Effect, EpochReport, MembershipState, Vote } from './state.ts';
 import { reassignTasks } from './task.ts';
 
 /** Epochs that may collect reports at a time; beyond them the oldest has to be closed first. */
@@ -35,11 +50,7 @@ const OPEN_EPOCHS_MAX = 4;
 /** Accusations are judged while the policy of their epoch is still at hand. */
 const ACCUSATION_EPOCHS = 2;
 
-/**
- * Takes one attestor's report of an epoch; an empty one says that nobody was drawn or answered. Each result must carry
- * the proof that drew the attestor and the target's own signature under the answer, so nobody can make up results
- * about others, and no two members can make them up for each other [MEMB-18].
- */
+/** Takes one attestor's report of an epoch, once; one without results says that nobody was drawn or answered [MEMB-18]. */
 export function recordAttestations(
   { state, ledger, author, verifySignature }: Context,
   body: Extract<OperationBody, { kind: 'attest' }>,
@@ -50,36 +61,52 @@ export function recordAttestations(
   }
   const epochSeed = epochSeedAsOf(ledger, body.epoch, state.ledgerBlock);
   if (epochSeed === undefined) return { rejected: 'EPOCH_WRONG' };
-  if (!mayDraw(author, body.epoch)) return { rejected: 'NOT_DRAWN' };
-  const ofEpoch = state.attestations.get(body.epoch) ?? new Map<string, readonly Attestation[]>();
+  const ofEpoch = state.reports.get(body.epoch) ?? new Map<string, EpochReport>();
   if (ofEpoch.has(author.account)) return { rejected: 'ALREADY_DONE' };
-  if (ofEpoch.size === 0 && state.attestations.size >= OPEN_EPOCHS_MAX) return { rejected: 'TOO_MANY_OPEN' };
-  const kept: Attestation[] = [];
+  if (ofEpoch.size === 0 && state.reports.size >= OPEN_EPOCHS_MAX) return { rejected: 'TOO_MANY_OPEN' };
+  const report = judgeReport(
+    { roster: state.roster, draw: { networkId: state.networkId, epochSeed }, verifySignature },
+    author,
+    body,
+  );
+  if ('rejected' in report) return report;
+  const reports = new Map(state.reports).set(body.epoch, new Map(ofEpoch).set(author.account, report));
+  return { state: { ...state, reports }, effects: [] };
+}
+
+/**
+ * What counts of a report. It carries the proof of the attestor's draw, and each result the target's own signature under the
+ * answer, so nobody can make up results about others, no two members can make them up for each other, and nobody hides
+ * whom it was drawn for.
+ */
+export function judgeReport(
+  of: { readonly roster: Roster; readonly draw: DrawContext; readonly verifySignature: VerifySignature },
+  author: Member,
+  body: Extract<OperationBody, { kind: 'attest' }>,
+): EpochReport | { rejected: RejectionCode } {
+  if (!mayDraw(author, body.epoch)) return { rejected: 'NOT_DRAWN' };
+  const beta = provenBeta(author, attestAlpha(of.draw), body.proof);
+  if (beta === undefined) return { rejected: 'VRF_INVALID' };
+  const bound = drawBound(attestOdds(of.roster, author));
+  const results: Attestation[] = [];
   const targets = new Set<string>();
   for (const attestation of body.attestations) {
     if (attestation.target === author.account || targets.has(attestation.target))
       return { rejected: 'TARGET_UNKNOWN' };
     targets.add(attestation.target);
-    const target = state.roster.get(attestation.target);
-    if (target === undefined || !mayDraw(target, body.epoch)) continue;
+    const target = of.roster.get(attestation.target);
+    if (target === undefined || !mayBeAsked(target, body.epoch)) continue;
     const answer = answerDigest({
       binding: epochBinding(body.epoch, author, target),
       nonce: attestation.nonce,
       evidenceDigest: attestation.evidenceDigest,
     });
-    if (!verifySignature(target.peerKey, answer, attestation.answerSignature))
+    if (!of.verifySignature(target.peerKey, answer, attestation.answerSignature))
       return { rejected: 'SIGNATURE_INVALID' };
-    const alpha = attestAlpha({ networkId: state.networkId, epochSeed }, target.account);
-    const beta = provenBeta(author, alpha, attestation.proof);
-    if (beta === undefined) return { rejected: 'VRF_INVALID' };
     // Weights may have moved since the attestor drew itself: a result just beyond the bound is no fault.
-    if (drawnFrom(state.roster, author, beta, ATTESTORS_EXPECTED)) kept.push(attestation);
+    if (parseOutput(attestOutput(of.draw, beta, target.account)) < bound) results.push(attestation);
   }
-  const attestations = new Map(state.attestations).set(
-    body.epoch,
-    new Map(ofEpoch).set(author.account, kept),
-  );
-  return { state: { ...state, attestations }, effects: [] };
+  return { proof: body.proof, beta, results };
 }
 
 function epochBinding(epoch: number, attestor: Member, target: Member): Uint8Array {
@@ -93,16 +120,17 @@ function epochBinding(epoch: number, attestor: Member, target: Member): Uint8Arr
 export function judgeAccusation(context: Context, body: Extract<OperationBody, { kind: 'accuse' }>): Outcome {
   const { state, ledger, author } = context;
   const target = state.roster.get(body.target);
-  if (target === undefined || target.account === author.account || !mayDraw(target, body.epoch))
+  if (target === undefined || target.account === author.account || !mayBeAsked(target, body.epoch))
     return { rejected: 'TARGET_UNKNOWN' };
   const epochSeed = epochSeedAsOf(ledger, body.epoch, state.ledgerBlock);
   if (epochSeed === undefined || body.epoch + ACCUSATION_EPOCHS < ledger.epochOf(state.ledgerBlock))
     return { rejected: 'EPOCH_WRONG' };
   if (!mayDraw(author, body.epoch)) return { rejected: 'NOT_DRAWN' };
-  const alpha = attestAlpha({ networkId: state.networkId, epochSeed }, body.target);
-  const beta = provenBeta(author, alpha, body.proof);
+  const draw = { networkId: state.networkId, epochSeed };
+  const beta = provenBeta(author, attestAlpha(draw), body.proof);
   if (beta === undefined) return { rejected: 'VRF_INVALID' };
-  if (!drawnFrom(state.roster, author, beta, ATTESTORS_EXPECTED)) return { rejected: 'NOT_DRAWN' };
+  const output = attestOutput(draw, beta, body.target);
+  if (!drawnFrom(state.roster, author, output, ATTESTORS_EXPECTED)) return { rejected: 'NOT_DRAWN' };
   if (!contradicts(context, target, body)) return { rejected: 'EVIDENCE_NOT_CONTRADICTING' };
   return evict(context, target, {
     epoch: body.epoch,
@@ -204,7 +232,7 @@ function evict(
  */
 export function epochToClose(state: MembershipState, ledger: LedgerView): number | undefined {
   const current = ledger.epochOf(state.ledgerBlock);
-  const reported = [...state.attestations.keys()].filter((epoch) => epoch < current);
+  const reported = [...state.reports.keys()].filter((epoch) => epoch < current);
   const epoch = reported.length > 0 ? Math.min(...reported) : current - 1;
   return epoch > state.epochClosed ? epoch : undefined;
 }
@@ -213,7 +241,7 @@ export function epochToClose(state: MembershipState, ledger: LedgerView): number
 export function isEpochRipe(state: MembershipState, ledger: LedgerView, epoch: number): boolean {
   if (ledger.epochOf(state.ledgerBlock) >= epoch + 2) return true;
   let reported = 0;
-  for (const account of state.attestations.get(epoch)?.keys() ?? []) {
+  for (const account of state.reports.get(epoch)?.keys() ?? []) {
     const member = state.roster.get(account);
     if (member !== undefined) reported += weightOf(member.credit);
   }
@@ -229,8 +257,9 @@ export function closeEpoch({ state, ledger }: Context, epoch: number): Outcome {
   if (seed === undefined || boundaryBlock === undefined) return { rejected: 'EPOCH_WRONG' };
   if (epoch !== epochToClose(state, ledger)) return { rejected: 'EPOCH_WRONG' };
   if (!isEpochRipe(state, ledger, epoch)) return { rejected: 'TOO_EARLY' };
-  const leaves = epochLeaves(state, epoch);
-  const roster = withoutLeavers(settleCredit(state.roster, leaves), ledger.leavers(boundaryBlock));
+  const leaves = epochLeaves(epoch, state.reports.get(epoch) ?? new Map());
+  const settled = settleCredit(state.roster, leaves, { networkId: state.networkId, epochSeed: seed });
+  const roster = withoutLeavers(settled, ledger.leavers(boundaryBlock));
   const vote: Vote = {
     type: 'EpochRecord',
     epoch,
@@ -243,8 +272,8 @@ export function closeEpoch({ state, ledger }: Context, epoch: number): Outcome {
     policyVersion: ledger.policyVersion(state.ledgerBlock),
     boundaryBlock,
   };
-  const attestations = new Map([...state.attestations].filter(([open]) => open > epoch));
-  const closed = { ...state, roster, attestations, epochClosed: epoch, admissions: 0, evictions: 0 };
+  const reports = new Map([...state.reports].filter(([open]) => open > epoch));
+  const closed = { ...state, roster, reports, epochClosed: epoch, admissions: 0, evictions: 0 };
   const gone = [...state.roster.keys()].filter((account) => !roster.has(account));
   const reassigned = reassignTasks(closed, ledger, gone);
   return {
@@ -256,73 +285,6 @@ export function closeEpoch({ state, ledger }: Context, epoch: number): Outcome {
       ...reassigned.effects,
     ],
   };
-}
-
-/** The attestations of an epoch in the order of the tree: by target, then attestor. */
-function epochLeaves(state: MembershipState, epoch: number): EpochLeaf[] {
-  const leaves: EpochLeaf[] = [];
-  for (const [attestor, attestations] of state.attestations.get(epoch) ?? []) {
-    for (const attestation of attestations) leaves.push({ ...attestation, attestor, epoch });
-  }
-  return leaves.sort((a, b) => compareText(a.target, b.target) || compareText(a.attestor, b.attestor));
-}
-
-/** Canonical bytes of a leaf. */
-export function encodeEpochLeaf(leaf: EpochLeaf): Uint8Array {
-  return encodeCbor({
-    answerSignature: leaf.answerSignature,
-    attestor: leaf.attestor,
-    epoch: leaf.epoch,
-    evidenceDigest: leaf.evidenceDigest,
-    nonce: leaf.nonce,
-    proof: leaf.proof,
-    quoteDigest: leaf.quoteDigest,
-    target: leaf.target,
-    verdict: leaf.verdict,
-  });
-}
-
-/**
- * What an epoch's attestations do to credit: a function of its leaves, so that anybody can redo it.
- * A member passes when its attestors affirm it by weight; attestors earn for results that agree with that verdict.
- * A member is absent when others answered and nobody affirms it, unless it was admitted too late to be asked [MEMB-19].
- */
-export function settleCredit(before: Roster, leaves: readonly EpochLeaf[]): Roster {
-  const passed = new Set<string>();
-  const absent = new Set<string>();
-  for (const member of before.values()) {
-    const about = leaves.filter((leaf) => leaf.target === member.account);
-    if (isAffirmed(before, about)) passed.add(member.account);
-    const isAsked = leaves.some((leaf) => mayDraw(member, leaf.epoch));
-    if (isAsked && !about.some(affirms)) absent.add(member.account);
-  }
-  let roster = before;
-  for (const member of before.values()) {
-    const agreed = leaves.filter(
-      (leaf) => leaf.attestor === member.account && affirms(leaf) === passed.has(leaf.target),
-    ).length;
-    let { credit } = member;
-    if (passed.has(member.account)) credit = creditAfterPass(credit);
-    else if (absent.has(member.account)) credit = creditAfterAbsence(credit);
-    roster = withCredit(roster, member.account, creditAfterAttesting(credit, agreed));
-  }
-  return roster;
-}
-
-function affirms(leaf: EpochLeaf): boolean {
-  return leaf.verdict !== 'contraindicated';
-}
-
-/** Whether attestors with more than half of the weight that speaks about a member affirm it. */
-function isAffirmed(roster: Roster, about: readonly EpochLeaf[]): boolean {
-  let affirming = 0;
-  let total = 0;
-  for (const leaf of about) {
-    const weight = weightOf(roster.get(leaf.attestor)?.credit ?? 0);
-    total += weight;
-    if (affirms(leaf)) affirming += weight;
-  }
-  return affirming * 2 > total;
 }
 
 /**
@@ -338,18 +300,15 @@ export function judgeDispute({ state, ledger }: Context, disputeId: Uint8Array):
   const accused = state.roster.get(dispute.accused);
   const epochSeed = epochSeedAsOf(ledger, dispute.epoch, state.ledgerBlock);
   if (accused === undefined || epochSeed === undefined) return { rejected: 'DISPUTE_UNKNOWN' };
-  const alpha = attestAlpha({ networkId: state.networkId, epochSeed }, dispute.reporter);
+  const alpha = attestAlpha({ networkId: state.networkId, epochSeed });
   const guilty =
     dispute.command === CHALLENGE_COMMANDS.epoch && provenBeta(accused, alpha, dispute.proof) === undefined;
   const disputesJudged = new Set(state.disputesJudged).add(id);
   const vote: Vote = { type: 'DisputeVerdict', disputeId, guilty };
-  const roster = guilty ? withCredit(state.roster, accused.account, 0) : state.roster;
+  const roster = guilty
+    ? withCredit(state.roster, accused.account, creditAfterFault(accused.credit))
+    : state.roster;
   const effects: Effect[] = [{ type: 'vote', vote }];
   if (guilty) effects.unshift({ type: 'roster', roster });
   return { state: { ...state, roster, disputesJudged }, effects };
-}
-
-function compareText(a: string, b: string): number {
-  if (a === b) return 0;
-  return a < b ? -1 : 1;
 }

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
+  CREDIT_DRAW_MIN,
   CREDIT_MAX,
   creditAfter,
   creditAfterAbsence,
@@ -68,11 +69,11 @@ describe('growth', () => {
   });
 });
 
-test('absence costs something as long as there is anything, and one per cent at most beyond that', () => {
+test('absence costs something beyond the least credit that draws, and one per cent at most', () => {
   fc.assert(
     fc.property(credit, (before) => {
       const loss = before - creditAfterAbsence(before);
-      expect(loss).toBe(before === 0 ? 0 : Math.max(1, Math.floor(before / 100)));
+      expect(loss).toBe(before <= CREDIT_DRAW_MIN ? 0 : Math.max(1, Math.floor(before / 100)));
     }),
   );
 });

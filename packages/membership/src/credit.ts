@@ -7,6 +7,11 @@ export const CREDIT_MAX = 10_000;
 export const CREDIT_GENESIS = 100;
 export const CREDIT_NEWCOMER = 1;
 
+/** Least credit that draws: below it are only members with a proven fault or a missed update [MEMB-9]. */
+export const CREDIT_DRAW_MIN = 1;
+/** Results of one epoch that are paid, or charged, at most. */
+export const CREDIT_ATTESTING_MAX = 5;
+
 /** What an executor and each verifier of a settled task earn. */
 export const CREDIT_TASK_EXECUTED = 20;
 export const CREDIT_TASK_VERIFIED = 5;
@@ -30,17 +35,36 @@ export function creditAfterPass(credit: number): number {
   return Math.min(CREDIT_MAX, credit + Math.max(1, Math.floor((CREDIT_MAX - credit) / 1000)));
 }
 
-/** An epoch without an answer costs one per cent, at least 1 while there is any. */
+/** Not being there costs one per cent, at least 1, and never the right to draw: that takes a proof of fault. */
 export function creditAfterAbsence(credit: number): number {
-  return Math.max(0, credit - Math.max(1, Math.floor(credit / 100)));
+  return atLeastDrawing(credit, credit - Math.max(1, Math.floor(credit / 100)));
 }
 
 /** Each attestation that agrees with the verdict earns 1, at most 5 in an epoch. */
 export function creditAfterAttesting(credit: number, attestations: number): number {
-  return Math.min(CREDIT_MAX, credit + Math.min(5, Math.max(0, attestations)));
+  return Math.min(CREDIT_MAX, credit + Math.min(CREDIT_ATTESTING_MAX, Math.max(0, attestations)));
+}
+
+/** Each target that an attestor was drawn for and left out, or contradicted without ground, costs 1, at most 5 in an epoch. */
+export function creditAfterNeglect(credit: number, neglected: number): number {
+  return atLeastDrawing(credit, credit - Math.min(CREDIT_ATTESTING_MAX, Math.max(0, neglected)));
+}
+
+/** A fault that is proven by the member's own signature takes all [MEMB-27]. */
+export function creditAfterFault(_credit: number): number {
+  return 0;
+}
+
+/** Software that policy does not allow any more: all credit that draws is gone, until the member has updated [MEMB-37]. */
+export function creditAfterMissedUpdate(credit: number): number {
+  return Math.min(credit, CREDIT_DRAW_MIN - 1);
 }
 
 /** Adds earned credit within the bounds. */
 export function creditAfter(credit: number, delta: number): number {
   return Math.min(CREDIT_MAX, Math.max(0, credit + delta));
+}
+
+function atLeastDrawing(before: number, after: number): number {
+  return Math.max(Math.min(before, CREDIT_DRAW_MIN), after);
 }

@@ -1,17 +1,16 @@
 import { fromUtf8, merkleRoot, sha256, toHex } from '@nemea/core';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { encodeEpochLeaf, settleCredit } from './attestation.ts';
-import { CREDIT_GENESIS, creditAfterAbsence, creditAfterAttesting, creditAfterPass } from './credit.ts';
-import { ATTESTORS_EXPECTED, attestAlpha, drawnFrom } from './jury.ts';
+import { encodeEpochLeaf } from './epoch-leaf.ts';
 import type { Attestation } from './operation.ts';
 import { CANDIDACIES_KEPT, TASKS_KEPT } from './retention.ts';
 import { creditRoot, rosterRoot } from './roster.ts';
-import type { EpochLeaf, TaskState } from './state.ts';
+import type { TaskState } from './state.ts';
 import {
   applicationOf,
   attestationOf,
   candidateOf,
-  drawContext,
+  epochReportOf,
+  isSeated,
   TestLedger,
   TestMachine,
   type TestMember,
@@ -31,23 +30,13 @@ beforeEach(() => {
 
 /** What an attestor that was drawn for some of these would report. */
 function resultsOf(attestor: TestMember, targets: readonly TestMember[]): Attestation[] {
-  const inRoster = machine.state.roster.get(attestor.account);
-  if (inRoster === undefined) return [];
   return targets
-    .filter((target) => {
-      if (target === attestor) return false;
-      const { beta } = attestor.prove(attestAlpha(drawContext(ledger, EPOCH), target.account));
-      return drawnFrom(machine.state.roster, inRoster, beta, ATTESTORS_EXPECTED);
-    })
-    .map((target) => attestationOf(ledger, attestor, target, EPOCH));
+    .filter((target) => isSeated(machine, attestor, target, EPOCH))
+    .map((target) => attestationOf(attestor, target, EPOCH));
 }
 
 function report(attestor: TestMember, targets: readonly TestMember[] = members): string | undefined {
-  return machine.order(attestor, {
-    kind: 'attest',
-    epoch: EPOCH,
-    attestations: resultsOf(attestor, targets),
-  });
+  return machine.order(attestor, epochReportOf(ledger, attestor, EPOCH, resultsOf(attestor, targets)));
 }
 
 const close = (epoch = EPOCH) => machine.order(members[0] as TestMember, { kind: 'close-epoch', epoch });
@@ -68,34 +57,36 @@ describe('a report [MEMB-18]', () => {
     expect(close()).toBeUndefined();
     expect(report(members[0] as TestMember)).toBe('EPOCH_WRONG');
     const behind = new TestMachine(ledger);
-    const early = { kind: 'attest' as const, epoch: 3, attestations: [] };
+    const early = epochReportOf(ledger, members[0] as TestMember, 3);
     expect(behind.order(members[0] as TestMember, early, 25)).toBe('EPOCH_WRONG');
   });
 
   test('names each target once, and never its author', () => {
     const [attestor, target] = members as [TestMember, TestMember];
-    const result = attestationOf(ledger, attestor, target, EPOCH);
+    const result = attestationOf(attestor, target, EPOCH);
     const own = { ...result, target: attestor.account };
     for (const attestations of [[result, result], [own]]) {
-      expect(machine.order(attestor, { kind: 'attest', epoch: EPOCH, attestations })).toBe('TARGET_UNKNOWN');
+      expect(machine.order(attestor, epochReportOf(ledger, attestor, EPOCH, attestations))).toBe(
+        'TARGET_UNKNOWN',
+      );
     }
   });
 
   test('leaves out those who are no members any more', () => {
     const [attestor] = members as [TestMember];
-    const gone = attestationOf(ledger, attestor, testMember('gone'), EPOCH);
-    expect(machine.order(attestor, { kind: 'attest', epoch: EPOCH, attestations: [gone] })).toBeUndefined();
-    expect(machine.state.attestations.get(EPOCH)?.get(attestor.account)).toEqual([]);
+    const gone = attestationOf(attestor, testMember('gone'), EPOCH);
+    expect(machine.order(attestor, epochReportOf(ledger, attestor, EPOCH, [gone]))).toBeUndefined();
+    expect(machine.state.reports.get(EPOCH)?.get(attestor.account)?.results).toEqual([]);
   });
 
   test('waits when several epochs have not been closed', () => {
     const [attestor] = members as [TestMember];
     for (const epoch of [2, 3, 4, 5]) {
       ledger.head = epoch * 10 + 5;
-      expect(machine.order(attestor, { kind: 'attest', epoch, attestations: [] })).toBeUndefined();
+      expect(machine.order(attestor, epochReportOf(ledger, attestor, epoch))).toBeUndefined();
     }
     ledger.head = 65;
-    const sixth = { kind: 'attest' as const, epoch: 6, attestations: [] };
+    const sixth = epochReportOf(ledger, attestor, 6);
     expect(machine.order(attestor, sixth)).toBe('TOO_MANY_OPEN');
     expect(close(2)).toBeUndefined();
     expect(machine.order(attestor, sixth)).toBeUndefined();
@@ -125,7 +116,7 @@ describe('closing an epoch [MEMB-17]', () => {
         boundaryBlock: 20,
       },
     });
-    expect(machine.state.attestations.size).toBe(0);
+    expect(machine.state.reports.size).toBe(0);
     expect(close()).toBe('ALREADY_DONE');
   });
 
@@ -145,10 +136,10 @@ describe('closing an epoch [MEMB-17]', () => {
     const backwards = new TestMachine(ledger);
     const reports = members.map((member) => ({ member, results: resultsOf(member, members) }));
     for (const { member, results } of reports) {
-      forwards.order(member, { kind: 'attest', epoch: EPOCH, attestations: results });
+      forwards.order(member, epochReportOf(ledger, member, EPOCH, results));
     }
     for (const { member, results } of reports.toReversed()) {
-      backwards.order(member, { kind: 'attest', epoch: EPOCH, attestations: results.toReversed() });
+      backwards.order(member, epochReportOf(ledger, member, EPOCH, results.toReversed()));
     }
     ledger.head = 31;
     for (const it of [forwards, backwards]) {
@@ -184,66 +175,6 @@ describe('closing an epoch [MEMB-17]', () => {
   });
 });
 
-describe('credit at the end of an epoch [MEMB-19]', () => {
-  const leaf = (attestor: TestMember, target: TestMember, verdict: EpochLeaf['verdict']): EpochLeaf => ({
-    attestor: attestor.account,
-    target: target.account,
-    epoch: EPOCH,
-    verdict,
-    quoteDigest: sha256(),
-    proof: new Uint8Array(1),
-    nonce: sha256(),
-    evidenceDigest: sha256(),
-    answerSignature: new Uint8Array(64),
-  });
-  const [a, b, c, d] = members as [TestMember, TestMember, TestMember, TestMember];
-  const settle = (...leaves: EpochLeaf[]) => {
-    const roster = settleCredit(machine.state.roster, leaves);
-    return (member: TestMember) => roster.get(member.account)?.credit;
-  };
-  const passed = creditAfterPass(CREDIT_GENESIS);
-  const absent = creditAfterAbsence(CREDIT_GENESIS);
-
-  test('stays as it was when nobody answered anybody: nobody knows', () => {
-    const credit = settle();
-    for (const member of members) expect(credit(member)).toBe(CREDIT_GENESIS);
-  });
-
-  test('grows for who was affirmed, and for who attested truly', () => {
-    const credit = settle(leaf(a, b, 'affirming'), leaf(c, b, 'warning'));
-    expect(credit(b)).toBe(passed);
-    expect(credit(a)).toBe(creditAfterAttesting(absent, 1));
-    expect(credit(c)).toBe(creditAfterAttesting(absent, 1));
-  });
-
-  test('decays for who answered nobody while others did', () => {
-    expect(settle(leaf(a, b, 'affirming'))(d)).toBe(absent);
-  });
-
-  test('decays for who nobody affirms', () => {
-    expect(settle(leaf(a, b, 'contraindicated'), leaf(c, b, 'contraindicated'))(b)).toBe(absent);
-  });
-
-  test('stays for who is affirmed by half of the weight only', () => {
-    expect(settle(leaf(a, b, 'affirming'), leaf(c, b, 'contraindicated'))(b)).toBe(CREDIT_GENESIS);
-  });
-
-  test('is not earned by an attestor that contradicts the others', () => {
-    const credit = settle(leaf(a, b, 'affirming'), leaf(c, b, 'affirming'), leaf(d, b, 'contraindicated'));
-    expect(credit(b)).toBe(passed);
-    expect(credit(d)).toBe(absent);
-    expect(credit(a)).toBe(creditAfterAttesting(absent, 1));
-  });
-
-  test('does not decay for who was admitted too late to be asked', () => {
-    const known = machine.state.roster.get(d.account);
-    if (known === undefined) throw new Error('no such member');
-    const late = new Map(machine.state.roster).set(d.account, { ...known, admittedEpoch: EPOCH });
-    const roster = settleCredit(late, [leaf(a, b, 'affirming')]);
-    expect(roster.get(d.account)?.credit).toBe(CREDIT_GENESIS);
-  });
-});
-
 describe('what is over [MEMB-5]', () => {
   test('is kept as the newest few, and never forgotten while it could come back', () => {
     const task = (outcome: TaskState['outcome']): TaskState => ({
@@ -267,7 +198,7 @@ describe('what is over [MEMB-5]', () => {
     ledger.head = 40;
     report(members[0] as TestMember);
     ledger.head = 45;
-    machine.order(members[0] as TestMember, { kind: 'attest', epoch: 4, attestations: [] });
+    machine.order(members[0] as TestMember, epochReportOf(ledger, members[0] as TestMember, 4));
     ledger.head = 60;
     expect(close(4)).toBeUndefined();
     const kept = machine.state.tasks;
@@ -289,7 +220,7 @@ describe('what is over [MEMB-5]', () => {
     }
     machine.state = { ...machine.state, candidacies };
     ledger.head = 35;
-    machine.order(sponsor, { kind: 'attest', epoch: 3, attestations: [] });
+    machine.order(sponsor, epochReportOf(ledger, sponsor, 3));
     ledger.head = 50;
     expect(close(3)).toBeUndefined();
     const kept = machine.state.candidacies;
@@ -307,7 +238,7 @@ describe('what is over [MEMB-5]', () => {
     ];
     ledger.closed.set(closed, 22);
     machine.state = { ...machine.state, disputesJudged: new Set([open, closed]) };
-    machine.order(sponsor, { kind: 'attest', epoch: 2, attestations: [] });
+    machine.order(sponsor, epochReportOf(ledger, sponsor, 2));
     ledger.head = 40;
     close(2);
     expect([...machine.state.disputesJudged]).toEqual([open]);

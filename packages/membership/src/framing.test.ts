@@ -2,14 +2,15 @@ import { IMAGE, RELEASE } from '@nemea/attestation/testing';
 import { fromUtf8, sha256, toHex } from '@nemea/core';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { answerDigest, CHALLENGE_COMMANDS, challengeBinding } from './challenge.ts';
-import { ATTESTORS_EXPECTED, attestAlpha, drawnFrom } from './jury.ts';
 import type { DisputeOnLedger } from './ledger-view.ts';
 import { candidateId } from './roster.ts';
 import {
   accusationOf,
   answerOf,
   attestationOf,
-  drawContext,
+  epochReportOf,
+  isSeated,
+  seatOfAttestor,
   TestLedger,
   TestMachine,
   type TestMember,
@@ -32,9 +33,7 @@ beforeEach(() => {
 });
 
 function isDrawn(attestor: TestMember, epoch = EPOCH): boolean {
-  const { beta } = attestor.prove(attestAlpha(drawContext(ledger, epoch), target.account));
-  const member = machine.state.roster.get(attestor.account);
-  return member !== undefined && drawnFrom(machine.state.roster, member, beta, ATTESTORS_EXPECTED);
+  return isSeated(machine, attestor, target, epoch);
 }
 
 const drawn = () => others.find((member) => isDrawn(member)) as TestMember;
@@ -81,7 +80,7 @@ describe('a dispute [MEMB-26] [MEMB-27]', () => {
   });
 
   it('clears who had drawn itself truly', () => {
-    dispute({ proof: accused.prove(attestAlpha(drawContext(ledger, EPOCH), target.account)).proof });
+    dispute({ proof: seatOfAttestor(ledger, accused, EPOCH).proof });
     judge();
     expect(machine.effects).toEqual([
       { type: 'vote', vote: { type: 'DisputeVerdict', disputeId, guilty: false } },
@@ -113,13 +112,12 @@ describe('a dispute [MEMB-26] [MEMB-27]', () => {
 });
 
 describe('a result of attestation [MEMB-18] [ATT-12]', () => {
-  const attest = (attestor: TestMember, change: object = {}) =>
+  const attest = (attestor: TestMember, change: object = {}, seat: object = {}) =>
     machine.order(attestor, {
-      kind: 'attest',
-      epoch: EPOCH,
-      attestations: [{ ...attestationOf(ledger, attestor, target, EPOCH), ...change }],
+      ...epochReportOf(ledger, attestor, EPOCH, [{ ...attestationOf(attestor, target, EPOCH), ...change }]),
+      ...seat,
     });
-  const kept = (attestor: TestMember) => machine.state.attestations.get(EPOCH)?.get(attestor.account);
+  const kept = (attestor: TestMember) => machine.state.reports.get(EPOCH)?.get(attestor.account)?.results;
 
   it('counts when the attestor was drawn and the target signed the answer', () => {
     expect(attest(drawn())).toBeUndefined();
@@ -132,8 +130,8 @@ describe('a result of attestation [MEMB-18] [ATT-12]', () => {
   });
 
   it('is refused when the draw is another member’s', () => {
-    const { proof } = attestationOf(ledger, undrawn(), target, EPOCH);
-    expect(attest(drawn(), { proof })).toBe('VRF_INVALID');
+    const { proof } = seatOfAttestor(ledger, undrawn(), EPOCH);
+    expect(attest(drawn(), {}, { proof })).toBe('VRF_INVALID');
   });
 
   it.each([
@@ -143,7 +141,7 @@ describe('a result of attestation [MEMB-18] [ATT-12]', () => {
   ])('is refused when the answer is one %s', (_how, answer) => {
     const { answerSignature } = answer();
     expect(attest(drawn(), { answerSignature })).toBe('SIGNATURE_INVALID');
-    expect(machine.state.attestations.size).toBe(0);
+    expect(machine.state.reports.size).toBe(0);
   });
 });
 

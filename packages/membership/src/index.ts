@@ -3,9 +3,10 @@
  * tasks as one pure machine over ordered operations. Trusts the order that consensus gives and the layer-1 facts that
  * its view reports; does no I/O, reads no clock, holds no key.
  */
-export { encodeEpochLeaf, epochToClose, isEpochRipe, settleCredit } from './attestation.ts';
+export { epochToClose, isEpochRipe } from './attestation.ts';
 export * from './challenge.ts';
 export * from './credit.ts';
+export { compareLeaves, encodeEpochLeaf, isResult } from './epoch-leaf.ts';
 export * from './errors.ts';
 export * from './jury.ts';
 export { akPublicArea } from './keys.ts';
@@ -32,7 +33,9 @@ export {
 export { judgingPolicy } from './policy.ts';
 export * from './reasons.ts';
 export * from './roster.ts';
+export { settleCredit } from './settlement.ts';
 export { encodeState, parseState, STATE_BYTES_MAX } from './snapshot.ts';
+export * from './standing.ts';
 export type * from './state.ts';
 export {
   ATTEMPT_OVERHEAD_S,

@@ -2,19 +2,26 @@ import { fromUtf8, sha256, toHex } from '@nemea/core';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
+  ATTESTORS_EXPECTED,
   attestAlpha,
+  attestOdds,
+  attestOutput,
   drawnFrom,
   epochSeedAsOf,
   JUDGES_MIN,
   judgeAlpha,
   judgesNeeded,
+  mayBeAsked,
   mayDraw,
+  mayServe,
   provenBeta,
+  targetRing,
+  targetsDrawn,
   taskAlpha,
   taskSeed,
 } from './jury.ts';
 import { genesisRoster, type Member, type Roster, withCredit, withMember } from './roster.ts';
-import { drawContext, TestLedger, testMember, testMembers } from './testing.ts';
+import { drawContext, TestLedger, type TestMember, testMember, testMembers } from './testing.ts';
 
 const members = testMembers(4);
 const roster = genesisRoster(members.map(({ record }) => record));
@@ -75,12 +82,10 @@ describe('a draw', () => {
 describe('an input of a draw', () => {
   test('is another for each network, epoch, role, target and attempt', () => {
     const taskId = sha256(fromUtf8('task'));
-    const [one, two] = members as [(typeof members)[0], (typeof members)[0]];
     const inputs = [
-      attestAlpha(context, one.account),
-      attestAlpha(context, two.account),
-      attestAlpha({ ...context, epochSeed: sha256() }, one.account),
-      attestAlpha({ ...context, networkId: sha256() }, one.account),
+      attestAlpha(context),
+      attestAlpha({ ...context, epochSeed: sha256() }),
+      attestAlpha({ ...context, networkId: sha256() }),
       judgeAlpha(context, taskId),
       taskAlpha(context, 'execute', taskId, 1),
       taskAlpha(context, 'execute', taskId, 2),
@@ -91,7 +96,7 @@ describe('an input of a draw', () => {
   });
 
   test('is proven by its own member only', () => {
-    const alpha = attestAlpha(context, `0x${'1'.repeat(40)}`);
+    const alpha = attestAlpha(context);
     const [one, two] = members as [(typeof members)[0], (typeof members)[0]];
     const { beta, proof } = one.prove(alpha);
     const member = (account: string) => roster.get(account) as Member;
@@ -124,4 +129,46 @@ test('as many judges decide as there are, up to the least number that may', () =
   expect(judgesNeeded(new Map())).toBe(0);
   expect(judgesNeeded(crowd([1]))).toBe(1);
   expect(judgesNeeded(withCredit(roster, 'nobody', 1))).toBe(JUDGES_MIN);
+});
+
+describe('the ring of an epoch [MEMB-10]', () => {
+  const odds = attestOdds(roster, roster.get((members[0] as TestMember).account) as Member);
+  const ring = targetRing(context, roster, 3);
+
+  test('draws whom the distance from the output draws, and nobody for oneself', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 32, maxLength: 32 }), (beta) => {
+        const account = (members[0] as TestMember).account;
+        const drawn = targetsDrawn(ring, { account, beta }, odds);
+        const wanted = members.slice(1).filter((target) => {
+          const output = attestOutput(context, beta, target.account);
+          return drawnFrom(roster, roster.get(account) as Member, output, ATTESTORS_EXPECTED);
+        });
+        expect(drawn.toSorted()).toEqual(wanted.map((target) => target.account).toSorted());
+      }),
+    );
+  });
+
+  test('is the same in whatever order the roster is, and another in every epoch and network', () => {
+    fc.assert(
+      fc.property(fc.shuffledSubarray([...roster], { minLength: roster.size }), (entries) => {
+        expect(targetRing(context, new Map(entries), 3)).toEqual(ring);
+      }),
+    );
+    expect(targetRing({ ...context, epochSeed: sha256() }, roster, 3).positions).not.toEqual(ring.positions);
+    expect(targetRing({ ...context, networkId: sha256() }, roster, 3).positions).not.toEqual(ring.positions);
+  });
+
+  test('has no place for who was admitted too late', () => {
+    const late = testMember('late');
+    const grown = withMember(roster, late.record, 3);
+    expect(targetRing(context, grown, 3)).toEqual(ring);
+    expect(targetRing(context, grown, 4).targets).toContain(late.account);
+  });
+});
+
+test('who has lost all credit draws no more, and is still asked [MEMB-9]', () => {
+  const [one] = members as [TestMember];
+  const fallen = withCredit(roster, one.account, 0).get(one.account) as Member;
+  expect([mayDraw(fallen, 3), mayServe(fallen, 3), mayBeAsked(fallen, 3)]).toEqual([false, false, true]);
 });

@@ -1,8 +1,19 @@
 import { concatBytes, fromHex, hashDomain } from '@nemea/core';
-import { drawAlpha, isDrawn, verifyVrf } from '@nemea/vrf';
-import { weightOf } from './credit.ts';
+import {
+  drawAlpha,
+  drawBound,
+  indexesInArc,
+  isDrawn,
+  type Odds,
+  parseOutput,
+  type Ring,
+  ringDistance,
+  verifyVrf,
+} from '@nemea/vrf';
+import { CREDIT_DRAW_MIN, weightOf } from './credit.ts';
 import type { LedgerView } from './ledger-view.ts';
 import { type Member, type Roster, vrfPublicKey, weightTotal } from './roster.ts';
+import { isSuspended } from './standing.ts';
 
 /** Expected jury sizes. In a small network nearly everybody is drawn; in a large one the work stays constant. */
 export const ATTESTORS_EXPECTED = 3;
@@ -10,6 +21,8 @@ export const JUDGES_EXPECTED = 4;
 export const JUDGES_MIN = 2;
 export const VERIFIERS = 3;
 export const VERIFIERS_MIN = 2;
+
+const RING_BITS = 256;
 
 export interface DrawContext {
   readonly networkId: Uint8Array;
@@ -24,14 +37,69 @@ export function epochSeedAsOf(ledger: LedgerView, epoch: number, atBlock: number
   return epoch > ledger.epochOf(atBlock) ? undefined : ledger.epochSeed(epoch);
 }
 
-/** A key draws only from epochs after its admission: their seeds were unknown when it was chosen, so it is not ground [MEMB-9]. */
-export function mayDraw(member: Member, epoch: number): boolean {
+/** A key is drawn for, and draws, only from epochs after its admission: their seeds were unknown when it was chosen, so it is not ground [MEMB-9]. */
+export function mayBeAsked(member: Member, epoch: number): boolean {
   return member.admittedEpoch < epoch;
 }
 
-/** VRF input of the draw "does this attestor challenge this target in this epoch?". */
-export function attestAlpha(context: DrawContext, target: string): Uint8Array {
-  return drawAlpha({ ...context, role: 'attest', target: fromHex(target) });
+/** Whether a member draws itself as an attestor: who lost all credit does not [MEMB-9]. */
+export function mayDraw(member: Member, epoch: number): boolean {
+  return mayBeAsked(member, epoch) && member.credit >= CREDIT_DRAW_MIN;
+}
+
+/** Whether a member may judge candidates, run and verify tasks: those that attestors do not confirm are suspended [MEMB-38]. */
+export function mayServe(member: Member, epoch: number): boolean {
+  return mayDraw(member, epoch) && !isSuspended(member.confidence);
+}
+
+/** VRF input of a member's one draw as attestor in an epoch; the ring tells for which targets [MEMB-10]. */
+export function attestAlpha(context: DrawContext): Uint8Array {
+  return drawAlpha({ ...context, role: 'attest', target: new Uint8Array(0) });
+}
+
+/** Where a target stands on the ring of an epoch: known to all once the seed is, and to nobody before. */
+function ringPlace({ networkId, epochSeed }: DrawContext, target: string): bigint {
+  return parseOutput(hashDomain('nemea/ring/1', networkId, epochSeed, fromHex(target)));
+}
+
+/** The output that draws an attestor for one target: how far the target stands from the attestor's beta. */
+export function attestOutput(context: DrawContext, beta: Uint8Array, target: string): Uint8Array {
+  const distance = ringDistance(parseOutput(beta), ringPlace(context, target), RING_BITS);
+  return fromHex(distance.toString(16).padStart(RING_BITS / 4, '0'));
+}
+
+/** The ring of an epoch, and whose place each one is. */
+export interface TargetRing extends Ring {
+  readonly targets: readonly string[];
+}
+
+/** Places everybody who may be asked. Which order the roster has makes no difference. */
+export function targetRing(context: DrawContext, roster: Roster, epoch: number): TargetRing {
+  const placed = [...roster.values()]
+    .filter((member) => mayBeAsked(member, epoch))
+    .map(({ account }) => ({ account, place: ringPlace(context, account) }))
+    .sort((a, b) => (a.place < b.place ? -1 : 1));
+  return {
+    bits: RING_BITS,
+    positions: placed.map(({ place }) => place),
+    targets: placed.map(({ account }) => account),
+  };
+}
+
+/** Targets that an output draws an attestor for, itself left out [MEMB-10]. */
+export function targetsDrawn(
+  ring: TargetRing,
+  attestor: { readonly account: string; readonly beta: Uint8Array },
+  odds: Odds,
+): string[] {
+  return indexesInArc(ring, parseOutput(attestor.beta), drawBound(odds))
+    .map((index) => ring.targets[index] as string)
+    .filter((target) => target !== attestor.account);
+}
+
+/** A member's share in the draws of attestors. */
+export function attestOdds(roster: Roster, member: Member, expected = ATTESTORS_EXPECTED): Odds {
+  return { weight: weightOf(member.credit), weightTotal: weightTotal(roster), expected };
 }
 
 /** VRF input of the draw "does this member judge this candidate?". */

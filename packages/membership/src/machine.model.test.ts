@@ -10,6 +10,7 @@ import {
   applicationOf,
   bidOf,
   candidateOf,
+  epochReportOf,
   judgementOf,
   reportOf,
   TestLedger,
@@ -214,7 +215,7 @@ const commands: fc.Arbitrary<Command>[] = [
     command(`reports, and epoch ${epoch} closed`, (real, model) => {
       const current = real.ledger.epochOf(real.ledger.head);
       for (const member of everybody) {
-        order(real, model, member, { kind: 'attest', epoch: current, attestations: [] });
+        order(real, model, member, epochReportOf(real.ledger, member, current));
       }
       order(real, model, author, { kind: 'close-epoch', epoch });
     }),
@@ -288,8 +289,8 @@ test('the same operations over the same facts give the same state, also to a rep
       bidOf(now, bidder, taskId, 1, 24),
     ]),
     [three, { kind: 'close-bids', taskId, attempt: 1 }],
-    [three, { kind: 'attest', epoch: 3, attestations: [] }],
-    [three, { kind: 'attest', epoch: 2, attestations: [] }],
+    [three, epochReportOf(ahead, three, 3)],
+    [three, epochReportOf(ahead, three, 2)],
     [two, { kind: 'close-epoch', epoch: 2 }],
     [two, accusationOf(ahead, two, one, 3)],
     [one, { kind: 'expire', taskId, attempt: 1 }],

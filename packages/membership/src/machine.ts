@@ -28,7 +28,7 @@ export function initialState(networkId: Uint8Array, ledger: LedgerView): Members
     roster: genesisRoster(ledger.genesisRecords()),
     ledgerBlock: 0,
     epochClosed: 0,
-    attestations: new Map(),
+    reports: new Map(),
     candidacies: new Map(),
     tasks: new Map(),
     admissions: 0,

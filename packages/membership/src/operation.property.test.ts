@@ -40,7 +40,6 @@ const attestation = fc.record({
   target: account,
   verdict,
   quoteDigest: bytes(32),
-  proof,
   nonce: bytes(32),
   evidenceDigest: bytes(32),
   answerSignature: bytes(64),
@@ -62,6 +61,7 @@ const bodies: { [K in OperationBody['kind']]: fc.Arbitrary<Extract<OperationBody
   attest: fc.record({
     kind: kind('attest'),
     epoch: count,
+    proof,
     attestations: fc.array(attestation, { maxLength: 3 }),
   }),
   accuse: fc.record({

@@ -43,8 +43,6 @@ export const attestationSchema = z.strictObject({
   target: account,
   verdict,
   quoteDigest: byteString(32),
-  /** VRF proof that drew the attestor; checked by the target at once, by anybody later. */
-  proof,
   nonce: byteString(32),
   evidenceDigest: byteString(32),
   /** The target's Ed25519 signature over the answer: it accepted the draw and gave this very evidence. */
@@ -92,6 +90,8 @@ export const bodySchema = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('attest'),
     epoch: uint,
+    /** VRF proof of the attestor's draw in the epoch: whom it was drawn for follows from it. */
+    proof,
     attestations: z.array(attestationSchema).max(256),
   }),
   z.strictObject({

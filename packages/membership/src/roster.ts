@@ -1,6 +1,7 @@
 import { compareBytes, encodeCbor, fromHex, hashDomain, merkleRoot, toHex } from '@nemea/core';
 import { CREDIT_GENESIS, CREDIT_NEWCOMER, weightOf } from './credit.ts';
 import type { NodeRecord } from './operation.ts';
+import { CONFIDENCE_NEW } from './standing.ts';
 
 /** Members at most: as many as a configuration of the consensus takes [CONS-1] [MEMB-6]. */
 export const ROSTER_MAX = 128;
@@ -11,7 +12,11 @@ const GENESIS_EPOCH = -1;
 export interface Member extends NodeRecord {
   readonly credit: number;
   readonly admittedEpoch: number;
+  /** See `confidenceAfterEpoch`. */
+  readonly confidence: number;
 }
+
+const NEW = { confidence: CONFIDENCE_NEW };
 
 /** Members by account. Every order that matters is by account, never by insertion. */
 export type Roster = ReadonlyMap<string, Member>;
@@ -19,13 +24,18 @@ export type Roster = ReadonlyMap<string, Member>;
 export function genesisRoster(records: readonly NodeRecord[]): Roster {
   const roster = new Map<string, Member>();
   for (const record of records) {
-    roster.set(record.account, { ...record, credit: CREDIT_GENESIS, admittedEpoch: GENESIS_EPOCH });
+    roster.set(record.account, { ...record, ...NEW, credit: CREDIT_GENESIS, admittedEpoch: GENESIS_EPOCH });
   }
   return roster;
 }
 
 export function withMember(roster: Roster, record: NodeRecord, epoch: number): Roster {
-  return new Map(roster).set(record.account, { ...record, credit: CREDIT_NEWCOMER, admittedEpoch: epoch });
+  return new Map(roster).set(record.account, {
+    ...record,
+    ...NEW,
+    credit: CREDIT_NEWCOMER,
+    admittedEpoch: epoch,
+  });
 }
 
 /** Who gave up membership and takes its deposit along has no say, no draw and no work here any more [MEMB-21]. */
@@ -50,9 +60,15 @@ export function membersInOrder(roster: Roster): Member[] {
   return [...roster.values()].sort((a, b) => (a.account < b.account ? -1 : 1));
 }
 
+/** A roster never changes once it is made, so its total is counted once. */
+const totals = new WeakMap<Roster, number>();
+
 export function weightTotal(roster: Roster): number {
+  const known = totals.get(roster);
+  if (known !== undefined) return known;
   let total = 0;
   for (const member of roster.values()) total += weightOf(member.credit);
+  totals.set(roster, total);
   return total;
 }
 

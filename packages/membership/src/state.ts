@@ -10,8 +10,8 @@ export interface MembershipState {
   readonly ledgerBlock: number;
   /** Last epoch that was closed; its successor collects attestations. */
   readonly epochClosed: number;
-  /** Attestations of epochs still open, by epoch, attestor and target. */
-  readonly attestations: ReadonlyMap<number, ReadonlyMap<string, readonly Attestation[]>>;
+  /** Reports of epochs still open, by epoch and attestor. */
+  readonly reports: ReadonlyMap<number, ReadonlyMap<string, EpochReport>>;
   readonly candidacies: ReadonlyMap<string, Candidacy>;
   readonly tasks: ReadonlyMap<string, TaskState>;
   /** Admissions and evictions since the last closed epoch, for its record. */
@@ -146,10 +146,27 @@ export type Effect =
       readonly code: RejectionCode;
     };
 
-/** A leaf of an epoch's attestation tree, public once its record is on layer 1. */
-export interface EpochLeaf extends Attestation {
+/** What an attestor reported of an epoch: its draw, and what those it was drawn for answered. */
+export interface EpochReport {
+  readonly proof: Uint8Array;
+  readonly beta: Uint8Array;
+  readonly results: readonly Attestation[];
+}
+
+/** An attestor's draw: with it, anybody knows for whom it was seated, heard or not. */
+export interface SeatLeaf {
+  readonly attestor: string;
+  readonly epoch: number;
+  readonly proof: Uint8Array;
+  readonly beta: Uint8Array;
+}
+
+export interface ResultLeaf extends Attestation {
   readonly attestor: string;
   readonly epoch: number;
 }
+
+/** A leaf of an epoch's attestation tree, public once its record is on layer 1. */
+export type EpochLeaf = SeatLeaf | ResultLeaf;
 
 export type { Phase };

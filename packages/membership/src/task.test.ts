@@ -2,7 +2,7 @@ import { fromUtf8, sha256, toHex } from '@nemea/core';
 import { compareDraws } from '@nemea/vrf';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { CREDIT_GENESIS, CREDIT_TASK_EXECUTED, CREDIT_TASK_VERIFIED } from './credit.ts';
-import { ATTESTORS_EXPECTED, attestAlpha, drawnFrom, VERIFIERS } from './jury.ts';
+import { VERIFIERS } from './jury.ts';
 import type { TaskOnLedger } from './ledger-view.ts';
 import { FAILURE_REASONS } from './reasons.ts';
 import type { Bid, Election } from './state.ts';
@@ -17,7 +17,8 @@ import {
 import {
   accusationOf,
   bidOf,
-  drawContext,
+  epochReportOf,
+  isSeated,
   reportOf,
   TestLedger,
   TestMachine,
@@ -371,16 +372,7 @@ describe('a run [MEMB-31] [MEMB-32]', () => {
 
   test('is drawn anew at once when its executor is evicted [MEMB-25]', () => {
     const former = executor();
-    const inRoster = (member: TestMember) => machine.state.roster.get(member.account);
-    const accuser = members.find((member) => {
-      const { beta } = member.prove(attestAlpha(drawContext(ledger, 2), former.account));
-      const known = inRoster(member);
-      return (
-        member !== former &&
-        known !== undefined &&
-        drawnFrom(machine.state.roster, known, beta, ATTESTORS_EXPECTED)
-      );
-    }) as TestMember;
+    const accuser = members.find((member) => isSeated(machine, member, former, 2)) as TestMember;
     expect(machine.order(accuser, accusationOf(ledger, accuser, former, 2))).toBeUndefined();
     expect(stateOf()).toMatchObject({ attempt: 2, excluded: [former.account] });
     expect(machine.effects.at(-1)).toEqual({ type: 'bidding', taskId: task.taskId, attempt: 2 });
@@ -391,7 +383,7 @@ test('a run whose executor took its stake away is drawn anew when the epoch clos
   const { executor: former } = elect();
   ledger.left.set(former, 20);
   ledger.head = 40;
-  for (const epoch of [3, 4]) machine.order(first, { kind: 'attest', epoch, attestations: [] });
+  for (const epoch of [3, 4]) machine.order(first, epochReportOf(ledger, first, epoch));
   ledger.head = 50;
   expect(machine.order(first, { kind: 'close-epoch', epoch: 3 })).toBeUndefined();
   expect(stateOf()).toMatchObject({ attempt: 2, excluded: [former] });

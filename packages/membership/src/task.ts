@@ -1,7 +1,7 @@
 import { concatBytes, fromHex, hashDomain, sha256, toHex } from '@nemea/core';
 import { compareDraws } from '@nemea/vrf';
 import { CREDIT_TASK_EXECUTED, CREDIT_TASK_VERIFIED, creditAfter, weightOf } from './credit.ts';
-import { mayDraw, provenBeta, taskAlpha, taskSeed, VERIFIERS, verifiersNeeded } from './jury.ts';
+import { mayServe, provenBeta, taskAlpha, taskSeed, VERIFIERS, verifiersNeeded } from './jury.ts';
 import type { LedgerView, TaskOnLedger } from './ledger-view.ts';
 import type { Context, Outcome } from './machine.ts';
 import type { OperationBody, Phase } from './operation.ts';
@@ -168,7 +168,7 @@ function elect(
   const context = { networkId: state.networkId, epochSeed };
   const epoch = ledger.epochOf(task.startBlock);
   const eligible = (member: Member) =>
-    mayDraw(member, epoch) &&
+    mayServe(member, epoch) &&
     member.credit >= onLedger.minCredit &&
     member.level >= onLedger.minLevel &&
     !task.excluded.includes(member.account);
@@ -182,7 +182,7 @@ function elect(
     task,
     'verify',
     VERIFIERS,
-    (member) => mayDraw(member, epoch) && member.account !== executor.account,
+    (member) => mayServe(member, epoch) && member.account !== executor.account,
     (role) => taskAlpha(context, role, onLedger.taskId, task.attempt),
   );
   if (verifiers.length < verifiersNeeded(state.roster.size)) return undefined;

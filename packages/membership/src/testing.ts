@@ -6,7 +6,7 @@ import { parsePublicArea } from '@nemea/tpm/structures';
 import { proveVrf } from '@nemea/vrf';
 import { answerDigest, challengeBinding } from './challenge.ts';
 import type { Accusation, Attestation, Bid, Effect, MembershipState } from './index.ts';
-import { attestAlpha, judgeAlpha, taskAlpha } from './jury.ts';
+import { ATTESTORS_EXPECTED, attestAlpha, attestOutput, drawnFrom, judgeAlpha, taskAlpha } from './jury.ts';
 import type { DisputeOnLedger, LedgerView, TaskOnLedger } from './ledger-view.ts';
 import { applyOperation, initialState } from './machine.ts';
 import type { NodeRecord, OperationBody } from './operation.ts';
@@ -279,7 +279,6 @@ export function answerOf(
 }
 
 export function attestationOf(
-  ledger: LedgerView,
   attestor: TestMember,
   target: TestMember,
   epoch: number,
@@ -290,11 +289,40 @@ export function attestationOf(
     target: target.account,
     verdict,
     quoteDigest: sha256(fromUtf8('quote')),
-    proof: attestor.prove(attestAlpha(drawContext(ledger, epoch), target.account)).proof,
     nonce,
     evidenceDigest: sha256(evidence),
     answerSignature,
   };
+}
+
+/** An attestor's draw of an epoch. */
+export function seatOfAttestor(ledger: LedgerView, attestor: TestMember, epoch: number) {
+  return attestor.prove(attestAlpha(drawContext(ledger, epoch)));
+}
+
+/** An attestor's report of an epoch. */
+export function epochReportOf(
+  ledger: LedgerView,
+  attestor: TestMember,
+  epoch: number,
+  attestations: readonly Attestation[] = [],
+): Extract<OperationBody, { kind: 'attest' }> {
+  const { proof } = seatOfAttestor(ledger, attestor, epoch);
+  return { kind: 'attest', epoch, proof, attestations: [...attestations] };
+}
+
+/** Whether the VRF draws an attestor for a target. */
+export function isSeated(
+  { ledger, state }: TestMachine,
+  attestor: TestMember,
+  target: TestMember,
+  epoch: number,
+): boolean {
+  const member = state.roster.get(attestor.account);
+  if (member === undefined || attestor === target) return false;
+  const { beta } = seatOfAttestor(ledger, attestor, epoch);
+  const output = attestOutput(drawContext(ledger, epoch), beta, target.account);
+  return drawnFrom(state.roster, member, output, ATTESTORS_EXPECTED);
 }
 
 export function accusationOf(
@@ -304,7 +332,7 @@ export function accusationOf(
   epoch: number,
   answer = answerOf(accuser, target, epoch, [IMAGE]),
 ): Accusation {
-  const { proof } = accuser.prove(attestAlpha(drawContext(ledger, epoch), target.account));
+  const { proof } = seatOfAttestor(ledger, accuser, epoch);
   return { kind: 'accuse', epoch, target: target.account, proof, ...answer };
 }
 

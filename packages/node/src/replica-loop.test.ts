@@ -1,5 +1,6 @@
 import { encodeCbor, sha256, toHex } from '@nemea/core';
 import {
+  attestAlpha,
   type Effect,
   encodeOperation,
   encodeSignedOperation,
@@ -84,14 +85,20 @@ async function until(holds: () => boolean): Promise<void> {
 }
 
 const at = (index: number) => network[index] as Member;
-const reported = ({ loop }: Member) => loop.state.attestations.get(2)?.size ?? 0;
-const report = (index: number) => at(index).loop.propose({ kind: 'attest', epoch: 2, attestations: [] });
+const reported = ({ loop }: Member) => loop.state.reports.get(2)?.size ?? 0;
+const report = (index: number) => at(index).loop.propose(emptyReport(at(index).node));
+
+function emptyReport({ prove }: TestNode): OperationBody {
+  const epochSeed = chain.history.epochSeed(2) ?? new Uint8Array(32);
+  const { proof } = prove(attestAlpha({ networkId: NETWORK_ID, epochSeed }));
+  return { kind: 'attest', epoch: 2, proof, attestations: [] };
+}
 
 /** What two replicas agree on, roster and reports included. */
 function digestOf({ loop }: Member): string {
-  const { roster, attestations, ledgerBlock, epochClosed } = loop.state;
+  const { roster, ledgerBlock, epochClosed } = loop.state;
   const members = [...roster.values()].map(({ account, credit }) => ({ account, credit }));
-  const reports = [...attestations].map(([epoch, of]) => [epoch, [...of.keys()]]);
+  const reports = [...loop.state.reports].map(([epoch, of]) => [epoch, [...of.keys()]]);
   return toHex(sha256(encodeCbor({ members, reports, ledgerBlock, epochClosed })));
 }
 
@@ -100,8 +107,6 @@ function signedBy(node: TestNode, body: OperationBody, hash = chain.history.bloc
   const operation = encodeOperation({ author: node.account, anchor, body });
   return encodeSignedOperation(operation, node.sign(operationDigest(NETWORK_ID, operation)));
 }
-
-const EMPTY: OperationBody = { kind: 'attest', epoch: 2, attestations: [] };
 
 test('four replicas order what each of them proposes, and reach one state', async () => {
   for (const index of network.keys()) report(index);
@@ -141,15 +146,15 @@ test('a replica that was cut off fetches the decisions that it missed', async ()
 describe('a request', () => {
   test('of a stranger, in another’s name, or altered on its way is not ordered', async () => {
     const [one, two] = nodes as [TestNode, TestNode];
-    const forged = signedBy({ ...one, sign: two.sign }, EMPTY);
-    const altered = signedBy(one, EMPTY).slice();
+    const forged = signedBy({ ...one, sign: two.sign }, emptyReport(one));
+    const altered = signedBy(one, emptyReport(one)).slice();
     altered[altered.length - 1] = (altered.at(-1) as number) ^ 1;
-    for (const request of [signedBy(stranger, EMPTY), forged, altered]) {
+    for (const request of [signedBy(stranger, emptyReport(stranger)), forged, altered]) {
       at(0).loop.receiveRequest(two.account, request);
     }
     report(2);
     await until(() => network.every((member) => reported(member) === 1));
-    expect([...(at(0).loop.state.attestations.get(2)?.keys() ?? [])]).toEqual([at(2).node.account]);
+    expect([...(at(0).loop.state.reports.get(2)?.keys() ?? [])]).toEqual([at(2).node.account]);
   });
 
   test('that cannot be read is refused with its code', () => {
@@ -161,10 +166,10 @@ describe('a request', () => {
     const later = encodeOperation({
       author: at(1).node.account,
       anchor: { block: 26, hash: hashOfNext() },
-      body: EMPTY,
+      body: emptyReport(at(1).node),
     });
     const waiting = encodeSignedOperation(later, at(1).node.sign(operationDigest(NETWORK_ID, later)));
-    const invented = signedBy(at(2).node, EMPTY, sha256());
+    const invented = signedBy(at(2).node, emptyReport(at(2).node), sha256());
     for (const { loop } of network) {
       loop.receiveRequest('peer', waiting);
       loop.receiveRequest('peer', invented);

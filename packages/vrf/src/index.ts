@@ -8,5 +8,14 @@ export { VrfError, type VrfErrorCode } from './errors.ts';
 export { hashToCurveTai } from './hash-to-curve.ts';
 export { RFC9381_PROOF_BYTES, SUITE_RFC9381, SUITE_TPM, TPM_PROOF_BYTES } from './proof.ts';
 export { proveVrf, vrfPublicKey } from './prove.ts';
-export { compareDraws, type Draw, drawAlpha, isDrawn } from './sortition.ts';
+export { indexesInArc, type Ring, ringDistance } from './ring.ts';
+export {
+  compareDraws,
+  type Draw,
+  drawAlpha,
+  drawBound,
+  isDrawn,
+  type Odds,
+  parseOutput,
+} from './sortition.ts';
 export { verifyVrf } from './verify.ts';

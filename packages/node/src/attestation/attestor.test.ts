@@ -5,6 +5,7 @@ import {
   ATTESTORS_EXPECTED,
   answerDigest,
   attestAlpha,
+  attestOutput,
   challengeBinding,
   drawnFrom,
   initialState,
@@ -47,11 +48,16 @@ function drawnTargets(): TestNode[] {
   const epochSeed = chain.history.epochSeed(EPOCH) ?? new Uint8Array(32);
   const member = roster.get(self.account);
   if (member === undefined) return [];
+  const draw = { networkId: NETWORK_ID, epochSeed };
+  const { beta } = self.prove(attestAlpha(draw));
   return nodes.filter((target) => {
-    const { beta } = self.prove(attestAlpha({ networkId: NETWORK_ID, epochSeed }, target.account));
-    return target !== self && drawnFrom(roster, member, beta, ATTESTORS_EXPECTED);
+    const output = attestOutput(draw, beta, target.account);
+    return target !== self && drawnFrom(roster, member, output, ATTESTORS_EXPECTED);
   });
 }
+
+const seat = () =>
+  self.prove(attestAlpha({ networkId: NETWORK_ID, epochSeed: chain.history.epochSeed(EPOCH) as Uint8Array }));
 
 type Answer = (target: TestNode, message: Uint8Array) => Uint8Array;
 
@@ -89,7 +95,7 @@ async function attest(attestor: Attestor, epoch = EPOCH): Promise<void> {
 }
 
 describe('in an epoch an attestor', () => {
-  test('asks those whom its VRF draws, at their moments, and reports once [ATT-8] [ATT-14]', async () => {
+  test('asks those whom its VRF draws, for one proof, and reports once [ATT-8] [ATT-14]', async () => {
     const { attestor, context } = attestorOf(answered);
     await attest(attestor);
     await attest(attestor);
@@ -113,7 +119,9 @@ describe('in an epoch an attestor', () => {
       throw new SilentError('SILENT', 'no answer');
     });
     await attest(attestor);
-    expect(context.proposed).toEqual([{ kind: 'attest', epoch: EPOCH, attestations: [] }]);
+    expect(context.proposed).toEqual([
+      { kind: 'attest', epoch: EPOCH, proof: seat().proof, attestations: [] },
+    ]);
   });
 
   test('takes no answer that its target did not sign [ATT-13]', async () => {
@@ -121,7 +129,9 @@ describe('in an epoch an attestor', () => {
       answered(target, message, testNode('other')),
     );
     await attest(attestor);
-    expect(context.proposed).toEqual([{ kind: 'attest', epoch: EPOCH, attestations: [] }]);
+    expect(context.proposed).toEqual([
+      { kind: 'attest', epoch: EPOCH, proof: seat().proof, attestations: [] },
+    ]);
   });
 
   test('accuses whoever signed evidence that policy forbids, before it reports [ATT-14]', async () => {

@@ -1,17 +1,17 @@
 import type { AttestationResult } from '@nemea/attestation';
 import { CodedError, errorCode, sha256, toHex } from '@nemea/core';
 import {
-  ATTESTORS_EXPECTED,
   type Attestation,
   answerDigest,
   attestAlpha,
+  attestOdds,
   CHALLENGE_COMMANDS,
   type ChallengeCommand,
   challengeBinding,
-  drawnFrom,
   type Member,
   mayDraw,
-  membersInOrder,
+  targetRing,
+  targetsDrawn,
 } from '@nemea/membership';
 import { keccak256 } from 'viem';
 import type { NodeContext } from '../context.ts';
@@ -101,7 +101,7 @@ export async function challengeMember(
   };
 }
 
-/** Draws this node for every other member of an epoch, asks those it is drawn for, and reports once [ATT-8] [ATT-14]. */
+/** Draws this node in an epoch, asks those it is drawn for, and reports once [ATT-8] [ATT-14]. */
 export class Attestor {
   readonly #context: NodeContext;
   #epochLast = 0;
@@ -130,26 +130,20 @@ export class Attestor {
     const epochSeed = context.ledger.history.epochSeed(epoch);
     if (self === undefined || epochSeed === undefined || !mayDraw(self, epoch)) return;
     const draw = { networkId: context.ledger.networkId, epochSeed };
-    const pending: Promise<Attestation | undefined>[] = [];
-    for (const target of membersInOrder(context.state().roster)) {
-      if (target.account === self.account || !mayDraw(target, epoch)) continue;
-      const { beta, proof } = await context.tpm.vrfProve(attestAlpha(draw, target.account));
-      if (!drawnFrom(context.state().roster, self, beta, ATTESTORS_EXPECTED)) continue;
-      pending.push(this.#attest(epoch, target, beta, proof));
-    }
-    const attestations = (await Promise.all(pending)).filter((attestation) => attestation !== undefined);
+    const { beta, proof } = await context.tpm.vrfProve(attestAlpha(draw));
+    const { roster } = context.state();
+    const seat = { account: self.account, beta };
+    const targets = targetsDrawn(targetRing(draw, roster, epoch), seat, attestOdds(roster, self));
+    // All at one moment: whoever has seen the proof knows who else will be asked.
+    await sleep(context.clock, momentOf(beta, context.ledger.network.epochMs));
+    const asked = targets.map((target) => this.#attest(epoch, roster.get(target) as Member, proof));
+    const attestations = (await Promise.all(asked)).filter((attestation) => attestation !== undefined);
     // An empty report counts, too: an epoch is closed once members that outweigh two thirds have reported.
-    context.propose({ kind: 'attest', epoch, attestations });
+    context.propose({ kind: 'attest', epoch, proof, attestations });
   }
 
-  async #attest(
-    epoch: number,
-    target: Member,
-    beta: Uint8Array,
-    proof: Uint8Array,
-  ): Promise<Attestation | undefined> {
+  async #attest(epoch: number, target: Member, proof: Uint8Array): Promise<Attestation | undefined> {
     const context = this.#context;
-    await sleep(context.clock, momentOf(beta, context.ledger.network.epochMs));
     try {
       const attested = await challengeMember(context, target, {
         epoch,
@@ -163,7 +157,6 @@ export class Attestor {
         target: target.account,
         verdict: attested.result.verdict,
         quoteDigest: attested.result.quoteDigest,
-        proof,
         nonce: attested.nonce,
         evidenceDigest: attested.evidenceDigest,
         answerSignature: attested.answerSignature,

@@ -86,7 +86,7 @@ function openField(asking: TpmDevice, asked: TpmDevice) {
       return challengeMember(context, member, {
         epoch: EPOCH,
         command: 'epoch',
-        proof: proof ?? (await proofFor(asking, asked, chain, EPOCH)),
+        proof: proof ?? (await proofFor(asking, chain, EPOCH)),
         task: null,
         contextOf: () => undefined,
       });
@@ -108,14 +108,9 @@ function nodeOf(device: TpmDevice): TestNode {
   };
 }
 
-async function proofFor(
-  by: TpmDevice,
-  about: TpmDevice,
-  chain: TestChain,
-  epoch: number,
-): Promise<Uint8Array> {
+async function proofFor(by: TpmDevice, chain: TestChain, epoch: number): Promise<Uint8Array> {
   const epochSeed = chain.history.epochSeed(epoch) as Uint8Array;
-  const alpha = attestAlpha({ networkId: NETWORK_ID, epochSeed }, about.account);
+  const alpha = attestAlpha({ networkId: NETWORK_ID, epochSeed });
   return (await by.identity.vrfProve(alpha)).proof;
 }
 
@@ -246,7 +241,7 @@ describe('a target', () => {
   }
 
   test('drops a proof of another epoch and reports the signed request to layer 1, once [FAULT-10]', async () => {
-    const proof = await proofFor(attestor as TpmDevice, target as TpmDevice, field.chain, EPOCH - 1);
+    const proof = await proofFor(attestor as TpmDevice, field.chain, EPOCH - 1);
     for (let tries = 0; tries < 2; tries++) {
       await expect(field.ask(field.answer, proof)).rejects.toMatchObject({ code: 'CHALLENGE_VRF_FALSE' });
     }
@@ -263,7 +258,7 @@ describe('a target', () => {
   });
 
   test('drops what the attestor did not sign, and reports nobody for it [FAULT-14]', async () => {
-    const proof = await proofFor(attestor as TpmDevice, target as TpmDevice, field.chain, EPOCH - 1);
+    const proof = await proofFor(attestor as TpmDevice, field.chain, EPOCH - 1);
     await expect(send(() => ({ proof }), false)).rejects.toMatchObject({
       code: 'CHALLENGE_SIGNATURE_INVALID',
     });

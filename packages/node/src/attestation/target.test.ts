@@ -4,6 +4,7 @@ import {
   ATTESTORS_EXPECTED,
   answerDigest,
   attestAlpha,
+  attestOutput,
   CHALLENGE_COMMANDS,
   challengeBinding,
   drawnFrom,
@@ -40,16 +41,16 @@ beforeEach(() => {
 
 function proofOf(attestor: TestNode, epoch = EPOCH): { beta: Uint8Array; proof: Uint8Array } {
   const epochSeed = chain.history.epochSeed(epoch) ?? new Uint8Array(32);
-  return attestor.prove(attestAlpha({ networkId: NETWORK_ID, epochSeed }, self.account));
+  return attestor.prove(attestAlpha({ networkId: NETWORK_ID, epochSeed }));
 }
 
 function attestors(isWanted: boolean): TestNode {
   const { roster } = initialState(NETWORK_ID, chain.history);
   const found = nodes.slice(1).find((node) => {
     const member = roster.get(node.account);
-    return (
-      member !== undefined && drawnFrom(roster, member, proofOf(node).beta, ATTESTORS_EXPECTED) === isWanted
-    );
+    const epochSeed = chain.history.epochSeed(EPOCH) ?? new Uint8Array(32);
+    const output = attestOutput({ networkId: NETWORK_ID, epochSeed }, proofOf(node).beta, self.account);
+    return member !== undefined && drawnFrom(roster, member, output, ATTESTORS_EXPECTED) === isWanted;
   });
   if (found === undefined) throw new Error('nobody is drawn so');
   return found;

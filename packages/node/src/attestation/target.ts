@@ -3,6 +3,7 @@ import {
   ATTESTORS_EXPECTED,
   answerDigest,
   attestAlpha,
+  attestOutput,
   CHALLENGE_COMMANDS,
   challengeBinding,
   drawnFrom,
@@ -125,12 +126,17 @@ export class Target {
     }
     const { ledger } = this.#context;
     const epochSeed = ledger.history.epochSeed(challenge.epoch) as Uint8Array;
-    const alpha = attestAlpha({ networkId: ledger.networkId, epochSeed }, challenge.target);
-    const beta = provenBeta(attestor, alpha, challenge.proof);
+    const draw = { networkId: ledger.networkId, epochSeed };
+    const beta = provenBeta(attestor, attestAlpha(draw), challenge.proof);
     const drawn =
       beta !== undefined &&
       mayDraw(attestor, challenge.epoch) &&
-      drawnFrom(this.#context.state().roster, attestor, beta, ATTESTORS_EXPECTED);
+      drawnFrom(
+        this.#context.state().roster,
+        attestor,
+        attestOutput(draw, beta, challenge.target),
+        ATTESTORS_EXPECTED,
+      );
     if (drawn) return;
     if (beta === undefined) await this.#dispute(challenge);
     throw beta === undefined

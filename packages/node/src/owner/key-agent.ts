@@ -12,6 +12,7 @@ import {
 import { bytesEqual, CodedError, errorCode, toHex } from '@nemea/core';
 import {
   akPublicArea,
+  CONFIDENCE_NEW,
   judgingPolicy,
   type Member,
   type TaskOnLedger,
@@ -284,7 +285,7 @@ export function memberOf(ledger: Ledger, account: string): Member | undefined {
     (candidate) => candidate.type === 'node-admitted' && candidate.record.account === account,
   );
   if (event?.type !== 'node-admitted') return undefined;
-  return { ...event.record, credit: event.credit, admittedEpoch: 0 };
+  return { ...event.record, credit: event.credit, admittedEpoch: 0, confidence: CONFIDENCE_NEW };
 }
 
 function refusalOf(error: unknown): ReleaseRefusal {

@@ -28,7 +28,7 @@ export class Members {
     const weights = history.weights();
     for (const event of history.events) {
       if (event.type === 'node-admitted' && weights.has(event.record.account)) {
-        members.set(event.record.account, { ...event.record, credit: event.credit, admittedEpoch: 0 });
+        members.set(event.record.account, { ...event.record, credit: event.credit, admittedEpoch: 0, confidence: CONFIDENCE_NEW });
       }
     }
     for (const [account, member] of this.#state()?.roster ?? []) members.set(account, member);

@@ -1,7 +1,7 @@
 import { errorCode, toHex } from '@nemea/core';
 import {
   isDrawRipe,
-  mayDraw,
+  mayServe,
   membersInOrder,
   type TaskOnLedger,
   taskAlpha,
@@ -49,7 +49,7 @@ export class Bidder {
       START_BLOCK_TIMEOUT_MS,
     );
     void this.#closeInTurn(task.taskId, attempt);
-    if (!mayDraw(self, history.epochOf(startBlock))) return;
+    if (!mayServe(self, history.epochOf(startBlock))) return;
     const draw = { networkId: context.ledger.networkId, epochSeed };
     const mayRun =
       self.credit >= task.minCredit &&

@@ -17,7 +17,7 @@ import { reportOf, type TestNode, testNode } from './testing.ts';
 const nodes = Array.from({ length: 8 }, (_, index) => testNode(index + 1));
 const [first, second] = nodes as [TestNode, TestNode];
 const roster = genesisRoster(nodes.map(({ record }) => record));
-const alpha = attestAlpha({ networkId: sha256(), epochSeed: sha256(Uint8Array.of(1)) }, second.account);
+const alpha = attestAlpha({ networkId: sha256(), epochSeed: sha256(Uint8Array.of(1)) });
 
 function rostersOf(spans: RosterReplay['spans'], exactEpoch: number): RosterReplay {
   return { spans, exactEpoch, epochsMatched: exactEpoch };
@@ -82,7 +82,7 @@ describe('a draw', () => {
   });
 
   test('by a proof for another epoch is a lie', () => {
-    const other = attestAlpha({ networkId: sha256(), epochSeed: sha256(Uint8Array.of(2)) }, second.account);
+    const other = attestAlpha({ networkId: sha256(), epochSeed: sha256(Uint8Array.of(2)) });
     const { lies } = draw(first, { expected: EVERYBODY, proof: first.prove(other) });
     expect(lies).toEqual([`VRF proof of attestor ${first.account} does not verify for this draw`]);
   });

@@ -6,7 +6,7 @@ import {
   creditAfterPass,
   drawnFrom,
   type Member,
-  mayDraw,
+  mayBeAsked,
   provenBeta,
   type Roster,
 } from '@nemea/membership';
@@ -52,7 +52,15 @@ export function memberAround(spans: readonly RosterSpan[], account: string): Mem
 export function checkDraw(
   { report, rosters }: { readonly report: Pick<Report, 'nodes'>; readonly rosters: RosterReplay },
   lies: Lies,
-  draw: { role: string; account: string; alpha: Uint8Array; proof: Uint8Array; expected: number },
+  draw: {
+    role: string;
+    account: string;
+    alpha: Uint8Array;
+    proof: Uint8Array;
+    expected: number;
+    /** What of the VRF output is drawn by: the output itself, or for an attestor its distance from the target. */
+    outputOf?: (beta: Uint8Array) => Uint8Array;
+  },
   when: DrawTime,
 ): 'drawn' | 'possible' | 'false' {
   const spans = spansAround(rosters, when);
@@ -64,7 +72,7 @@ export function checkDraw(
   }
   if (
     !lies.unless(
-      mayDraw(member, when.epoch),
+      mayBeAsked(member, when.epoch),
       `${draw.role} ${name} was admitted too late to draw in this epoch`,
     )
   ) {
@@ -75,19 +83,20 @@ export function checkDraw(
     lies.add(`VRF proof of ${draw.role} ${name} does not verify for this draw`);
     return 'false';
   }
-  if (spans.some(({ roster }) => draws(roster, draw.account, beta, draw.expected))) return 'drawn';
+  const output = draw.outputOf?.(beta) ?? beta;
+  if (spans.some(({ roster }) => draws(roster, draw.account, output, draw.expected))) return 'drawn';
   const unknown = epochsUnknown(rosters, when);
   const couldBe = spans.some(({ roster }) =>
-    draws(atBest(roster, draw.account, unknown), draw.account, beta, draw.expected),
+    draws(atBest(roster, draw.account, unknown), draw.account, output, draw.expected),
   );
   if (unknown > 0 && couldBe) return 'possible';
   lies.add(`VRF output of ${draw.role} ${name} does not draw it`);
   return 'false';
 }
 
-function draws(roster: Roster, account: string, beta: Uint8Array, expected: number): boolean {
+function draws(roster: Roster, account: string, output: Uint8Array, expected: number): boolean {
   const member = roster.get(account);
-  return member !== undefined && drawnFrom(roster, member, beta, expected);
+  return member !== undefined && drawnFrom(roster, member, output, expected);
 }
 
 /** The roster after some epochs in which everything went well for one member and ill for all others. */

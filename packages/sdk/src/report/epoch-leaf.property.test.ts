@@ -8,17 +8,24 @@ import { ReportError } from './report.ts';
 const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
 const account = bytes(20).map((it) => `0x${toHex(it)}`);
 
-const leaf: fc.Arbitrary<EpochLeaf> = fc.record({
+const result = fc.record({
   attestor: account,
   target: account,
   epoch: fc.nat(),
-  verdict: fc.constantFrom('affirming', 'warning', 'contraindicated'),
+  verdict: fc.constantFrom('affirming' as const, 'warning' as const, 'contraindicated' as const),
   quoteDigest: bytes(32),
-  proof: fc.uint8Array({ minLength: 1, maxLength: 200 }),
   nonce: bytes(32),
   evidenceDigest: bytes(32),
   answerSignature: bytes(64),
 });
+
+const seat = fc.record({
+  attestor: account,
+  epoch: fc.nat(),
+  proof: fc.uint8Array({ minLength: 1, maxLength: 200 }),
+  beta: bytes(32),
+});
+const leaf: fc.Arbitrary<EpochLeaf> = fc.oneof(result, seat);
 
 test('every leaf parses from its canonical bytes, and only from those', () => {
   fc.assert(

@@ -1,16 +1,21 @@
-import { defineDocument } from '@nemea/core';
+import { byteString, defineDocument } from '@nemea/core';
 import { attestationSchema, type EpochLeaf } from '@nemea/membership';
 import { z } from 'zod';
 import { ReportError } from './report.ts';
 
 const LEAF_BYTES_MAX = 2048;
 
+const attestorFields = {
+  attestor: z.string().regex(/^0x[0-9a-f]{40}$/),
+  epoch: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER),
+};
+
 const codec = defineDocument<EpochLeaf>({
   name: 'epoch leaf',
-  schema: attestationSchema.extend({
-    attestor: z.string().regex(/^0x[0-9a-f]{40}$/),
-    epoch: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER),
-  }),
+  schema: z.union([
+    attestationSchema.extend(attestorFields),
+    z.strictObject({ ...attestorFields, proof: byteString(1, 200), beta: byteString(32) }),
+  ]),
   bytesMax: LEAF_BYTES_MAX,
   invalid: (message, cause) => new ReportError('LEAF_INVALID', message, { cause }),
 });

@@ -38,7 +38,6 @@ function leaf(epoch: number, attestor: TestNode, target: TestNode): EpochLeaf {
     target: target.account,
     verdict: 'affirming',
     quoteDigest: new Uint8Array(32),
-    proof: Uint8Array.of(1),
     nonce: hashDomain('test/nonce', Uint8Array.of(epoch)),
     evidenceDigest: new Uint8Array(32),
     answerSignature: new Uint8Array(64),
@@ -51,7 +50,8 @@ function close(
   leaves: EpochLeaf[],
   counted: { admissions?: number; evictions?: number } = {},
 ): void {
-  roster = settleCredit(roster, leaves);
+  const { networkId } = chain.ledger;
+  roster = settleCredit(roster, leaves, { networkId, epochSeed: new Uint8Array(32) });
   const encoded = leaves.map(encodeEpochLeaf);
   const txHash = txOf(`epoch ${epoch}`);
   const record = {

@@ -39,12 +39,14 @@ export interface RosterReplay {
   readonly stopped?: string;
 }
 
-/** History and transactions are all that a replay reads. */
-type ReadableLedger = Pick<Ledger, 'history' | 'mined'>;
+/** All that a replay reads. */
+type ReadableLedger = Pick<Ledger, 'history' | 'mined' | 'networkId'>;
 
 /** What layer 1 holds of one epoch. */
 interface EpochOnLedger {
   readonly epoch: number;
+  readonly networkId: Uint8Array;
+  readonly seed: Uint8Array;
   readonly admissions: number;
   readonly evictions: number;
   readonly rosterRoot: Uint8Array;
@@ -108,7 +110,8 @@ export async function replayRosters(
 
 /** What the close of an epoch does to the roster: credit moves, and whoever has left layer 1 is left out. */
 function settleEpoch(roster: Roster, leaves: readonly EpochLeaf[], onLedger: EpochOnLedger): Roster {
-  return withoutLeavers(settleCredit(roster, leaves), onLedger.leavers);
+  const draw = { networkId: onLedger.networkId, epochSeed: onLedger.seed };
+  return withoutLeavers(settleCredit(roster, leaves, draw), onLedger.leavers);
 }
 
 /** How many of the pending moves have to be counted before this epoch, so that its roots come out. */
@@ -161,6 +164,8 @@ async function epochsOnLedger(ledger: ReadableLedger): Promise<EpochOnLedger[]> 
     const record = call.args[0];
     epochs.push({
       epoch: Number(record.epoch),
+      networkId: ledger.networkId,
+      seed: fromHex(record.seed),
       admissions: record.admissions,
       evictions: record.evictions,
       rosterRoot: fromHex(record.rosterRoot),

@@ -2,7 +2,7 @@ import { bytesEqual, fromHex, toHex } from '@nemea/core';
 import {
   electionSalt,
   type Member,
-  mayDraw,
+  mayServe,
   provenBeta,
   type Roster,
   type TaskOnLedger,
@@ -110,12 +110,12 @@ function checkLowest(
     const executors = inOrder(
       roster,
       execute,
-      (member) => mayDraw(member, epoch) && member.credit >= task.minCredit && member.level >= task.minLevel,
+      (member) => mayServe(member, epoch) && member.credit >= task.minCredit && member.level >= task.minLevel,
     );
     const verifiers = inOrder(
       roster,
       verify,
-      (member) => mayDraw(member, epoch) && member.account !== election.executor,
+      (member) => mayServe(member, epoch) && member.account !== election.executor,
     );
     return { executors, verifiers: verifiers.slice(0, VERIFIERS).sort() };
   });

@@ -4,8 +4,14 @@ import {
   ATTESTORS_EXPECTED,
   answerDigest,
   attestAlpha,
+  attestOutput,
   challengeBinding,
+  compareLeaves,
+  type DrawContext,
   type EpochLeaf,
+  isResult,
+  provenBeta,
+  type ResultLeaf,
 } from '@nemea/membership';
 import { contractAbis } from '../client/ledger.ts';
 import { checkDraw, memberAround, spansAround } from './draws.ts';
@@ -69,12 +75,19 @@ function verifyAttestations(inquiry: Inquiry, epoch: Epoch): Promise<Finding[]> 
       return leaf === undefined ? [] : [leaf];
     });
     checkOrder(inquiry.report, lies, leaves);
-    let possible = 0;
     for (const leaf of leaves)
-      if (checkLeaf(inquiry, lies, epoch.epoch, seed, leaf) === 'possible') possible += 1;
-    const affirming = leaves.filter(({ verdict }) => verdict !== 'contraindicated').length;
+      lies.unlessEqual(`epoch of ${nameOf(inquiry.report, leaf.attestor)}`, leaf.epoch, epoch.epoch);
+    const draw = { networkId: inquiry.ledger.networkId, epochSeed: seed };
+    const seats = checkSeats(inquiry, lies, draw, leaves);
+    const results = leaves.filter(isResult);
+    let possible = 0;
+    for (const leaf of results) {
+      const proof = seats.get(leaf.attestor);
+      if (checkResult(inquiry, lies, { draw, epoch: epoch.epoch, proof }, leaf) === 'possible') possible += 1;
+    }
+    const affirming = results.filter(({ verdict }) => verdict !== 'contraindicated').length;
     const undecided = possible === 0 ? '' : ` (${possible} as far as credit is known)`;
-    return `${leaves.length} drawn by VRF${undecided}, answered under the target's key; ${affirming} affirm`;
+    return `${seats.size} attestors reported; ${results.length} results drawn by VRF${undecided}, answered under the target's key; ${affirming} affirm`;
   });
 }
 
@@ -83,46 +96,68 @@ function checkOrder(report: Report, lies: Lies, leaves: readonly EpochLeaf[]): v
   for (const [index, leaf] of leaves.entries()) {
     const next = leaves[index + 1];
     if (next === undefined) return;
-    const isRising =
-      leaf.target < next.target || (leaf.target === next.target && leaf.attestor < next.attestor);
+    const about = isResult(next) ? `on ${nameOf(report, next.target)}` : 'as an attestor';
     lies.unless(
-      isRising,
-      `${nameOf(report, next.attestor)} on ${nameOf(report, next.target)} is out of order or twice`,
+      compareLeaves(leaf, next) < 0,
+      `${nameOf(report, next.attestor)} ${about} is out of order or twice`,
     );
   }
 }
 
 const verifySignature = createEd25519Verifier();
 
-function checkLeaf(inquiry: Inquiry, lies: Lies, epoch: number, epochSeed: Uint8Array, leaf: EpochLeaf) {
-  const { report, ledger, rosters } = inquiry;
+/** Each attestor's draw is its own, and gives the output by which it was seated. Returns the proofs by attestor. */
+function checkSeats(
+  { report, rosters }: Inquiry,
+  lies: Lies,
+  draw: DrawContext,
+  leaves: readonly EpochLeaf[],
+): ReadonlyMap<string, Uint8Array> {
+  const seats = new Map<string, Uint8Array>();
+  for (const leaf of leaves) {
+    if (isResult(leaf)) continue;
+    seats.set(leaf.attestor, leaf.proof);
+    const spans = spansAround(rosters, { epoch: leaf.epoch, judgedEpoch: leaf.epoch });
+    const member = memberAround(spans, leaf.attestor);
+    const beta = member === undefined ? undefined : provenBeta(member, attestAlpha(draw), leaf.proof);
+    lies.unless(
+      beta !== undefined && bytesEqual(beta, leaf.beta),
+      `VRF proof of attestor ${nameOf(report, leaf.attestor)} does not verify for this draw`,
+    );
+  }
+  return seats;
+}
+
+function checkResult(
+  inquiry: Inquiry,
+  lies: Lies,
+  seat: { draw: DrawContext; epoch: number; proof: Uint8Array | undefined },
+  leaf: ResultLeaf,
+) {
+  const { report, rosters } = inquiry;
+  const { draw, epoch, proof } = seat;
   // An epoch's attestations are judged before it closes.
   const when = { epoch, judgedEpoch: epoch };
-  const what = `${nameOf(report, leaf.attestor)} on ${nameOf(report, leaf.target)}`;
-  lies.unlessEqual(`epoch of ${what}`, leaf.epoch, epoch);
-  lies.unless(leaf.attestor !== leaf.target, `${nameOf(report, leaf.target)} attests itself`);
-  const target = memberAround(spansAround(rosters, when), leaf.target);
-  const binding = challengeBinding({
-    epoch,
-    attestor: leaf.attestor,
-    target: leaf.target,
-    command: 'epoch',
-  });
+  const [attestor, target] = [nameOf(report, leaf.attestor), nameOf(report, leaf.target)];
+  lies.unless(leaf.attestor !== leaf.target, `${target} attests itself`);
+  const member = memberAround(spansAround(rosters, when), leaf.target);
+  const parties = { epoch, attestor: leaf.attestor, target: leaf.target };
+  const binding = challengeBinding({ ...parties, command: 'epoch' });
   lies.unless(
-    target !== undefined &&
-      verifySignature(target.peerKey, answerDigest({ binding, ...leaf }), leaf.answerSignature),
-    `answer of ${nameOf(report, leaf.target)} to ${nameOf(report, leaf.attestor)} is not signed by its peer key`,
+    member !== undefined &&
+      verifySignature(member.peerKey, answerDigest({ binding, ...leaf }), leaf.answerSignature),
+    `answer of ${target} to ${attestor} is not signed by its peer key`,
   );
+  if (proof === undefined) {
+    lies.add(`attestor ${attestor} shows no draw of its own`);
+    return 'false';
+  }
+  const expected = ATTESTORS_EXPECTED;
+  const outputOf = (beta: Uint8Array) => attestOutput(draw, beta, leaf.target);
   return checkDraw(
     inquiry,
     lies,
-    {
-      role: 'attestor',
-      account: leaf.attestor,
-      alpha: attestAlpha({ networkId: ledger.networkId, epochSeed }, leaf.target),
-      proof: leaf.proof,
-      expected: ATTESTORS_EXPECTED,
-    },
+    { role: 'attestor', account: leaf.attestor, alpha: attestAlpha(draw), proof, expected, outputOf },
     when,
   );
 }

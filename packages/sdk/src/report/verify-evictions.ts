@@ -12,6 +12,7 @@ import {
   akPublicArea,
   answerDigest,
   attestAlpha,
+  attestOutput,
   challengeBinding,
   EVICTION_REASONS,
   judgingPolicy,
@@ -94,13 +95,15 @@ function verifyAccusation(inquiry: Inquiry, eviction: Eviction): Promise<Finding
       lies.add(epochSeed === undefined ? `epoch ${eviction.epoch} never began` : 'it was no member');
       return '';
     }
+    const draw = { networkId: ledger.networkId, epochSeed };
     const drawn = checkDraw(
       inquiry,
       lies,
       {
         role: 'accuser',
         account: eviction.accuser,
-        alpha: attestAlpha({ networkId: ledger.networkId, epochSeed }, eviction.account),
+        alpha: attestAlpha(draw),
+        outputOf: (beta) => attestOutput(draw, beta, eviction.account),
         proof: fromHex(eviction.proof),
         expected: ATTESTORS_EXPECTED,
       },
