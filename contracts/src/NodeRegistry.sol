@@ -9,7 +9,9 @@ import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 
 import {IEpochLog} from "./interfaces/IEpochLog.sol";
 import {INodeRegistry} from "./interfaces/INodeRegistry.sol";
+import {Credit} from "./libraries/Credit.sol";
 import {CreditTree} from "./libraries/CreditTree.sol";
+import {Forfeit} from "./libraries/Forfeit.sol";
 import {QuorumCertificate} from "./libraries/QuorumCertificate.sol";
 import {VoteHash} from "./libraries/VoteHash.sol";
 import {NodeRecord, NodeStatus, Standing} from "./types/NodeRecord.sol";
@@ -34,15 +36,15 @@ contract NodeRegistry is INodeRegistry, EIP712, ReentrancyGuard {
         uint64 suspendedUntil;
     }
 
-    uint32 public constant CREDIT_MAX = 10_000;
-    uint32 public constant CREDIT_GENESIS = 100;
-    uint32 public constant CREDIT_NEWCOMER = 1;
+    uint32 public constant CREDIT_MAX = Credit.MAX;
+    uint32 public constant CREDIT_GENESIS = Credit.GENESIS;
+    uint32 public constant CREDIT_NEWCOMER = Credit.NEWCOMER;
     uint8 public constant LEVEL_MAX = 3;
     uint256 public constant GENESIS_MAX = 64;
     uint256 public constant ENDPOINT_BYTES_MAX = 512;
     uint256 public constant PAGE_MAX = 256;
-    uint256 public constant SLASH_BPS = 5_000;
-    uint256 public constant REWARD_BPS = 5_000;
+    uint256 public constant SLASH_BPS = Forfeit.SLASH_BPS;
+    uint256 public constant REWARD_BPS = Forfeit.REWARD_BPS;
 
     IERC20 public immutable token;
     uint128 public immutable depositMin;
@@ -184,11 +186,8 @@ contract NodeRegistry is INodeRegistry, EIP712, ReentrancyGuard {
     /// @inheritdoc INodeRegistry
     function applyCredit(address account, int32 delta) external onlyTrusted {
         NodeRecord storage n = _requireActive(account);
-        int256 credit = int256(uint256(n.credit)) + delta;
-        if (credit < 0) credit = 0;
-        if (credit > int256(uint256(CREDIT_MAX))) credit = int256(uint256(CREDIT_MAX));
         _creditBlock[account] = uint64(block.number);
-        _setCredit(n, uint32(uint256(credit)));
+        _setCredit(n, Credit.afterDelta(n.credit, delta));
     }
 
     /// @inheritdoc INodeRegistry
@@ -201,13 +200,12 @@ contract NodeRegistry is INodeRegistry, EIP712, ReentrancyGuard {
         NodeRecord storage n = _nodes[account];
         if (!_isMember(n)) return (0, 0);
         uint32 creditBefore = n.credit;
-        forfeited = uint128(Math.mulDiv(n.deposit, SLASH_BPS, 10_000));
-        reward = uint128(Math.mulDiv(forfeited, REWARD_BPS, 10_000));
+        (forfeited, reward) = Forfeit.divide(n.deposit);
         n.deposit -= forfeited;
         reserve += forfeited - reward;
         _creditBlock[account] = uint64(block.number);
-        if (n.status == NodeStatus.Active) _setCredit(n, 0);
-        else n.credit = 0;
+        if (n.status == NodeStatus.Active) _setCredit(n, Credit.afterFault(creditBefore));
+        else n.credit = Credit.afterFault(creditBefore);
         emit NodeSlashed(account, reporter, forfeited, reward, creditBefore);
         token.safeTransfer(reporter, reward);
     }
@@ -360,7 +358,7 @@ contract NodeRegistry is INodeRegistry, EIP712, ReentrancyGuard {
         n.status = NodeStatus.Active;
         n.suspendedUntil = 0;
         n.credit = _genesisPending != 0 ? CREDIT_GENESIS : CREDIT_NEWCOMER;
-        _setWeight(n, _weightOf(n.credit));
+        _setWeight(n, Credit.weightOf(n.credit));
         _creditBlock[a.account] = uint64(block.number);
     }
 
@@ -373,7 +371,7 @@ contract NodeRegistry is INodeRegistry, EIP712, ReentrancyGuard {
 
     function _setCredit(NodeRecord storage n, uint32 credit) private {
         uint32 creditBefore = n.credit;
-        uint32 weight = _weightOf(credit);
+        uint32 weight = Credit.weightOf(credit);
         n.credit = credit;
         _setWeight(n, weight);
         emit CreditChanged(n.account, creditBefore, credit, weight);
@@ -391,10 +389,5 @@ contract NodeRegistry is INodeRegistry, EIP712, ReentrancyGuard {
 
     function _isMember(NodeRecord storage n) private view returns (bool) {
         return n.status == NodeStatus.Active || n.status == NodeStatus.Exiting;
-    }
-
-    /// @dev Concave, so that age counts less and less; a member never weighs less than 1.
-    function _weightOf(uint32 credit) private pure returns (uint32) {
-        return uint32(Math.max(1, Math.sqrt(credit)));
     }
 }

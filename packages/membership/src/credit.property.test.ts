@@ -6,16 +6,33 @@ import {
   creditAfter,
   creditAfterAbsence,
   creditAfterAttesting,
+  creditAfterFault,
+  creditAfterMissedUpdate,
+  creditAfterNeglect,
   creditAfterPass,
   integerSquareRoot,
   weightOf,
 } from './credit.ts';
+import { creditAfterEpoch, standingOf } from './standing.ts';
 
 const credit = fc.integer({ min: 0, max: CREDIT_MAX });
+const epochRule = fc
+  .record({
+    affirming: fc.nat(50),
+    seated: fc.nat(50),
+    isSilent: fc.boolean(),
+    agreed: fc.nat(9),
+    neglected: fc.nat(9),
+  })
+  .map((epoch) => (value: number) => creditAfterEpoch(value, standingOf(epoch), epoch));
 const rules: [string, fc.Arbitrary<(value: number) => number>][] = [
   ['a pass', fc.constant(creditAfterPass)],
   ['an absence', fc.constant(creditAfterAbsence)],
   ['attesting', fc.nat(20).map((served) => (value: number) => creditAfterAttesting(value, served))],
+  ['neglect', fc.nat(20).map((neglected) => (value: number) => creditAfterNeglect(value, neglected))],
+  ['a fault', fc.constant(creditAfterFault)],
+  ['a missed update', fc.constant(creditAfterMissedUpdate)],
+  ['an epoch', epochRule],
   ['earning', fc.integer({ min: -20, max: 20 }).map((delta) => (value: number) => creditAfter(value, delta))],
 ];
 
@@ -74,6 +91,37 @@ test('absence costs something beyond the least credit that draws, and one per ce
     fc.property(credit, (before) => {
       const loss = before - creditAfterAbsence(before);
       expect(loss).toBe(before <= CREDIT_DRAW_MIN ? 0 : Math.max(1, Math.floor(before / 100)));
+    }),
+  );
+});
+
+test('rewards commute: in whatever order tasks are settled, the credit is the same', () => {
+  fc.assert(
+    fc.property(credit, fc.array(fc.nat(20)), fc.array(fc.nat(20)), (before, some, others) => {
+      const earn = (rewards: readonly number[]) => rewards.reduce(creditAfter, before);
+      expect(earn([...some, ...others])).toBe(earn([...others, ...some]));
+      expect(earn(some.toReversed())).toBe(earn(some));
+    }),
+  );
+});
+
+test('a fault is not undone by what comes before it, and takes the right to draw like a missed update', () => {
+  fc.assert(
+    fc.property(credit, (before) => {
+      expect(creditAfterFault(creditAfterPass(before))).toBe(0);
+      expect(creditAfterFault(before)).toBeLessThan(CREDIT_DRAW_MIN);
+      expect(creditAfterMissedUpdate(before)).toBeLessThan(CREDIT_DRAW_MIN);
+    }),
+  );
+});
+
+test('neglect of one target costs more than a twin that neglects none ever loses, at every credit [MEMB-36]', () => {
+  const duty = { isSilent: false, agreed: 2 };
+  fc.assert(
+    fc.property(fc.integer({ min: 2, max: CREDIT_MAX }), (before) => {
+      const skipping = creditAfterEpoch(before, 'passed', { ...duty, neglected: 1 });
+      expect(skipping).toBeLessThan(before);
+      expect(skipping).toBeLessThan(creditAfterEpoch(before, 'passed', { ...duty, neglected: 0 }));
     }),
   );
 });

@@ -12,6 +12,7 @@ export * from './jury.ts';
 export { akPublicArea } from './keys.ts';
 export type * from './ledger-view.ts';
 export { applyOperation, initialState } from './machine.ts';
+export * from './money.ts';
 export {
   type Anchor,
   type Attestation,
@@ -30,6 +31,7 @@ export {
   phaseSchema,
   type SignedOperation,
 } from './operation.ts';
+export * from './owner-cap.ts';
 export { judgingPolicy } from './policy.ts';
 export * from './reasons.ts';
 export * from './roster.ts';
