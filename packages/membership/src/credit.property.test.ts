@@ -105,7 +105,7 @@ test('rewards commute: in whatever order tasks are settled, the credit is the sa
   );
 });
 
-test('a fault is not undone by what comes before it, and takes the right to draw like a missed update', () => {
+test('a fault is not undone by what comes before it, and takes the right to draw like a missed update [MEMB-37]', () => {
   fc.assert(
     fc.property(credit, (before) => {
       expect(creditAfterFault(creditAfterPass(before))).toBe(0);

@@ -149,7 +149,7 @@ describe('the ring of an epoch [MEMB-10]', () => {
     );
   });
 
-  test('is the same in whatever order the roster is, and another in every epoch and network', () => {
+  test('is the same in whatever order the roster is, and another in every epoch and network [DRAW-4]', () => {
     fc.assert(
       fc.property(fc.shuffledSubarray([...roster], { minLength: roster.size }), (entries) => {
         expect(targetRing(context, new Map(entries), 3)).toEqual(ring);

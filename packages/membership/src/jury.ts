@@ -73,7 +73,7 @@ export interface TargetRing extends Ring {
   readonly targets: readonly string[];
 }
 
-/** Places everybody who may be asked. Which order the roster has makes no difference. */
+/** Places everybody who may be asked. Which order the roster has makes no difference [DRAW-4]. */
 export function targetRing(context: DrawContext, roster: Roster, epoch: number): TargetRing {
   const placed = [...roster.values()]
     .filter((member) => mayBeAsked(member, epoch))

@@ -48,7 +48,7 @@ describe('isDrawn', () => {
   });
 });
 
-describe('compareDraws', () => {
+describe('compareDraws [DRAW-5]', () => {
   test('puts the lower quotient of output and weight first', () => {
     expect(compareDraws({ beta: beta('10'), weight: 1 }, { beta: beta('20'), weight: 1 })).toBeLessThan(0);
     expect(compareDraws({ beta: beta('10'), weight: 1 }, { beta: beta('20'), weight: 3 })).toBeGreaterThan(0);
@@ -64,7 +64,7 @@ describe('compareDraws', () => {
   });
 });
 
-describe('drawAlpha', () => {
+describe('drawAlpha [DRAW-1]', () => {
   const input = {
     networkId: new Uint8Array(32).fill(1),
     epochSeed: new Uint8Array(32).fill(2),

@@ -1,5 +1,5 @@
 import { errorCode } from '@nemea/core';
-import type { Member, MembershipState, NodeRecord } from '@nemea/membership';
+import { CONFIDENCE_NEW, type Member, type MembershipState, type NodeRecord } from '@nemea/membership';
 import type { Ledger } from '@nemea/sdk';
 import type { Logger } from 'pino';
 import type { Door } from '../admission/candidate.ts';
@@ -28,7 +28,12 @@ export class Members {
     const weights = history.weights();
     for (const event of history.events) {
       if (event.type === 'node-admitted' && weights.has(event.record.account)) {
-        members.set(event.record.account, { ...event.record, credit: event.credit, admittedEpoch: 0, confidence: CONFIDENCE_NEW });
+        members.set(event.record.account, {
+          ...event.record,
+          credit: event.credit,
+          admittedEpoch: 0,
+          confidence: CONFIDENCE_NEW,
+        });
       }
     }
     for (const [account, member] of this.#state()?.roster ?? []) members.set(account, member);
