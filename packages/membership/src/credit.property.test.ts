@@ -115,7 +115,7 @@ test('a fault is not undone by what comes before it, and takes the right to draw
   );
 });
 
-test('neglect of one target costs more than a twin that neglects none ever loses, at every credit [MEMB-36]', () => {
+test('neglect of one target costs more than a twin that neglects none ever loses, at every credit [MEMB-41]', () => {
   const duty = { isSilent: false, agreed: 2 };
   fc.assert(
     fc.property(fc.integer({ min: 2, max: CREDIT_MAX }), (before) => {

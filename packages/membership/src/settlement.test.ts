@@ -59,7 +59,7 @@ const isBy = (leaf: EpochLeaf, attestor: string) => isResult(leaf) && leaf.attes
 const attestor = [...genesis.keys()].find((account) => targetsOf(account).length >= 3) as string;
 const target = [...genesis.keys()].find((account) => attestorsOf(account).length >= 3) as string;
 
-describe('an epoch [MEMB-19] [MEMB-36]', () => {
+describe('an epoch [MEMB-19] [MEMB-41]', () => {
   test('that nobody reported on changes nothing', () => {
     expect(settle([])).toBe(genesis);
   });

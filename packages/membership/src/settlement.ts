@@ -17,7 +17,7 @@ type Seats = ReadonlyMap<string, ResultLeaf | undefined>;
 
 /**
  * What an epoch's attestations do to credit: a function of its leaves, in whatever order, so that anybody can redo it. Who was
- * seated for whom follows from the draws; juries decide by the weight that is seated, heard or not [MEMB-19] [MEMB-36].
+ * seated for whom follows from the draws; juries decide by the weight that is seated, heard or not [MEMB-19] [MEMB-41].
  */
 export function settleCredit(
   before: Roster,

@@ -24,13 +24,13 @@ const members: fc.Arbitrary<Member> = fc
     account,
     credit: fc.integer({ min: 0, max: 10_000 }),
     admittedEpoch: fc.integer({ min: -1, max: 100 }),
+    confidence: fc.integer({ min: -8, max: 16 }),
   })
   .map((change) => ({ ...record, ...change }));
 const attestation: fc.Arbitrary<Attestation> = fc.record({
   target: account,
   verdict,
   quoteDigest: bytes(32),
-  proof,
   nonce: bytes(32),
   evidenceDigest: bytes(32),
   answerSignature: bytes(64),
@@ -100,7 +100,10 @@ const states: fc.Arbitrary<MembershipState> = fc.record({
     .map((list) => new Map(list.map((member) => [member.account, member]))),
   ledgerBlock: count,
   epochClosed: count,
-  attestations: mapOf(count, mapOf(account, fc.array(attestation, { maxLength: 2 }))),
+  reports: mapOf(
+    count,
+    mapOf(account, fc.record({ proof, beta: bytes(32), results: fc.array(attestation, { maxLength: 2 }) })),
+  ),
   candidacies: mapOf(id, candidacy),
   tasks: mapOf(id, task),
   admissions: count,
@@ -155,7 +158,7 @@ describe('a snapshot of the state [MEMB-36]', () => {
 
   test('has one entry for each key, and each member under its own account', () => {
     const [state] = fc.sample(states, { numRuns: 1, seed: 7 }) as [MembershipState];
-    const member = { ...record, credit: 1, admittedEpoch: -1 };
+    const member = { ...record, credit: 1, admittedEpoch: -1, confidence: 8 };
     const entry = [member.account, member];
     expect(parseState(tampered(state, { roster: [entry] })).roster.size).toBe(1);
     const other = `0x${'1'.repeat(40)}`;

@@ -13,6 +13,7 @@ import {
   verifySchema,
 } from './operation.ts';
 import { type Member, ROSTER_MAX } from './roster.ts';
+import { CONFIDENCE_MAX, CONFIDENCE_SUSPENDED } from './standing.ts';
 import type { Candidacy, Election, MembershipState, TaskState } from './state.ts';
 
 /**
@@ -33,6 +34,13 @@ const memberSchema = nodeRecordSchema.extend({
   credit: boundedInteger(CREDIT_MAX),
   /** Genesis members were admitted before the first epoch. */
   admittedEpoch: z.union([z.literal(-1), uint]),
+  confidence: z.number().int().min(CONFIDENCE_SUSPENDED).max(CONFIDENCE_MAX),
+});
+
+const reportSchema = z.strictObject({
+  proof: byteString(1, 200),
+  beta: byteString(32),
+  results: boundedList(attestationSchema, 256),
 });
 
 const candidacySchema = z.strictObject({
@@ -70,7 +78,7 @@ const stateSchema = z.strictObject({
   roster: entriesOf(account, memberSchema, ROSTER_MAX),
   ledgerBlock: uint,
   epochClosed: uint,
-  attestations: entriesOf(uint, entriesOf(account, boundedList(attestationSchema, 256))),
+  reports: entriesOf(uint, entriesOf(account, reportSchema)),
   candidacies: entriesOf(hexDigest, candidacySchema),
   tasks: entriesOf(hexDigest, taskSchema),
   admissions: uint,
@@ -90,7 +98,7 @@ export function encodeState(state: MembershipState): Uint8Array {
   return stateCodec.encode({
     ...state,
     roster: [...state.roster],
-    attestations: [...state.attestations].map(([epoch, ofEpoch]) => [epoch, [...ofEpoch]]),
+    reports: [...state.reports].map(([epoch, ofEpoch]) => [epoch, [...ofEpoch]]),
     candidacies: [...state.candidacies].map(([id, candidacy]) => [
       id,
       { ...candidacy, seated: [...candidacy.seated], judgements: [...candidacy.judgements] },
@@ -120,7 +128,7 @@ export function parseState(bytes: Uint8Array): MembershipState {
   return {
     ...state,
     roster: roster satisfies ReadonlyMap<string, Member>,
-    attestations: mapOf(state.attestations.map(([epoch, ofEpoch]) => [epoch, mapOf(ofEpoch)] as const)),
+    reports: mapOf(state.reports.map(([epoch, ofEpoch]) => [epoch, mapOf(ofEpoch)] as const)),
     candidacies: mapOf(state.candidacies.map(([id, candidacy]) => [id, toCandidacy(candidacy)] as const)),
     tasks: mapOf(state.tasks.map(([id, task]) => [id, toTask(task)] as const)),
     disputesJudged: setOf(state.disputesJudged),

@@ -26,7 +26,7 @@ export interface Duty {
 
 /**
  * Credit after an epoch. Neglect voids what the epoch would have earned; neglect of most targets, like silence, counts as absence:
- * it decays [MEMB-36].
+ * it decays [MEMB-41].
  */
 export function creditAfterEpoch(credit: number, standing: Standing, duty: Duty): number {
   const isAbsent = standing === 'absent' || duty.isSilent || duty.neglected > duty.agreed;
