@@ -3,10 +3,10 @@
  * tasks as one pure machine over ordered operations. Trusts the order that consensus gives and the layer-1 facts that
  * its view reports; does no I/O, reads no clock, holds no key.
  */
-export { epochToClose, isEpochRipe } from './attestation.ts';
+export { epochToClose, isEpochRipe, judgeReport } from './attestation.ts';
 export * from './challenge.ts';
 export * from './credit.ts';
-export { compareLeaves, encodeEpochLeaf, isResult } from './epoch-leaf.ts';
+export { compareLeaves, encodeEpochLeaf, epochLeaves, isResult } from './epoch-leaf.ts';
 export * from './errors.ts';
 export * from './jury.ts';
 export { akPublicArea } from './keys.ts';
