@@ -8,6 +8,7 @@ export const FAULTS = [
   'reordering',
   'partition',
   'one-way',
+  'deafness',
   'flapping',
   'clogged-link',
   'crash',
@@ -55,7 +56,7 @@ export interface Plan {
 export function drawPlan(random: SeededRandom): Plan {
   const nodes = random.chance(0.75) ? 4 : 7;
   const tolerated = Math.floor((nodes - 1) / 3);
-  const count = random.integer(0, tolerated);
+  const count = random.chance(0.7) ? tolerated : random.integer(0, tolerated);
   const villains = new Map<string, Villain>();
   while (villains.size < count) villains.set(`n${random.integer(0, nodes - 1)}`, random.pick(VILLAINS));
   return {

@@ -54,6 +54,7 @@ export class Storm implements Weather {
     }
     if (this.#strikes('one-way', 0.04))
       this.#cut(random.pick(names), random.pick(names), random.integer(1_000, 8_000));
+    if (this.#strikes('deafness', 0.12)) this.#deafen(names);
     if (this.#strikes('flapping', 0.05)) this.#flap(random.pick(names), 6);
     if (this.#strikes('clogged-link', 0.05)) {
       const link = `${random.pick(names)}>${random.pick(names)}`;
@@ -63,6 +64,25 @@ export class Storm implements Weather {
 
   end(): void {
     this.#isOver = true;
+  }
+
+  /** Most hear nothing for a moment, and those that heard the last words are cut off then: they alone know what was decided. */
+  #deafen(names: readonly string[]): void {
+    const random = this.#random;
+    const deaf = new Set(names.filter(() => random.chance(0.6)));
+    const hearing = names.filter((name) => !deaf.has(name));
+    const deafMs = random.integer(20, 2_000);
+    for (const to of deaf) for (const from of names) this.#cut(from, to, deafMs);
+    if (random.chance(0.3)) return;
+    const apartMs = random.integer(4_000, 12_000);
+    this.#world.kernel.after(deafMs - 1, () => {
+      for (const a of deaf) {
+        for (const b of hearing) {
+          this.#cut(a, b, apartMs);
+          this.#cut(b, a, apartMs);
+        }
+      }
+    });
   }
 
   /** One machine's cable, in and out, again and again. */

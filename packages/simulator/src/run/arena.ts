@@ -9,9 +9,11 @@ import type { Counts } from '../faults/counts.ts';
 import type { Plan } from '../faults/plan.ts';
 import { Storm } from '../faults/storm.ts';
 import { befall, disguise } from '../faults/villains.ts';
+import { createTask } from '../world/author.ts';
 import type { World } from '../world/world.ts';
 
 const TICK_MS = 1_000;
+const TASK_CHANCE = 0.06;
 
 export type Fail = (checker: string, detail: string) => void;
 
@@ -38,10 +40,12 @@ export function prepare(world: World, plan: Plan, counts: Counts, fail: Fail) {
   world.overlays.observers.push(checkContradiction(verdicts), checkSecrecy(verdicts));
   world.onLog = checkLog(verdicts);
   const checks = [checkState(verdicts), checkInnocence(verdicts), checkMoney(verdicts)];
+  const authors = kernel.random.fork('authors');
   let isCalm = false;
   kernel.every(TICK_MS, () => {
     for (const check of checks) check();
     if (isCalm) return;
+    if (plan.faultsMs > 0 && authors.chance(TASK_CHANCE)) createTask(world, authors);
     storm.blow();
     accidents.happen();
     for (const host of world.hosts) {

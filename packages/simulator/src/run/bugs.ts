@@ -128,6 +128,13 @@ export const BUGS: readonly Bug[] = [
     'dispute.command === CHALLENGE_COMMANDS.epoch && provenBeta(accused, alpha, dispute.proof) !== undefined;',
   ),
   bug(
+    'failure-not-submitted',
+    'the fee of a task that nobody can run stays in escrow [MEMB-34]',
+    'node/src/votes.ts',
+    "      case 'TaskFailure': {\n        const id",
+    "      case 'TaskFailure': {\n        if (vote.type === 'TaskFailure') return true;\n        const id",
+  ),
+  bug(
     'epochs-left-open',
     'an epoch that few reported on is never closed [MEMB-17]',
     'membership/src/attestation.ts',

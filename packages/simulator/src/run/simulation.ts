@@ -2,6 +2,7 @@ import type { Violation } from '../checkers/checker.ts';
 import { Counts } from '../faults/counts.ts';
 import { drawPlan, type Plan } from '../faults/plan.ts';
 import { seededRandom } from '../kernel/random.ts';
+import { tasksOpen } from '../world/author.ts';
 import { World } from '../world/world.ts';
 import { type Fail, prepare } from './arena.ts';
 
@@ -68,7 +69,7 @@ export async function runSeed(seed: string, options: RunOptions = {}): Promise<R
   }
 }
 
-/** Liveness: every honest node is up and closes epochs, and layer 1 records them. */
+/** Liveness: every honest node is up and closes epochs, layer 1 records them, and no task is left in escrow. */
 async function recover(
   world: World,
   honest: ReadonlySet<string>,
@@ -83,14 +84,14 @@ async function recover(
     ...hosts.map(({ node }) => node?.status().epochClosed ?? 0),
   );
   const wanted = before + EPOCHS_OF_PROGRESS;
-  const isWell = (): boolean => closed() >= wanted && chain.state.epochLatest >= wanted;
+  const isWell = (): boolean =>
+    closed() >= wanted && chain.state.epochLatest >= wanted && tasksOpen(world) === 0;
   await kernel.runUntil(kernel.nowMs + RECOVERY_MS, () => isFailed() || isWell());
   if (isFailed() || isWell()) return;
   const states = hosts
     .map(({ name, node }) => `${name} ${node?.status().epochClosed ?? 'is down'}`)
     .join(', ');
-  fail(
-    'liveness',
-    `epoch ${wanted} is not closed ${RECOVERY_MS} ms after the last fault: ${states}, layer 1 ${chain.state.epochLatest}`,
-  );
+  const where = `${states}, layer 1 ${chain.state.epochLatest}, tasks in escrow ${tasksOpen(world)}`;
+  const checker = tasksOpen(world) > 0 && closed() >= wanted ? 'lost-task' : 'liveness';
+  fail(checker, `epoch ${wanted} wanted ${RECOVERY_MS} ms after the last fault: ${where}`);
 }

@@ -48,6 +48,20 @@ describe('a network of four', () => {
     await s.epochsClose(2);
   });
 
+  it('gives the fee of a task that nobody can run back, also when members were off meanwhile [MEMB-34]', async () => {
+    await begin({ nodes: 4 });
+    await s.epochsClose(1);
+    s.taskIsCreated();
+    await s.until('the fee is in escrow', () => s.feesInEscrow() === 1);
+    s.member(0).crash();
+    s.member(1).crash();
+    await s.passes(15_000);
+    s.member(0).start();
+    s.member(1).start();
+    await s.until('the fee is back', () => s.feesInEscrow() === 0);
+    await s.epochsClose(1);
+  });
+
   it('suffers a member that hears only half of the others', async () => {
     await begin({ nodes: 4 });
     await s.epochsClose(1);

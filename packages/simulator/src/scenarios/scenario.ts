@@ -3,6 +3,7 @@ import type { Violation } from '../checkers/checker.ts';
 import { Counts } from '../faults/counts.ts';
 import type { Plan, Villain } from '../faults/plan.ts';
 import { prepare } from '../run/arena.ts';
+import { createTask, tasksOpen } from '../world/author.ts';
 import type { Host } from '../world/host.ts';
 import { World } from '../world/world.ts';
 
@@ -97,6 +98,15 @@ export class Scenario {
       const isClosed = by.every((index) => (this.member(index).node?.status().epochClosed ?? 0) >= wanted);
       return isClosed && this.world.chain.state.epochLatest >= wanted;
     });
+  }
+
+  /** Somebody asks for a run that no machine here can do. */
+  taskIsCreated(): void {
+    createTask(this.world, this.world.kernel.random.fork('author'));
+  }
+
+  feesInEscrow(): number {
+    return tasksOpen(this.world);
   }
 
   epochOnLayerOne(): number {

@@ -14,6 +14,7 @@ import { SimulatedNetwork, type Weather } from '../twins/network.ts';
 import type { OverlayTwin } from '../twins/overlay.ts';
 import type { PublicHostTwin } from '../twins/public-host.ts';
 import { SimulatedTpm } from '../twins/tpm.ts';
+import { AUTHOR } from './author.ts';
 import { Host, type HostChecks, type Surroundings } from './host.ts';
 import { type LogLine, simulatedLogger } from './logger.ts';
 
@@ -79,7 +80,7 @@ export class World {
       genesis: accounts,
       governor: GOVERNOR,
       depositMin: DEPOSIT,
-      balances: new Map(accounts.map((account) => [account, 10n * DEPOSIT])),
+      balances: new Map([...accounts, AUTHOR].map((account) => [account, 10n * DEPOSIT])),
       startS: START_S,
       seed: options.seed,
     });
