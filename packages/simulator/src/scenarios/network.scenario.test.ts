@@ -82,6 +82,18 @@ describe('a member', () => {
     expect(s.statusOnLayerOne(3)).toBe('active');
   });
 
+  it('that starts while its layer 1 does not answer tries until it does', async () => {
+    await begin({ nodes: 4 });
+    await s.epochsClose(1);
+    s.world.conditions.rpc = (name) => () => (name === 'n2' ? undefined : 5);
+    s.member(2).crash();
+    s.member(2).start();
+    await s.passes(10_000);
+    expect(s.member(2).lives).toBeGreaterThan(3);
+    s.world.conditions.rpc = () => () => 5;
+    await s.epochsClose(2);
+  });
+
   it('whose disk was full starts anew, and catches up', async () => {
     await begin({ nodes: 4 });
     await s.epochsClose(1);

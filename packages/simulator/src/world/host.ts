@@ -88,7 +88,8 @@ export class Host {
     const random = this.#random.fork(`life ${this.lives}`);
     const ports = this.#world.disguise(this, this.#ports(life, random));
     const end = (why: string): void => {
-      if (!life.isOn) return;
+      // A node that could not start has closed its device, and so ended its life; a crash has taken it away.
+      if (this.#life !== life) return;
       kernel.note(this.name, `ends: ${why}`);
       this.crash();
       kernel.after(RESTART_MS, () => this.start());
