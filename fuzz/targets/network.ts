@@ -108,6 +108,7 @@ const operations = [
   { kind: 'abandon', ...run, reason: 2 },
   { kind: 'expire', ...run },
   { kind: 'judge-dispute', disputeId: digest },
+  { kind: 'rejoin', nonce: digest },
 ].map((body) =>
   cbor({ operation: cbor({ author: account, anchor: { block: 1, hash: digest }, body }), signature }),
 );

@@ -273,7 +273,15 @@ export function closeEpoch({ state, ledger }: Context, epoch: number): Outcome {
     boundaryBlock,
   };
   const reports = new Map([...state.reports].filter(([open]) => open > epoch));
-  const closed = { ...state, roster, reports, epochClosed: epoch, admissions: 0, evictions: 0 };
+  const closed = {
+    ...state,
+    roster,
+    reports,
+    epochClosed: epoch,
+    admissions: 0,
+    evictions: 0,
+    rejoins: new Map(),
+  };
   const gone = [...state.roster.keys()].filter((account) => !roster.has(account));
   const reassigned = reassignTasks(closed, ledger, gone);
   return {

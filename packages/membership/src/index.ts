@@ -16,6 +16,8 @@ export * from './money.ts';
 export {
   type Anchor,
   type Attestation,
+  accountSchema,
+  accuseSchema,
   attestationSchema,
   authenticateOperation,
   bodySchema,

@@ -4,6 +4,7 @@ import { closeEpoch, judgeAccusation, judgeDispute, recordAttestations } from '.
 import type { RejectionCode } from './errors.ts';
 import type { LedgerView } from './ledger-view.ts';
 import type { Operation } from './operation.ts';
+import { rejoin } from './rejoin.ts';
 import { genesisRoster, type Member } from './roster.ts';
 import type { Effect, MembershipState } from './state.ts';
 import { abandonTask, closeBids, completeTask, expireTask, recordBid, recordReport } from './task.ts';
@@ -34,6 +35,7 @@ export function initialState(networkId: Uint8Array, ledger: LedgerView): Members
     admissions: 0,
     evictions: 0,
     disputesJudged: new Set(),
+    rejoins: new Map(),
   };
 }
 
@@ -93,6 +95,8 @@ function dispatch(context: Context, operation: Operation): Outcome {
       return abandonTask(context, body);
     case 'expire':
       return expireTask(context, body);
+    case 'rejoin':
+      return rejoin(context);
     case 'judge-dispute':
       return judgeDispute(context, body.disputeId);
     default:

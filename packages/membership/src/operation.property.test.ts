@@ -86,6 +86,7 @@ const bodies: { [K in OperationBody['kind']]: fc.Arbitrary<Extract<OperationBody
   abandon: fc.record({ kind: kind('abandon'), ...run, reason: fc.integer({ min: 1, max: 255 }) }),
   expire: fc.record({ kind: kind('expire'), ...run }),
   'judge-dispute': fc.record({ kind: kind('judge-dispute'), disputeId: bytes(32) }),
+  rejoin: fc.record({ kind: kind('rejoin'), nonce: bytes(32) }),
 };
 const operation: fc.Arbitrary<Operation> = fc.record({
   author: account,

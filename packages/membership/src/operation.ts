@@ -20,13 +20,13 @@ const OPERATION_BYTES_MAX = EVIDENCE_BYTES_MAX + 8_192;
 const SIGNED_OPERATION_BYTES_MAX = OPERATION_BYTES_MAX + 256;
 
 export const uint = boundedInteger(Number.MAX_SAFE_INTEGER);
-export const account = z.string().regex(/^0x[0-9a-f]{40}$/);
+export const accountSchema = z.string().regex(/^0x[0-9a-f]{40}$/);
 const verdict = z.enum(['affirming', 'warning', 'contraindicated']);
 const proof = byteString(1, 200);
 
 /** The public keys and claims of a node, as they stand in NodeRegistry once it is admitted. */
 export const nodeRecordSchema = z.strictObject({
-  account,
+  account: accountSchema,
   peerKey: byteString(32),
   ekId: byteString(32),
   akX: byteString(32),
@@ -40,7 +40,7 @@ export type NodeRecord = z.infer<typeof nodeRecordSchema>;
 
 /** One drawn attestor's verdict on one target: a leaf of the epoch's attestation root. */
 export const attestationSchema = z.strictObject({
-  target: account,
+  target: accountSchema,
   verdict,
   quoteDigest: byteString(32),
   nonce: byteString(32),
@@ -64,6 +64,16 @@ export const judgeSchema = z.strictObject({
   proof,
   verdict,
   resultDigest: byteString(32),
+});
+
+export const accuseSchema = z.strictObject({
+  kind: z.literal('accuse'),
+  epoch: uint,
+  target: accountSchema,
+  proof,
+  nonce: byteString(32),
+  evidence: byteString(0, EVIDENCE_BYTES_MAX),
+  answerSignature: byteString(64),
 });
 
 export const bidSchema = z.strictObject({
@@ -94,15 +104,7 @@ export const bodySchema = z.discriminatedUnion('kind', [
     proof,
     attestations: z.array(attestationSchema).max(256),
   }),
-  z.strictObject({
-    kind: z.literal('accuse'),
-    epoch: uint,
-    target: account,
-    proof,
-    nonce: byteString(32),
-    evidence: byteString(0, EVIDENCE_BYTES_MAX),
-    answerSignature: byteString(64),
-  }),
+  accuseSchema,
   z.strictObject({ kind: z.literal('close-epoch'), epoch: uint }),
   bidSchema,
   z.strictObject({ kind: z.literal('close-bids'), taskId: byteString(32), attempt: uint }),
@@ -121,13 +123,14 @@ export const bodySchema = z.discriminatedUnion('kind', [
   }),
   z.strictObject({ kind: z.literal('expire'), taskId: byteString(32), attempt: uint }),
   z.strictObject({ kind: z.literal('judge-dispute'), disputeId: byteString(32) }),
+  z.strictObject({ kind: z.literal('rejoin'), nonce: byteString(32) }),
 ]);
 export type OperationBody = z.infer<typeof bodySchema>;
 
 const anchorSchema = z.strictObject({ block: uint, hash: byteString(32) });
 export type Anchor = z.infer<typeof anchorSchema>;
 
-const operationSchema = z.strictObject({ author: account, anchor: anchorSchema, body: bodySchema });
+const operationSchema = z.strictObject({ author: accountSchema, anchor: anchorSchema, body: bodySchema });
 export type Operation = z.infer<typeof operationSchema>;
 
 export interface SignedOperation {

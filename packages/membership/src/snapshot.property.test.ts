@@ -109,6 +109,7 @@ const states: fc.Arbitrary<MembershipState> = fc.record({
   admissions: count,
   evictions: count,
   disputesJudged: setOf(id),
+  rejoins: mapOf(account, count),
 });
 
 /** The document with one field exchanged. */

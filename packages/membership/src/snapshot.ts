@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { CREDIT_MAX } from './credit.ts';
 import { MembershipError } from './errors.ts';
 import {
-  account,
+  accountSchema,
   attestationSchema,
   bidSchema,
   judgeSchema,
@@ -23,7 +23,7 @@ import type { Candidacy, Election, MembershipState, TaskState } from './state.ts
  */
 
 /** What the overlay carries in one answer, with room for the proofs beside it. */
-export const STATE_BYTES_MAX = 6 * 1024 * 1024;
+export const STATE_BYTES_MAX = 3 * 1024 * 1024;
 const ENTRIES_MAX = 65_536;
 
 const hexDigest = z.string().regex(/^[0-9a-f]{64}$/);
@@ -46,44 +46,45 @@ const reportSchema = z.strictObject({
 const candidacySchema = z.strictObject({
   record: nodeRecordSchema,
   applicationDigest: byteString(32),
-  sponsor: account,
+  sponsor: accountSchema,
   epoch: uint,
   openedBlock: uint,
-  seated: boundedList(account, ENTRIES_MAX),
-  judgements: entriesOf(account, judgeSchema),
+  seated: boundedList(accountSchema, ENTRIES_MAX),
+  judgements: entriesOf(accountSchema, judgeSchema),
   outcome: z.enum(['open', 'admitted', 'refused']),
 });
 
 const electionSchema = z.strictObject({
-  executor: account,
+  executor: accountSchema,
   salt: byteString(32),
-  verifiers: boundedList(account, ROSTER_MAX),
+  verifiers: boundedList(accountSchema, ROSTER_MAX),
   electedBlock: uint,
 });
 
 const taskSchema = z.strictObject({
   attempt: uint,
   startBlock: uint,
-  bids: entriesOf(account, bidSchema),
+  bids: entriesOf(accountSchema, bidSchema),
   firstBidBlock: uint.nullable(),
-  excluded: boundedList(account, ROSTER_MAX),
+  excluded: boundedList(accountSchema, ROSTER_MAX),
   election: electionSchema.nullable(),
   certificate: taskCertificate.nullable(),
-  reports: entriesOf(account, verifySchema),
+  reports: entriesOf(accountSchema, verifySchema),
   outcome: z.enum(['open', 'settled', 'failed']),
 });
 
 const stateSchema = z.strictObject({
   networkId: byteString(32),
-  roster: entriesOf(account, memberSchema, ROSTER_MAX),
+  roster: entriesOf(accountSchema, memberSchema, ROSTER_MAX),
   ledgerBlock: uint,
   epochClosed: uint,
-  reports: entriesOf(uint, entriesOf(account, reportSchema)),
+  reports: entriesOf(uint, entriesOf(accountSchema, reportSchema)),
   candidacies: entriesOf(hexDigest, candidacySchema),
   tasks: entriesOf(hexDigest, taskSchema),
   admissions: uint,
   evictions: uint,
   disputesJudged: boundedList(hexDigest, ENTRIES_MAX),
+  rejoins: entriesOf(accountSchema, uint),
 });
 
 const stateCodec = defineDocument<z.infer<typeof stateSchema>>({
@@ -115,6 +116,7 @@ export function encodeState(state: MembershipState): Uint8Array {
       },
     ]),
     disputesJudged: [...state.disputesJudged],
+    rejoins: [...state.rejoins],
   });
 }
 
@@ -132,6 +134,7 @@ export function parseState(bytes: Uint8Array): MembershipState {
     candidacies: mapOf(state.candidacies.map(([id, candidacy]) => [id, toCandidacy(candidacy)] as const)),
     tasks: mapOf(state.tasks.map(([id, task]) => [id, toTask(task)] as const)),
     disputesJudged: setOf(state.disputesJudged),
+    rejoins: mapOf(state.rejoins),
   };
 }
 

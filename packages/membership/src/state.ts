@@ -18,6 +18,8 @@ export interface MembershipState {
   readonly admissions: number;
   readonly evictions: number;
   readonly disputesJudged: ReadonlySet<string>;
+  /** How often each member has come back without its journal since the last closed epoch. */
+  readonly rejoins: ReadonlyMap<string, number>;
 }
 
 export type Judgement = Extract<OperationBody, { kind: 'judge' }>;
@@ -110,6 +112,8 @@ export type Vote =
 export type Effect =
   | { readonly type: 'vote'; readonly vote: Vote }
   | { readonly type: 'roster'; readonly roster: Roster }
+  /** Consensus is to begin an epoch, whether or not the members change. */
+  | { readonly type: 'rejoined'; readonly account: string }
   | { readonly type: 'candidacy'; readonly candidate: Uint8Array }
   | {
       readonly type: 'candidacy-closed';

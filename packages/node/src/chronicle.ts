@@ -1,39 +1,90 @@
-import { toHex } from '@nemea/core';
-import type { Accusation, EpochLeaf, MembershipState, Vote } from '@nemea/membership';
-import { encodeEpochLeaf } from '@nemea/membership';
+import { boundedList, byteString, defineDocument, toHex } from '@nemea/core';
+import {
+  type Accusation,
+  accountSchema,
+  accuseSchema,
+  type EpochLeaf,
+  encodeEpochLeaf,
+  type MembershipState,
+  type Vote,
+} from '@nemea/membership';
 import type { Receipt } from '@nemea/sdk';
+import { z } from 'zod';
+import { NodeError } from './errors.ts';
 import type { Clock } from './ports/clock.ts';
+import type { Journal } from './ports/journal.ts';
 
 const EPOCHS_KEPT = 256;
+const EVICTIONS_KEPT = 256;
+const LEAVES_MAX = 1 << 15;
+const RECORD_BYTES_MAX = 32 << 20;
 const RECEIPTS_KEPT = 1_024;
 const TIMINGS_KEPT = 1_024;
 
-/** What a node publishes of an epoch it has seen closed. */
-export interface EpochFacts {
-  readonly epoch: number;
-  readonly leaves: readonly EpochLeaf[];
-}
+const invalid = (message: string, cause?: unknown) => new NodeError('CHRONICLE_CORRUPT', message, { cause });
 
-/** The public record of what this node has seen decided; everything in it can be held against layer 1. */
+/** An epoch as this node has seen it closed: the leaves of its attestation tree, encoded. */
+const epochCodec = defineDocument({
+  name: 'epoch of the chronicle',
+  schema: z.strictObject({
+    epoch: z.number().int().min(0),
+    leaves: boundedList(byteString(1, 2_048), LEAVES_MAX),
+  }),
+  bytesMax: RECORD_BYTES_MAX,
+  invalid,
+});
+type EpochFacts = ReturnType<typeof epochCodec.parse>;
+
+const evictionCodec = defineDocument<{ account: string; accuser: string; accusation: Accusation }>({
+  name: 'eviction of the chronicle',
+  schema: z.strictObject({ account: accountSchema, accuser: accountSchema, accusation: accuseSchema }),
+  bytesMax: RECORD_BYTES_MAX,
+  invalid,
+});
+type Eviction = ReturnType<typeof evictionCodec.parse>;
+
+/**
+ * The public record of what this node has seen decided; everything in it can be held against layer 1. Epochs and
+ * evictions outlive the decisions that they come from: reports about them are asked for long after.
+ */
 export class Chronicle {
   readonly #clock: Clock;
-  readonly #epochs: EpochFacts[] = [];
-  readonly #evictions: { account: string; accuser: string; accusation: Accusation }[] = [];
+  readonly #journal: Journal;
+  readonly #epochs: EpochFacts[];
+  readonly #evictions: Eviction[];
   readonly #receipts: { vote: Vote['type']; txHash: string; gasUsed: number; block: number }[] = [];
   readonly #timings: { event: string; atMs: number; detail: string }[] = [];
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, journal: Journal) {
     this.#clock = clock;
+    this.#journal = journal;
+    this.#epochs = journal.read('epoch').map(epochCodec.parse);
+    this.#evictions = journal.read('eviction').map(evictionCodec.parse);
   }
 
-  addEpoch(facts: EpochFacts): void {
+  /** What is told again after a restart is known. */
+  addEpoch({ epoch, leaves }: { readonly epoch: number; readonly leaves: readonly EpochLeaf[] }): void {
+    if (this.#epochs.some((known) => known.epoch === epoch)) return;
+    const facts = { epoch, leaves: leaves.map(encodeEpochLeaf) };
+    this.#journal.append('epoch', [epochCodec.encode(facts)]);
     this.#epochs.push(facts);
-    if (this.#epochs.length > EPOCHS_KEPT) this.#epochs.shift();
+    if (this.#epochs.length <= EPOCHS_KEPT) return;
+    this.#epochs.shift();
+    this.#journal.trim('epoch', EPOCHS_KEPT);
   }
 
-  addEviction(eviction: { account: string; accuser: string; accusation: Accusation }): void {
+  addEviction({ account, accuser, accusation }: Eviction): void {
+    const isKnown = this.#evictions.some(
+      (known) => known.account === account && known.accusation.epoch === accusation.epoch,
+    );
+    if (isKnown) return;
+    const eviction = { account, accuser, accusation };
+    this.#journal.append('eviction', [evictionCodec.encode(eviction)]);
     this.#evictions.push(eviction);
-    this.time('evicted', eviction.account);
+    this.time('evicted', account);
+    if (this.#evictions.length <= EVICTIONS_KEPT) return;
+    this.#evictions.shift();
+    this.#journal.trim('eviction', EVICTIONS_KEPT);
   }
 
   addReceipt(vote: Vote, receipt: Receipt): void {
@@ -51,7 +102,7 @@ export class Chronicle {
       account,
       epochs: this.#epochs.map(({ epoch, leaves }) => ({
         epoch,
-        leaves: leaves.map((leaf) => toHex(encodeEpochLeaf(leaf))),
+        leaves: leaves.map(toHex),
       })),
       tasks: state === undefined ? [] : closedTasks(state),
       candidacies: state === undefined ? [] : candidacies(state),

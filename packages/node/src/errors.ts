@@ -1,3 +1,3 @@
 import { CodedError } from '@nemea/core';
 
-export class NodeError extends CodedError<'NODE_NOT_READY' | 'NODE_GENESIS_UNKNOWN'> {}
+export class NodeError extends CodedError<'CHRONICLE_CORRUPT' | 'NODE_NOT_READY' | 'NODE_GENESIS_UNKNOWN'> {}

@@ -96,6 +96,7 @@ export class Node {
   #services: Services | undefined;
   #poll: Timer | undefined;
   #blockSeen = -1;
+  #isReturning = false;
   #isClosed = false;
 
   constructor(
@@ -111,7 +112,7 @@ export class Node {
     this.#journal = journal;
     this.#members = new Members(ledger, options.logger, () => this.#loop?.state);
     this.#appraisals = new Appraisals(ledger, ports.clock, this.#members);
-    this.#chronicle = new Chronicle(ports.clock);
+    this.#chronicle = new Chronicle(ports.clock, journal);
     this.#closers = closers;
     void device.lost.then(this.#lost.resolve);
   }
@@ -141,6 +142,7 @@ export class Node {
       primary: this.#loop?.primary ?? null,
       isMember: state?.roster.has(this.#device.account) ?? false,
       isReady: this.#services !== undefined,
+      isFollowing: this.#loop?.isFollowing ?? false,
       canExecute: this.#ports.sandbox !== undefined && this.#options.image !== undefined,
       peers: this.#overlay?.peers().length ?? 0,
       members:
@@ -215,6 +217,10 @@ export class Node {
   }
 
   async becomeMember(): Promise<void> {
+    const { history } = this.#ledger;
+    // Before the first epoch is on record nobody has voted on much; all members may then start without a journal.
+    const hasBegun = history.events.some(({ type }) => type === 'epoch');
+    this.#isReturning = hasBegun && history.weights().has(this.#device.account);
     await becomeMember(
       {
         device: this.#device,
@@ -305,6 +311,8 @@ export class Node {
       publicKeyOf: (author) => this.#members.publicKeyOf(author),
       onEffect: (effect) => this.#onEffect(effect),
       onStopped: this.#lost.resolve,
+      isReturning: this.#isReturning,
+      random: this.#ports.random,
     });
   }
 
@@ -448,6 +456,9 @@ export class Node {
       case 'vote':
         if (this.#services === undefined) this.#votesBefore.set(subjectOf(effect.vote), effect.vote);
         else this.#watchVote(effect.vote, this.#services.votes.cast(effect.vote));
+        return;
+      case 'rejoined':
+        logger.info({ account: effect.account }, 'member came back without its journal');
         return;
       case 'roster':
         if (overlay !== undefined) this.#members.reach(overlay);

@@ -1,6 +1,7 @@
 import { EVIDENCE_BYTES_MAX } from '@nemea/attestation';
+import { DECISIONS_MAX } from '@nemea/consensus';
 import { boundedInteger, byteString, CodedError, type DocumentCodec, defineDocument } from '@nemea/core';
-import { nodeRecordSchema, phaseSchema } from '@nemea/membership';
+import { nodeRecordSchema, phaseSchema, STATE_BYTES_MAX } from '@nemea/membership';
 import { z } from 'zod';
 
 /**
@@ -167,6 +168,31 @@ export const resultNoticeCodec = codec('result notice', 20_480, resultNoticeSche
 
 /** A lagging replica asks for decisions from a sequence on. */
 export const decisionsRequestCodec = codec('decisions request', 64, z.strictObject({ from: uint }));
+
+export const TRANSFER_BYTES_MAX = 4 << 20;
+const snapshotSchema = z.strictObject({
+  kind: z.literal('snapshot'),
+  /** Header, proofs and names of operations, as consensus encodes them. */
+  transfer: byteString(1, TRANSFER_BYTES_MAX),
+  /** The membership state of that checkpoint. */
+  state: byteString(1, STATE_BYTES_MAX),
+});
+export const snapshotCodec = codec('snapshot', TRANSFER_BYTES_MAX + STATE_BYTES_MAX + 256, snapshotSchema);
+
+/** The answer: decisions in order, or a snapshot to go on from when they are not kept any more. */
+const orderAnswerSchema = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('decisions'),
+    decisions: z.array(byteString(1, 2 << 20)).max(DECISIONS_MAX),
+  }),
+  snapshotSchema,
+]);
+export type OrderAnswer = z.infer<typeof orderAnswerSchema>;
+export const orderAnswerCodec = codec(
+  'answer to a replica that lags',
+  TRANSFER_BYTES_MAX + STATE_BYTES_MAX + 512,
+  orderAnswerSchema,
+);
 
 /** Endpoint of a node as layer 1 announces it: overlay and reception addresses, without PeerIds. */
 export interface Endpoint {

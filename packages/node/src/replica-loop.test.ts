@@ -4,12 +4,16 @@ import {
   type Effect,
   encodeOperation,
   encodeSignedOperation,
+  encodeState,
   type OperationBody,
   operationDigest,
 } from '@nemea/membership';
 import { NETWORK_ID, verifySignature } from '@nemea/membership/testing';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { systemClock } from './adapters/clock/system-clock.ts';
+import { systemRandom } from './adapters/clock/system-random.ts';
+import { OrderLog } from './order-log.ts';
+import { decisionsRequestCodec, orderAnswerCodec } from './protocol.ts';
 import { ReplicaLoop } from './replica-loop.ts';
 import { MemoryJournal, silent, TestChain, type TestNode, testNode, testNodes } from './testing.ts';
 
@@ -28,7 +32,12 @@ interface Member {
 }
 
 /** Starts a replica whose messages reach the others at once, unless either side is cut off. */
-async function start(node: TestNode, journal = new MemoryJournal(), effects: Effect[] = []): Promise<Member> {
+async function start(
+  node: TestNode,
+  journal = new MemoryJournal(),
+  effects: Effect[] = [],
+  isReturning = false,
+): Promise<Member> {
   const others = () => network.filter((member) => member.node !== node && !member.isCut);
   const isCut = () => network.find((member) => member.node === node)?.isCut ?? false;
   const loop = await ReplicaLoop.start({
@@ -44,6 +53,8 @@ async function start(node: TestNode, journal = new MemoryJournal(), effects: Eff
       effects.push(effect);
     },
     onStopped: (error) => stopped.push(error.code),
+    isReturning,
+    random: systemRandom,
     transport: {
       transmit: (to, message) => {
         if (isCut()) return;
@@ -141,6 +152,97 @@ test('a replica that was cut off fetches the decisions that it missed', async ()
   await until(() => network.every((member) => reported(member) === 4));
   expect(new Set(network.map(digestOf)).size).toBe(1);
   expect(at(3).loop.isCaughtUp).toBe(true);
+});
+
+describe('a history of more than two snapshots', () => {
+  /** Orders so many operations, one a sequence, that have no effect but are all different. */
+  async function orderMany(count: number, members: readonly Member[]): Promise<void> {
+    for (let i = 0; i < count; i++) {
+      const author = members[i % members.length] as Member;
+      const { sequence } = author.loop;
+      author.loop.propose({ kind: 'close-candidacy', candidate: systemRandom(32) });
+      await until(() => members.every(({ loop }) => loop.sequence > sequence));
+    }
+  }
+
+  /** What tells that a member votes: a quorum without one of the others. */
+  async function decideWithout(absent: Member): Promise<void> {
+    absent.isCut = true;
+    const present = network.filter((member) => member !== absent);
+    await orderMany(2, present);
+    absent.isCut = false;
+  }
+
+  test('is forgotten but for the last decisions, and a start goes on from the older snapshot [CONS-27]', async () => {
+    for (const index of network.keys()) report(index);
+    await orderMany(140, network);
+    const { journal, node } = at(1);
+    expect(journal.read('decision').length).toBeLessThan(at(1).loop.sequence);
+    expect(journal.read('snapshot')).toHaveLength(2);
+    const before = digestOf(at(1));
+    const { sequence } = at(1).loop;
+    at(1).loop.close();
+    network[1] = await start(node, journal);
+    expect(at(1).loop.sequence).toBeGreaterThanOrEqual(sequence);
+    expect(digestOf(at(1))).toBe(before);
+    await decideWithout(at(0));
+  });
+
+  test('is no obstacle for a replica that missed it: it goes on from a snapshot, and votes', async () => {
+    at(3).isCut = true;
+    const others = network.slice(0, 3);
+    for (const index of [0, 1, 2]) report(index);
+    await orderMany(140, others);
+    at(3).isCut = false;
+    await until(() => at(3).loop.sequence >= at(0).loop.sequence);
+    expect(at(3).journal.read('decision').length).toBeLessThan(100);
+    expect(digestOf(at(3))).toBe(digestOf(at(0)));
+    await decideWithout(at(0));
+    // It can hand out what it got.
+    const answer = orderAnswerCodec.parse(
+      at(3).loop.decisionsFrom(decisionsRequestCodec.encode({ from: 1 })),
+    );
+    expect(answer.kind).toBe('snapshot');
+  });
+
+  test('is had again by a member that lost its journal: it follows, and votes once its token is ordered [CONS-25]', async () => {
+    for (const index of network.keys()) report(index);
+    await orderMany(140, network);
+    at(3).loop.close();
+    const journal = new MemoryJournal();
+    network[3] = await start(at(3).node, journal, [], true);
+    expect(at(3).loop.isFollowing).toBe(true);
+    await until(() => at(3).loop.sequence >= at(0).loop.sequence);
+    expect(digestOf(at(3))).toBe(digestOf(at(0)));
+    // A crash before it may speak must not make it speak.
+    at(3).loop.close();
+    network[3] = await start(at(3).node, journal, [], true);
+    while (at(3).loop.isFollowing) {
+      chain.mine();
+      for (const { loop } of network) loop.onBlock();
+      await orderMany(1, network.slice(0, 3));
+    }
+    await until(() => at(3).loop.sequence >= at(0).loop.sequence);
+    expect(at(3).loop.state.rejoins.get(at(3).node.account)).toBe(1);
+    await decideWithout(at(0));
+    expect(digestOf(at(3))).toBe(digestOf(at(1)));
+  });
+
+  test('is not taken over from somebody who made it up', async () => {
+    at(3).isCut = true;
+    for (const index of [0, 1, 2]) report(index);
+    await orderMany(140, network.slice(0, 3));
+    const request = decisionsRequestCodec.encode({ from: 1 });
+    const answer = orderAnswerCodec.parse(at(0).loop.decisionsFrom(request));
+    if (answer.kind !== 'snapshot') throw new Error('no snapshot is handed out');
+    const log = new OrderLog(new MemoryJournal());
+    expect(log.offer(answer).proofs.length).toBeGreaterThan(0);
+    const state = { ...at(0).loop.state, epochClosed: 99 };
+    expect(() => log.offer({ ...answer, state: encodeState(state) })).toThrow(
+      'not the one of the checkpoint',
+    );
+    expect(() => log.offer({ ...answer, transfer: Uint8Array.of(1, 2) })).toThrow();
+  });
 });
 
 describe('a request', () => {

@@ -1,10 +1,8 @@
 import {
   authenticate,
   createReplica,
-  DECISIONS_MAX,
   type Decision,
   drive,
-  encodeDecision,
   encodeMessage,
   encodeRecord,
   type Input,
@@ -12,6 +10,7 @@ import {
   type JournalRecord,
   type Outbound,
   parseDecision,
+  parseHeader,
   parseMessage,
   parseRecord,
   primaryOf,
@@ -21,7 +20,7 @@ import {
   settle,
   type TimerId,
 } from '@nemea/consensus';
-import { bytesEqual, CodedError, decodeCbor, encodeCbor, errorCode, sha256, toHex } from '@nemea/core';
+import { assert, bytesEqual, CodedError, errorCode, sha256, toHex } from '@nemea/core';
 import {
   applyOperation,
   authenticateOperation,
@@ -38,10 +37,11 @@ import {
 } from '@nemea/membership';
 import type { Ledger } from '@nemea/sdk';
 import type { Logger } from 'pino';
+import { OrderLog } from './order-log.ts';
 import { Rate } from './peers/rate.ts';
 import { type Clock, sleep, type Timer } from './ports/clock.ts';
 import type { Journal } from './ports/journal.ts';
-import { decisionsRequestCodec } from './protocol.ts';
+import { decisionsRequestCodec, orderAnswerCodec } from './protocol.ts';
 
 /** Inputs that may wait; beyond it new messages are dropped, as a network would. */
 const QUEUE_MAX = 8_192;
@@ -49,14 +49,16 @@ const QUEUE_MAX = 8_192;
 const PARKED_MAX = 1_024;
 const PARKED_TIMEOUT_MS = 5_000;
 const BLOCK_WAIT_MS = 100;
-const ANSWER_BYTES_MAX = 4 << 20;
 /** Operations that one peer may bring first, on average; an honest member makes a few in an epoch. */
 const NEW_REQUESTS_PER_SECOND = 64;
 const RATES_MAX = 256;
 /** Operations remembered as seen. Forgetting one costs a second look. */
 const SEEN_MAX = 4_096;
 
-export class LoopError extends CodedError<'LOOP_ANCHOR_UNKNOWN' | 'LOOP_NOT_STARTED' | 'LOOP_STOPPED'> {}
+export class LoopError extends CodedError<'LOOP_ANCHOR_UNKNOWN' | 'LOOP_STOPPED'> {}
+
+/** What execution says of who is to vote: null when nothing changed. */
+type Voters = Pick<Extract<Input, { type: 'executed' }>, 'members' | 'renews'>;
 
 /** How the loop reaches other replicas; accounts are replica ids. */
 export interface ReplicaTransport {
@@ -80,6 +82,12 @@ export interface ReplicaLoopOptions {
   onEffect(effect: Effect): void;
   /** Journal or machine failed: this replica will not speak any more. */
   onStopped(error: LoopError): void;
+  /**
+   * Whether this account was a member before this process began. Without a journal it has then lost it, and has to come
+   * back by a token [CONS-25].
+   */
+  readonly isReturning: boolean;
+  random(byteLength: number): Uint8Array;
 }
 
 /**
@@ -91,7 +99,10 @@ export class ReplicaLoop {
   readonly #replica: SigningReplica;
   #state: MembershipState;
   #executedSequence = 0;
-  #membersLast: ReturnType<typeof replicasOf> | null = null;
+  #votersLast: Voters = { members: null };
+  readonly #log: OrderLog;
+  /** The operation by which a member without memory comes back. */
+  readonly #token: Uint8Array | undefined;
   readonly #queue: Input[] = [];
   #isRunning = false;
   #isClosed = false;
@@ -104,30 +115,47 @@ export class ReplicaLoop {
     run(): void;
   }[] = [];
 
-  private constructor(options: ReplicaLoopOptions, replica: SigningReplica, state: MembershipState) {
+  private constructor(
+    options: ReplicaLoopOptions,
+    parts: {
+      replica: SigningReplica;
+      log: OrderLog;
+      token: Uint8Array | undefined;
+      genesis: MembershipState;
+    },
+  ) {
+    const { replica, log, token, genesis } = parts;
     this.#options = options;
     this.#replica = replica;
-    this.#state = state;
+    this.#log = log;
+    this.#token = token;
+    const base = log.base();
+    this.#state = base?.state ?? genesis;
+    this.#executedSequence = base?.sequence ?? 0;
   }
 
-  /** Rebuilds state from the journal, or starts at genesis. Layer 1 must be synchronised and genesis complete. */
+  /** Goes on from the journal, or starts at genesis. Layer 1 must be synchronised and genesis complete. */
   static async start(options: ReplicaLoopOptions): Promise<ReplicaLoop> {
     const { ledger, journal } = options;
-    const state = initialState(ledger.networkId, ledger.history);
+    const genesis = initialState(ledger.networkId, ledger.history);
+    const records = journal.read('replica').map(parseRecord);
+    const token = rejoinToken(options, records.length > 0);
     const replicaOptions = {
       id: ledger.account,
       networkId: ledger.networkId,
-      members: replicasOf(state.roster),
+      members: replicasOf(genesis.roster),
       verify: options.verifySignature,
       ...(options.settings === undefined ? {} : { settings: options.settings }),
+      ...(token === undefined ? {} : { rejoinToken: token }),
     };
-    const records = journal.read('replica').map(parseRecord);
     const started =
       records.length === 0 ? createReplica(replicaOptions) : restoreReplica(replicaOptions, records);
     const replica: SigningReplica = { state: started.state, sign: options.sign };
-    const loop = new ReplicaLoop(options, replica, state);
-    for (const bytes of journal.read('decision')) await loop.#execute(parseDecision(bytes), true);
+    const log = new OrderLog(journal);
+    const loop = new ReplicaLoop(options, { replica, log, token, genesis });
+    for (const decision of log.replay()) await loop.#execute(decision, true);
     loop.#perform(settle(replica, started.effects));
+    loop.#comeBack();
     return loop;
   }
 
@@ -150,6 +178,11 @@ export class ReplicaLoop {
     return primaryOf(configuration, view);
   }
 
+  /** Whether this member only follows, because it has lost its journal and no epoch has begun since [CONS-25]. */
+  get isFollowing(): boolean {
+    return this.#replica.state.muted !== null;
+  }
+
   /** Whether this replica has executed all that it knows to be decided. */
   get isCaughtUp(): boolean {
     const claims = [...this.#replica.state.claims.values()];
@@ -158,15 +191,9 @@ export class ReplicaLoop {
 
   /** Signs an operation as of the newest block and gives it to every replica, this one first. */
   propose(body: OperationBody): void {
-    const { ledger, transport } = this.#options;
-    const { head } = ledger.history;
-    const hash = ledger.history.blockHash(head);
-    if (hash === undefined) throw new LoopError('LOOP_ANCHOR_UNKNOWN', 'layer 1 was not read yet');
-    const operation = encodeOperation({ author: ledger.account, anchor: { block: head, hash }, body });
-    const signature = this.#options.sign(operationDigest(ledger.networkId, operation));
-    const signed = encodeSignedOperation(operation, signature);
+    const signed = signOperation(this.#options, body);
     this.#enqueue({ type: 'request', operation: signed });
-    transport.forward(signed);
+    this.#options.transport.forward(signed);
   }
 
   /** A member passed on an operation: only an authentic one may wait for its turn. */
@@ -205,20 +232,12 @@ export class ReplicaLoop {
 
   /** Answers a replica that lags behind. */
   decisionsFrom(request: Uint8Array): Uint8Array {
-    const { from } = decisionsRequestCodec.parse(request);
-    const answer: Uint8Array[] = [];
-    let bytes = 0;
-    const first = Math.max(0, from - 1);
-    for (const decision of this.#options.journal.readRange('decision', first, DECISIONS_MAX)) {
-      bytes += decision.length;
-      if (bytes > ANSWER_BYTES_MAX) break;
-      answer.push(decision);
-    }
-    return encodeCbor(answer);
+    return orderAnswerCodec.encode(this.#log.answer(decisionsRequestCodec.parse(request).from));
   }
 
   /** Layer 1 moved on: what waited for a block may go ahead. */
   onBlock(): void {
+    this.#comeBack();
     const now = this.#options.clock.elapsedMs();
     for (const waiting of this.#parked.splice(0)) {
       if (this.#isAnchored(waiting.operations)) waiting.run();
@@ -347,8 +366,10 @@ export class ReplicaLoop {
         logger.debug({ reason: effect.reason }, 'operation not taken');
         return;
       case 'checkpoint':
+        this.#log.onCheckpoint(effect.transfer, effect.announcesEpoch);
+        return;
       case 'install':
-        // Every decision is kept and handed out, so nobody needs a transfer.
+        this.#install(effect.checkpoint.header);
         return;
     }
   }
@@ -356,8 +377,9 @@ export class ReplicaLoop {
   async #executeNext(decision: Decision): Promise<void> {
     const { sequence } = decision;
     try {
-      const members = await this.#execute(decision, false);
-      this.#enqueue({ type: 'executed', sequence, members });
+      const voters = await this.#execute(decision, false);
+      const state = this.#log.stateAt(sequence, this.#state);
+      this.#enqueue({ type: 'executed', sequence, ...voters, ...(state === undefined ? {} : { state }) });
     } catch (error) {
       this.#stop(error);
     }
@@ -381,29 +403,52 @@ export class ReplicaLoop {
 
   async #fetch(from: string, sequence: number): Promise<void> {
     try {
-      const answer = decodeCbor(
-        await this.#options.transport.fetch(from, decisionsRequestCodec.encode({ from: sequence })),
-      );
-      if (!Array.isArray(answer)) throw new LoopError('LOOP_NOT_STARTED', 'answer is no list of decisions');
-      const decisions = answer.map((bytes) => parseDecision(bytes as Uint8Array));
-      this.#enqueue({ type: 'decisions', decisions });
+      const request = decisionsRequestCodec.encode({ from: sequence });
+      const answer = orderAnswerCodec.parse(await this.#options.transport.fetch(from, request));
+      if (this.#isClosed) return;
+      if (answer.kind === 'decisions')
+        this.#enqueue({ type: 'decisions', decisions: answer.decisions.map(parseDecision) });
+      else if (!this.#replica.state.isExecuting)
+        this.#enqueue({ type: 'transfer', transfer: this.#log.offer(answer) });
     } catch (error) {
       this.#options.logger.info({ from, sequence, code: errorCode(error) }, 'decisions not fetched');
     }
   }
 
-  /** Applies a decision to the shared state; returns the replicas from the next sequence on if they changed. */
-  async #execute(decision: Decision, isReplay: boolean): Promise<ReturnType<typeof replicasOf> | null> {
-    if (decision.sequence <= this.#executedSequence) return this.#membersLast;
-    if (!isReplay) this.#options.journal.append('decision', [encodeDecision(decision)]);
+  /** Goes on from the state of a checkpoint that a quorum has signed, as consensus does [CONS-27]. */
+  #install(header: Uint8Array): void {
+    const checkpoint = parseHeader(header);
+    if (checkpoint.sequence <= this.#executedSequence) return;
+    this.#state = this.#log.install(checkpoint);
+    this.#executedSequence = checkpoint.sequence;
+    this.#votersLast = { members: null };
+    this.#options.logger.info({ sequence: checkpoint.sequence }, 'goes on from a snapshot');
+    this.#tell({ type: 'roster', roster: this.#state.roster });
+  }
+
+  /** Asks for its token to be ordered, again and again: while it is not, this member only follows [CONS-25]. */
+  #comeBack(): void {
+    const { muted } = this.#replica.state;
+    if (this.#token === undefined || muted === null || muted === 'until-epoch') return;
+    this.#enqueue({ type: 'request', operation: this.#token });
+    this.#options.transport.forward(this.#token);
+  }
+
+  /** Applies a decision to the shared state; returns who is to vote if that changed. */
+  async #execute(decision: Decision, isReplay: boolean): Promise<Voters> {
+    if (decision.sequence <= this.#executedSequence) return this.#votersLast;
+    assert(decision.sequence === this.#executedSequence + 1, `decision ${decision.sequence} after a gap`);
+    if (!isReplay) this.#log.append(decision);
     const before = replicasOf(this.#state.roster);
     const effects: Effect[] = [];
     for (const bytes of decision.batch) effects.push(...(await this.#apply(bytes)));
     this.#executedSequence = decision.sequence;
     const after = replicasOf(this.#state.roster);
-    this.#membersLast = sameReplicas(before, after) ? null : after;
+    const renews = effects.some(({ type }) => type === 'rejoined');
+    this.#votersLast = { members: renews || !sameReplicas(before, after) ? after : null, renews };
+    if (isReplay) this.#log.stateAt(decision.sequence, this.#state);
     for (const effect of effects) if (!isReplay || isToldAgain(effect)) this.#tell(effect);
-    return this.#membersLast;
+    return this.#votersLast;
   }
 
   /** Effects only tell: what goes wrong in telling is no reason to stop ordering. */
@@ -445,6 +490,28 @@ export class ReplicaLoop {
       if (ledger.history.head < block) await sleep(this.#options.clock, BLOCK_WAIT_MS);
     }
   }
+}
+
+/** Signed once and kept: after a second crash it must still be known that there was a first one. */
+function rejoinToken(options: ReplicaLoopOptions, hasJournal: boolean): Uint8Array | undefined {
+  const { journal, isReturning, random } = options;
+  const [kept] = journal.read('rejoin');
+  if (kept !== undefined || hasJournal || !isReturning) return kept;
+  const token = signOperation(options, { kind: 'rejoin', nonce: random(32) });
+  journal.append('rejoin', [token]);
+  return token;
+}
+
+/** An operation as of the newest block that this node has seen. */
+function signOperation(
+  { ledger, sign }: Pick<ReplicaLoopOptions, 'ledger' | 'sign'>,
+  body: OperationBody,
+): Uint8Array {
+  const { head } = ledger.history;
+  const hash = ledger.history.blockHash(head);
+  if (hash === undefined) throw new LoopError('LOOP_ANCHOR_UNKNOWN', 'layer 1 was not read yet');
+  const operation = encodeOperation({ author: ledger.account, anchor: { block: head, hash }, body });
+  return encodeSignedOperation(operation, sign(operationDigest(ledger.networkId, operation)));
 }
 
 /** What a restarted node needs again: what it knows of the others, and votes that layer 1 may lack still. */

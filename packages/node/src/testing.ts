@@ -164,7 +164,7 @@ export class MemoryJournal implements Journal {
   }
 
   trim(kind: string, keep: number): void {
-    this.#records.set(kind, this.read(kind).slice(-keep));
+    this.#records.set(kind, keep === 0 ? [] : this.read(kind).slice(-keep));
   }
 
   close(): void {}

@@ -44,6 +44,8 @@ export interface NodeStatus {
   readonly peerId: string;
   readonly isReady: boolean;
   readonly isMember: boolean;
+  /** It has lost its journal, and does not vote until the others have heard so. */
+  readonly isFollowing: boolean;
   readonly canExecute: boolean;
   readonly epoch: number;
   readonly epochClosed: number;

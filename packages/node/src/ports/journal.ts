@@ -6,7 +6,7 @@ export interface Journal {
   read(kind: string): Uint8Array[];
   /** Records of a kind by position, counted from 0 over those that are kept. */
   readRange(kind: string, from: number, count: number): Uint8Array[];
-  /** Keeps the newest `keep` records of a kind. */
+  /** Keeps the newest `keep` records of a kind; none when it is 0. */
   trim(kind: string, keep: number): void;
   close(): void;
 }
