@@ -19,6 +19,7 @@ const QUICK: Readonly<Record<string, () => Promise<Bench>>> = {
   sessions: async () => (await import('./sessions.bench.ts')).benchSessions,
   capsule: async () => (await import('./capsule.bench.ts')).benchCapsule,
   consensus: async () => (await import('./consensus.bench.ts')).benchConsensus,
+  certificate: async () => (await import('./certificate.bench.ts')).benchCertificates,
   sandbox: async () => (await import('./sandbox.bench.ts')).benchSandbox,
 };
 const NETWORK: typeof QUICK = {

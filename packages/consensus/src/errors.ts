@@ -2,6 +2,7 @@ import { CodedError } from '@nemea/core';
 
 export type ConsensusErrorCode =
   | 'ANSWERS_DIVIDED'
+  | 'BLS_KEY_INVALID'
   | 'CERTIFICATE_INVALID'
   | 'CERTIFICATE_WEIGHT'
   | 'CONFIGURATION_INVALID'
