@@ -7,7 +7,7 @@ import { ConsensusError } from './errors.ts';
 import type { BaseRecord, JournalRecord, Link, OwnStatement } from './journal.ts';
 import { parsePayload, type SignedMessage } from './message.ts';
 import { keyOf } from './operation.ts';
-import { learnProposal, resume } from './replica.ts';
+import { resume } from './replica.ts';
 import { recordOwn } from './speech.ts';
 import {
   acceptedEnd,
@@ -22,6 +22,7 @@ import {
   rememberProposal,
 } from './state.ts';
 import { enterView, judgeNewView, leaveView } from './view-change.ts';
+import { learnProposal } from './votes.ts';
 
 /**
  * A replica that knows all it has said and decided, from its journal in the order written [CONS-22]. `options` are

@@ -212,6 +212,7 @@ describe('a history of more than two snapshots', () => {
     const journal = new MemoryJournal();
     network[3] = await start(at(3).node, journal, [], true);
     expect(at(3).loop.isFollowing).toBe(true);
+    expect(at(3).loop.isCaughtUp).toBe(false);
     await until(() => at(3).loop.sequence >= at(0).loop.sequence);
     expect(digestOf(at(3))).toBe(digestOf(at(0)));
     // A crash before it may speak must not make it speak.

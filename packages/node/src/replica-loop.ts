@@ -183,10 +183,14 @@ export class ReplicaLoop {
     return this.#replica.state.muted !== null;
   }
 
-  /** Whether this replica has executed all that it knows to be decided. */
+  /**
+   * Whether this replica has executed all that it knows to be decided. One that has lost its journal knows nothing at
+   * first: it is level with the others once its own token has come back to it.
+   */
   get isCaughtUp(): boolean {
-    const claims = [...this.#replica.state.claims.values()];
-    return this.#executedSequence >= Math.max(0, ...claims);
+    const { claims, muted } = this.#replica.state;
+    if (muted !== null && muted !== 'until-epoch') return false;
+    return this.#executedSequence >= Math.max(0, ...claims.values());
   }
 
   /** Signs an operation as of the newest block and gives it to every replica, this one first. */
