@@ -102,9 +102,9 @@ export const BUGS: readonly Bug[] = [
   bug(
     'catch-up-skips-one',
     'a replica that lags behind never catches up [CONS-19]',
-    'node/src/replica-loop.ts',
-    'const first = Math.max(0, from - 1);',
-    'const first = Math.max(0, from);',
+    'node/src/order-log.ts',
+    'const at = Math.max(0, from - this.#first);',
+    'const at = Math.max(0, from - this.#first) + 1;',
   ),
   bug(
     'stopped-and-silent',
