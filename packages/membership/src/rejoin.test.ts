@@ -6,7 +6,7 @@ import { TestLedger, TestMachine, testMember, testMembers } from './testing.ts';
 const members = testMembers(4);
 const [first, second] = members as [(typeof members)[0], (typeof members)[0]];
 
-test('a member that comes back asks for an epoch of consensus, and changes nothing else [MEMB-37]', () => {
+test('a member that comes back asks for an epoch of consensus, and changes nothing else [MEMB-42]', () => {
   const machine = new TestMachine(new TestLedger(members));
   const before = machine.state;
   expect(machine.order(first, { kind: 'rejoin', nonce: sha256() })).toBeUndefined();
@@ -16,7 +16,7 @@ test('a member that comes back asks for an epoch of consensus, and changes nothi
   expect(toHex(encodeState(machine.state))).not.toBe(toHex(encodeState(before)));
 });
 
-test('a member may do so twice before an epoch closes, and a stranger never [MEMB-37]', () => {
+test('a member may do so twice before an epoch closes, and a stranger never [MEMB-42]', () => {
   const machine = new TestMachine(new TestLedger(members));
   const order = (author: typeof first, at: number) =>
     machine.order(author, { kind: 'rejoin', nonce: sha256(Uint8Array.of(at)) });

@@ -5,7 +5,7 @@ const REJOINS_PER_EPOCH = 2;
 
 /**
  * A member that has lost its journal puts an operation into the order that nobody has seen before. It votes again in the
- * epoch of consensus that begins because of it [MEMB-37].
+ * epoch of consensus that begins because of it [MEMB-42].
  */
 export function rejoin({ state, author }: Context): Outcome {
   const count = state.rejoins.get(author.account) ?? 0;
