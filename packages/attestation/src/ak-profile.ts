@@ -39,6 +39,8 @@ export interface CheckedAk {
 
 const WANTED = `want one of ${AK_PROFILES.join(', ')} with its own hash`;
 
+/** RSA-2048 with a policy has some 350. */
+const AK_PUBLIC_BYTES_MAX = 1024;
 const checked = new BoundedCache<CheckedAk>(1024);
 
 /**
@@ -46,6 +48,9 @@ const checked = new BoundedCache<CheckedAk>(1024);
  * does not look like one. Throws `AK_PUBLIC_INVALID`. Our own nodes' keys obey a narrower rule, `checkAkPublic` [ATT-23].
  */
 export function checkAkProfile(akPublic: Uint8Array): CheckedAk {
+  if (akPublic.length > AK_PUBLIC_BYTES_MAX) {
+    throw invalid(`got ${akPublic.length} bytes, want at most ${AK_PUBLIC_BYTES_MAX}`);
+  }
   const id = cacheKey(akPublic);
   const known = checked.get(id);
   if (known !== undefined) return known;

@@ -132,6 +132,12 @@ const refused: readonly Row[] = [
     { appraisal: { endorsements: { akPublic: vrfTemplate, level: 1 } } },
   ],
   [
+    'an attestation key of a megabyte',
+    'attestation-key',
+    'AK_PUBLIC_INVALID',
+    { appraisal: { endorsements: { akPublic: new Uint8Array(1 << 20), level: 1 } } },
+  ],
+  [
     'no attestation key',
     'attestation-key',
     'AK_PUBLIC_INVALID',

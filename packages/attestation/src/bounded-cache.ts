@@ -18,7 +18,7 @@ export class BoundedCache<T> {
   }
 }
 
-/** A key of bytes: one character each. Applied, because spreading bytes into arguments costs five times as much. */
+/** A key of bytes, of a few kB at most: one character each. Applied, because spreading bytes into arguments costs five times as much. */
 export function cacheKey(bytes: Uint8Array): string {
   return Reflect.apply(String.fromCharCode, undefined, bytes);
 }
