@@ -1,8 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { readFile, readJson, readText, writeFile, writeNewFile } from './files.ts';
+import { makeFolder, readFile, readJson, readText, writeFile, writeNewFile } from './files.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'files-'));
 afterAll(() => rmSync(dir, { recursive: true }));
@@ -57,4 +57,13 @@ test('a new file is never written over another, and what cannot be written is re
   expect(() => writeFile(join(dir, 'no/folder'), '')).toThrow(
     expect.objectContaining({ code: 'FILE_UNWRITABLE' }),
   );
+});
+
+test('a folder is made with those that it lies in, or what stands in its way is named', () => {
+  makeFolder(join(dir, 'a/b/c'), 0o700);
+  expect(statSync(join(dir, 'a/b/c')).mode & 0o777).toBe(0o700);
+  makeFolder(join(dir, 'a/b/c'));
+  const path = file('in-the-way', '');
+  for (const wanted of [path, join(path, 'x'), '/proc/nowhere/x'])
+    expect(() => makeFolder(wanted), wanted).toThrow(expect.objectContaining({ code: 'FILE_UNWRITABLE' }));
 });

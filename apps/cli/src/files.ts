@@ -1,4 +1,14 @@
-import { closeSync, openSync, readSync, type WriteFileOptions, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  statSync,
+  type WriteFileOptions,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { getSystemErrorMap } from 'node:util';
 import { CodedError } from '@nemea/core';
 
@@ -23,6 +33,7 @@ interface ReadOptions {
 /** More than any file that is read here for what it says, but for an IMA list, has. */
 const FILE_BYTES_MAX = 64 << 20;
 const PIECE_BYTES = 1 << 16;
+const POLL_MS = 10;
 /** Read as it is: a socket in its place could not be opened again by name. */
 const STDIN = 0;
 
@@ -79,8 +90,25 @@ export function writeFile(path: string, content: Uint8Array | string, { flush = 
 }
 
 /** Throws `FILE_EXISTS` for a file that is there already, or `FILE_UNWRITABLE`. */
-export function writeNewFile(path: string, content: Uint8Array | string): void {
-  write(path, content, { flag: 'wx' });
+export function writeNewFile(path: string, content: Uint8Array | string, { mode = 0o666 } = {}): void {
+  write(path, content, { flag: 'wx', mode });
+}
+
+/**
+ * Makes a folder, and those that it lies in. One by one: told to make all of them, Node never ends where the
+ * system lets nobody make one, as in /proc. Throws `FILE_UNWRITABLE`.
+ */
+export function makeFolder(path: string, mode = 0o777): void {
+  if (existsSync(path)) {
+    if (statSync(path).isDirectory()) return;
+    throw new FileError('FILE_UNWRITABLE', `${path}: not a folder`);
+  }
+  makeFolder(dirname(resolve(path)), mode);
+  try {
+    mkdirSync(path, { mode });
+  } catch (cause) {
+    throw new FileError('FILE_UNWRITABLE', `${path}: ${reasonOf(cause)}`);
+  }
 }
 
 function write(path: string, content: Uint8Array | string, options: WriteFileOptions): void {
@@ -99,7 +127,7 @@ function readBounded(path: string, bytesMax: number): Uint8Array<ArrayBuffer> | 
     let total = 0;
     for (;;) {
       const piece = new Uint8Array(PIECE_BYTES);
-      const length = readSync(file, piece);
+      const length = readPiece(file, piece);
       if (length === 0) return new Uint8Array(Buffer.concat(pieces, total));
       pieces.push(length === PIECE_BYTES ? piece : piece.slice(0, length));
       total += length;
@@ -107,6 +135,18 @@ function readBounded(path: string, bytesMax: number): Uint8Array<ArrayBuffer> | 
     }
   } finally {
     if (file !== STDIN) closeSync(file);
+  }
+}
+
+/** A pipe whose writer is slow may say that there is nothing yet, which is no end. */
+function readPiece(file: number, piece: Uint8Array): number {
+  for (;;) {
+    try {
+      return readSync(file, piece);
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'EAGAIN')) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, POLL_MS);
+    }
   }
 }
 

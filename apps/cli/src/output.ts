@@ -55,12 +55,16 @@ function namedBy(command: Command): string {
 
 const SIGPIPE_EXIT = 141;
 
-/** `| head` leaves before the end. The exit code stays the command's answer, or is that of SIGPIPE when there is none. */
+/**
+ * `| head` leaves before the end. The exit code stays the command's answer, or is that of SIGPIPE when there is none. Where
+ * a disk is full nobody has the answer.
+ */
 export function endQuietlyOnBrokenPipe(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
-      process.exit(process.exitCode ?? SIGPIPE_EXIT);
+      if (error.code === 'EPIPE') process.exit(process.exitCode ?? SIGPIPE_EXIT);
+      if (stream === process.stdout) process.stderr.write(`nemea: OUTPUT_LOST: ${error.message}\n`);
+      process.exit(EXIT.notJudged);
     });
   }
 }

@@ -19,12 +19,18 @@ import {
 } from '@nemea/attestation';
 import { parseImaKeys } from '@nemea/attestation/ima';
 import { CodedError, fromHex, sha256, toHex } from '@nemea/core';
-import { nameOf } from '@nemea/tpm/structures';
+import { nameOf, parsePublicArea, TpmError } from '@nemea/tpm/structures';
 import { jsonIn, readFile, readJson } from '../files.ts';
 import { openClocks } from './clocks.ts';
 
 export class AttestFileError extends CodedError<
-  'AK_NEEDED' | 'LEVEL_UNKNOWN' | 'MEDIA_TYPE_WRONG' | 'NONCE_INVALID' | 'NONCE_NEEDED' | 'POLICY_NEEDED'
+  | 'AK_NEEDED'
+  | 'AK_UNREADABLE'
+  | 'LEVEL_UNKNOWN'
+  | 'MEDIA_TYPE_WRONG'
+  | 'NONCE_INVALID'
+  | 'NONCE_NEEDED'
+  | 'POLICY_NEEDED'
 > {}
 
 export interface FileOptions {
@@ -113,7 +119,25 @@ export function readAk({ ak }: Pick<FileOptions, 'ak'>): Uint8Array {
   if (ak === undefined) throw new AttestFileError('AK_NEEDED', 'name the attestation key with --ak');
   const bytes = readFile(ak);
   const isWrapped = bytes.length > 2 && ((bytes[0] ?? 0) << 8) + (bytes[1] ?? 0) === bytes.length - 2;
-  return isWrapped ? bytes.subarray(2) : bytes;
+  const akPublic = isWrapped ? bytes.subarray(2) : bytes;
+  if (!isPublicArea(akPublic)) {
+    throw new AttestFileError(
+      'AK_UNREADABLE',
+      `${ak}: neither TPMT_PUBLIC nor TPM2B_PUBLIC, with nothing after it`,
+    );
+  }
+  return akPublic;
+}
+
+/** Of any key: whether it is an attestation key is for the judge to say. */
+function isPublicArea(bytes: Uint8Array): boolean {
+  try {
+    parsePublicArea(bytes);
+    return true;
+  } catch (error) {
+    if (error instanceof TpmError) return false;
+    throw error;
+  }
 }
 
 function expectedOf({ nonce, epoch, anyTime }: FileOptions): ExpectedQuote {

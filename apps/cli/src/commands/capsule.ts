@@ -1,14 +1,18 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { readFile } from '../files.ts';
+import { positive, whole } from '../options.ts';
 import { print } from '../output.ts';
+
+/** A hundred years. */
+const HOURS_MAX = 876_600;
 
 interface SealOptions {
   device: string;
   code: string;
-  minCredit: string;
-  minLevel: string;
-  hours: string;
+  minCredit: number;
+  minLevel: number;
+  hours: number;
   json?: boolean;
 }
 
@@ -22,9 +26,9 @@ export function addCapsuleCommands(program: Command): void {
     .description('seal a file, put it on IPFS, register it with the rule by which its key is released')
     .requiredOption('--device <DIR>', 'folder of the running client device that will own it')
     .requiredOption('--code <FILE>', 'the only code that may run on it')
-    .option('--min-credit <N>', 'least credit of an executor', '1')
-    .option('--min-level <N>', 'least assurance level: 1 development, 2 vouched, 3 hardware', '1')
-    .option('--hours <N>', 'how long the rule holds', '24')
+    .option('--min-credit <N>', 'least credit of an executor', whole(0, 2 ** 32 - 1), 1)
+    .option('--min-level <N>', 'least assurance level: 1 development, 2 vouched, 3 hardware', whole(1, 3), 1)
+    .option('--hours <N>', 'how long the rule holds', positive(HOURS_MAX), 24)
     .option('--json', 'print one JSON line')
     .addHelpText(
       'after',
@@ -37,9 +41,9 @@ export function addCapsuleCommands(program: Command): void {
         file: resolve(file),
         codeDigest: toHex(sha256(readFile(options.code))),
         imageDigest: builtImage().digest,
-        minCredit: Number(options.minCredit),
-        minLevel: Number(options.minLevel),
-        expiryS: Math.floor(Date.now() / 1000) + Math.round(Number(options.hours) * 3600),
+        minCredit: options.minCredit,
+        minLevel: options.minLevel,
+        expiryS: Math.floor(Date.now() / 1000) + Math.round(options.hours * 3600),
       });
       print(options, sealed, `capsule ${sealed.capsuleId}\ncid     ${sealed.cid}`);
     });

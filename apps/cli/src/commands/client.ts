@@ -1,4 +1,6 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
+import { makeFolder } from '../files.ts';
+import { LOG_LEVELS, port } from '../options.ts';
 import { print } from '../output.ts';
 
 export function addClientCommands(program: Command): void {
@@ -11,17 +13,18 @@ export function addClientCommands(program: Command): void {
     .description('make the device: its TPM wraps the keys of its capsules')
     .requiredOption('--dir <DIR>', 'data folder of the device')
     .option('--ca <DIR>', "the devnet's TPM maker, for a software TPM", '.nemea/devnet/ca')
-    .option('--port <N>', 'TCP port of its key agent', '4601')
+    .option('--port <N>', 'TCP port of its key agent', port, 4601)
     .option('--json', 'print one JSON line')
     .addHelpText('after', '\nExample:\n  nemea client init --dir data/alice')
-    .action(async (options: { dir: string; ca: string; port: string; json?: boolean }) => {
+    .action(async (options: { dir: string; ca: string; port: number; json?: boolean }) => {
       const { initDevice } = await import('@nemea/node/device');
+      makeFolder(options.dir, 0o700);
       const facts = await initDevice({
         dir: options.dir,
         name: 'client',
         tpm: { kind: 'swtpm' },
         caDir: options.ca,
-        ports: { agent: Number(options.port) },
+        ports: { agent: options.port },
       });
       print(options, facts, `account ${facts.account}`);
     });
@@ -31,7 +34,7 @@ export function addClientCommands(program: Command): void {
     .description('serve capsules and release their keys by policy, in the foreground')
     .requiredOption('--dir <DIR>', 'data folder of the device')
     .requiredOption('--network <FILE>', 'network.json of the network')
-    .option('--log-level <LEVEL>', 'trace, debug, info, warn or error', 'info')
+    .addOption(new Option('--log-level <LEVEL>', 'how much it says').choices(LOG_LEVELS).default('info'))
     .addHelpText(
       'after',
       '\nExample:\n  nemea client start --dir data/alice --network .nemea/devnet/network.json',

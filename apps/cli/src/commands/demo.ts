@@ -1,12 +1,13 @@
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
+import { whole } from '../options.ts';
 import { note, print } from '../output.ts';
 
 const EXAMPLE = fileURLToPath(new URL('../../../../examples/private-set-intersection/', import.meta.url));
 
 interface Options {
-  nodes: string;
+  nodes: number;
   dir: string;
   listB: string;
   listC: string;
@@ -22,7 +23,7 @@ export function addDemoCommand(program: Command): void {
     .description(
       "the main job, end to end: two owners, a stranger's machine, a common result, a tampered node caught",
     )
-    .option('--nodes <N>', 'founding nodes, 5 to 16', '5')
+    .option('--nodes <N>', 'founding nodes, 5 to 16', whole(5, 16), 5)
     .option('--list-b <FILE>', "B's names, one a line, UTF-8", `${EXAMPLE}names-b.csv`)
     .option('--list-c <FILE>', "C's names, one a line, UTF-8", `${EXAMPLE}names-c.csv`)
     .option('--code <FILE>', "A's function in Python; by default the shipped intersection")
@@ -38,7 +39,7 @@ async function runDemo(options: Options): Promise<void> {
   const { Demo, summary } = await import('../demo/demo.ts');
   const demo = new Demo({
     dir: options.dir,
-    nodes: Number(options.nodes),
+    nodes: options.nodes,
     listB: resolve(options.listB),
     listC: resolve(options.listC),
     code: resolve(options.code ?? `${EXAMPLE}intersect.py`),

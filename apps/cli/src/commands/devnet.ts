@@ -1,8 +1,12 @@
 import { renameSync, writeFileSync } from 'node:fs';
+import { CodedError } from '@nemea/core';
 import type { Command } from 'commander';
 import type { Devnet } from '../devnet/devnet.ts';
 import { readFile } from '../files.ts';
+import { whole } from '../options.ts';
 import { print, tell, untilStopped } from '../output.ts';
+
+class AccountError extends CodedError<'ACCOUNT_INVALID'> {}
 
 export const DEFAULT_DIR = '.nemea/devnet';
 
@@ -12,14 +16,14 @@ export function addDevnetCommands(program: Command): void {
   devnet
     .command('up')
     .description('start layer 1 and founding nodes that attest each other')
-    .option('--nodes <N>', 'founding nodes, 4 to 16', '5')
+    .option('--nodes <N>', 'founding nodes, 4 to 16', whole(4, 16), 5)
     .option('--dir <DIR>', 'where everything of this network lies', DEFAULT_DIR)
     .option('--json', 'print one JSON line')
     .addHelpText('after', '\nExample:\n  nemea devnet up --nodes 5')
-    .action(async (options: { nodes: string; dir: string; json?: boolean }) => {
+    .action(async (options: { nodes: number; dir: string; json?: boolean }) => {
       const net = await openDevnet(options.dir);
       try {
-        await net.up(Number(options.nodes), []);
+        await net.up(options.nodes, []);
       } catch (error) {
         await net.down();
         throw error;
@@ -88,6 +92,9 @@ export function addDevnetCommands(program: Command): void {
     )
     .action(async (account: string, options: { deposit?: boolean; dir: string; json?: boolean }) => {
       const { CLIENT_TOKENS, DEPOSIT } = await import('../devnet/devnet.ts');
+      if (!/^0x[0-9a-f]{40}$/i.test(account)) {
+        throw new AccountError('ACCOUNT_INVALID', `account: got ${account}, want 0x and 40 digits in hex`);
+      }
       const net = await openDevnet(options.dir);
       await net.fund([account], options.deposit === true ? DEPOSIT : 0n, CLIENT_TOKENS);
       print(options, { account }, `funded ${account}`);

@@ -1,5 +1,7 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { NodeStatus } from '../devnet/devnet.ts';
+import { makeFolder } from '../files.ts';
+import { LOG_LEVELS, port } from '../options.ts';
 import { print } from '../output.ts';
 
 /** Commands load what they need when they run: a node's process holds no code of the demo, and the other way round. */
@@ -14,8 +16,8 @@ export function addNodeCommands(program: Command): void {
     .requiredOption('--dir <DIR>', 'data folder of the node')
     .option('--ca <DIR>', "the devnet's TPM maker, for a software TPM", '.nemea/devnet/ca')
     .option('--tpm <PATH>', 'a hardware TPM, such as /dev/tpmrm0, in place of a software one')
-    .option('--overlay-port <N>', 'TCP port of the members-only network', '4501')
-    .option('--reception-port <N>', 'TCP port where strangers apply', '4502')
+    .option('--overlay-port <N>', 'TCP port of the members-only network', port, 4501)
+    .option('--reception-port <N>', 'TCP port where strangers apply', port, 4502)
     .option('--json', 'print one JSON line')
     .addHelpText(
       'after',
@@ -26,17 +28,18 @@ export function addNodeCommands(program: Command): void {
         dir: string;
         ca: string;
         tpm?: string;
-        overlayPort: string;
-        receptionPort: string;
+        overlayPort: number;
+        receptionPort: number;
         json?: boolean;
       }) => {
         const { initDevice } = await import('@nemea/node/device');
+        makeFolder(options.dir, 0o700);
         const facts = await initDevice({
           dir: options.dir,
           name: 'node',
           tpm: options.tpm === undefined ? { kind: 'swtpm' } : { kind: 'device', path: options.tpm },
           caDir: options.ca,
-          ports: { overlay: Number(options.overlayPort), reception: Number(options.receptionPort) },
+          ports: { overlay: options.overlayPort, reception: options.receptionPort },
         });
         print(
           options,
@@ -53,7 +56,7 @@ export function addNodeCommands(program: Command): void {
     .requiredOption('--network <FILE>', 'network.json of the network')
     .option('--genesis <FILE>', 'doors of the other founding members')
     .option('--image <FILE>', 'worker image to run tasks in; without it the node only attests')
-    .option('--log-level <LEVEL>', 'trace, debug, info, warn or error', 'info')
+    .addOption(new Option('--log-level <LEVEL>', 'how much it says').choices(LOG_LEVELS).default('info'))
     .addHelpText(
       'after',
       '\nExample:\n  nemea node start --dir data/node-7 --network .nemea/devnet/network.json',
@@ -88,7 +91,7 @@ export function addNodeCommands(program: Command): void {
     .requiredOption('--dir <DIR>', 'data folder of the node')
     .requiredOption('--network <FILE>', 'network.json of the network')
     .option('--image <FILE>', 'worker image to run tasks in')
-    .option('--log-level <LEVEL>', 'trace, debug, info, warn or error', 'info')
+    .addOption(new Option('--log-level <LEVEL>', 'how much it says').choices(LOG_LEVELS).default('info'))
     .addHelpText('after', '\nExample:\n  nemea join --dir data/node-7 --network .nemea/devnet/network.json')
     .action(async (options) => (await import('../node/start.ts')).startNode(options));
 }

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { CodedError } from '@nemea/core';
 import type { Command } from 'commander';
 import { readText } from '../files.ts';
+import { positive, whole } from '../options.ts';
 import { print } from '../output.ts';
 import { ask, openResult, table } from './capsule.ts';
 
@@ -12,9 +13,9 @@ interface SubmitOptions {
   code: string;
   entry: string;
   capsule: string[];
-  fee: string;
-  seconds: string;
-  memory: string;
+  fee: number;
+  seconds: number;
+  memory: number;
   json?: boolean;
 }
 
@@ -28,9 +29,9 @@ export function addTaskCommands(program: Command): void {
     .requiredOption('--code <FILE>', 'Python module')
     .requiredOption('--capsule <ID...>', 'capsules, in the order in which the function gets them')
     .option('--entry <NAME>', 'function to call', 'intersect')
-    .option('--fee <TOKENS>', 'whole fee tokens', '100')
-    .option('--seconds <N>', 'time limit of the run', '30')
-    .option('--memory <MIB>', 'memory limit of the run', '512')
+    .option('--fee <TOKENS>', 'whole fee tokens', whole(0, 1e12), 100)
+    .option('--seconds <N>', 'time limit of the run', positive(86_400), 30)
+    .option('--memory <MIB>', 'memory limit of the run', whole(1, 1 << 20), 512)
     .option('--json', 'print one JSON line')
     .addHelpText(
       'after',
@@ -49,8 +50,8 @@ export function addTaskCommands(program: Command): void {
         minLevel: 1,
         minCredit: 1,
         limits: {
-          timeoutMs: Math.round(Number(options.seconds) * 1000),
-          memoryBytes: Number(options.memory) * 1_048_576,
+          timeoutMs: Math.round(options.seconds * 1000),
+          memoryBytes: options.memory * 1_048_576,
           pids: 64,
           outputBytes: 64 << 20,
         },

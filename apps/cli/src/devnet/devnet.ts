@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { CodedError, fromHex, sha256, toHex } from '@nemea/core';
@@ -17,6 +17,7 @@ import { contractAbis, type Ledger, type Network, openLedger, parseNetwork } fro
 import { createPublicClient, createWalletClient, encodeFunctionData, type Hex, http, parseEther } from 'viem';
 import { mnemonicToAccount } from 'viem/accounts';
 import { deployContracts } from '../../../../contracts/deploy.ts';
+import { makeFolder } from '../files.ts';
 import { type BuiltImage, builtImage } from './image.ts';
 import { type DevnetPaths, devnetPaths } from './paths.ts';
 import { Processes } from './processes.ts';
@@ -72,7 +73,7 @@ export class Devnet {
 
   constructor(dir: string, tell: Tell) {
     this.paths = devnetPaths(dir);
-    mkdirSync(this.paths.dir, { recursive: true, mode: 0o700 });
+    makeFolder(this.paths.dir, 0o700);
     this.processes = new Processes(this.paths);
     this.#tell = tell;
     if (existsSync(this.paths.network))

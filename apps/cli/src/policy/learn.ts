@@ -1,11 +1,11 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkAkProfile, type PcrValue } from '@nemea/attestation';
 import { type GoldenMachine, learnPolicy } from '@nemea/attestation/learn';
 import { CodedError, fromHex } from '@nemea/core';
 import { z } from 'zod';
 import { levelOf, readAk, readEvidence } from '../attest/file.ts';
-import { readFile, readJson, writeFile } from '../files.ts';
+import { makeFolder, readFile, readJson, writeFile } from '../files.ts';
 import { openTpmAt } from '../tpm-address.ts';
 
 export class LearnError extends CodedError<'PCRS_INVALID' | 'SOURCE_NEEDED'> {}
@@ -34,7 +34,7 @@ export async function learn(options: LearnOptions): Promise<{ files: string[]; c
     attestationKeys,
     level: levelOf(options.level),
   });
-  mkdirSync(options.out, { recursive: true });
+  makeFolder(options.out);
   const files = Object.entries({ 'policy.json': policy, 'reference-values.json': referenceValues }).map(
     ([name, value]) => {
       const path = join(options.out, name);

@@ -1,9 +1,9 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseSelection, parseSigningKey, quotedPcrs, verifyQuote } from '@nemea/attestation/quote';
 import { CodedError, fromHex } from '@nemea/core';
 import { TEMPLATES, type Tpm, type TpmKey } from '@nemea/tpm';
 import type { PcrSelection } from '@nemea/tpm/structures';
+import { makeFolder, writeFile } from '../files.ts';
 import { toPem } from '../pem.ts';
 import { openTpmAt } from '../tpm-address.ts';
 import { describePcrs } from './verify.ts';
@@ -30,10 +30,10 @@ export async function makeQuote(options: MakeOptions): Promise<Readonly<Record<s
   try {
     const ak = await attestationKey(tpm, options.ak);
     const files = await quoteOf(tpm, ak, nonce, parseSelection(options.pcrs));
-    mkdirSync(options.out, { recursive: true });
+    makeFolder(options.out);
     const paths = Object.entries(files).map(([name, content]) => {
       const path = join(options.out, name);
-      writeFileSync(path, content);
+      writeFile(path, content);
       return [name, path] as const;
     });
     return Object.fromEntries(paths);

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { CodedError, fromUtf8 } from '@nemea/core';
 import { PERSISTENT, type Provisioned, type ProvisionStep } from '@nemea/tpm';
 import { parsePublicArea, toSpki } from '@nemea/tpm/structures';
+import { makeFolder, readText, writeFile, writeNewFile } from '../files.ts';
 import { toPem } from '../pem.ts';
 import { openTpmAt } from '../tpm-address.ts';
 import { inspectAt } from './info.ts';
@@ -22,6 +23,7 @@ export interface ProvisionOptions {
 const RANDOM_BYTES = 16;
 // A password is at most a digest of the smallest TPMs' hash.
 const PASSWORD_BYTES_MAX = 32;
+const PASSWORD_FILE_BYTES_MAX = 4096;
 
 /** Provisions a TPM and writes what a verifier needs of it. */
 export async function provisionAt(
@@ -48,9 +50,9 @@ export async function provisionAt(
 function password<K extends string>(name: K, file: string | undefined): Partial<Record<K, Uint8Array>> {
   if (file === undefined) return {};
   if (!existsSync(file)) {
-    writeFileSync(file, `${randomBytes(RANDOM_BYTES).toString('hex')}\n`, { mode: 0o600, flag: 'wx' });
+    writeNewFile(file, `${randomBytes(RANDOM_BYTES).toString('hex')}\n`, { mode: 0o600 });
   }
-  const bytes = fromUtf8(readFileSync(file, 'utf8').replace(/\r?\n$/, ''));
+  const bytes = fromUtf8(readText(file, { bytesMax: PASSWORD_FILE_BYTES_MAX }).replace(/\r?\n$/, ''));
   if (bytes.length === 0 || bytes.length > PASSWORD_BYTES_MAX) {
     throw new ProvisionError(
       'PASSWORD_INVALID',
@@ -61,7 +63,7 @@ function password<K extends string>(name: K, file: string | undefined): Partial<
 }
 
 function writeFiles(dir: string, { endorsementKeys, ekChain, ak }: Provisioned): string[] {
-  mkdirSync(dir, { recursive: true });
+  makeFolder(dir);
   const files = new Map<string, Uint8Array | string>([
     ['ak.pub', ak.publicArea],
     ['ak.pem', toPem('PUBLIC KEY', toSpki(parsePublicArea(ak.publicArea)))],
@@ -73,7 +75,7 @@ function writeFiles(dir: string, { endorsementKeys, ekChain, ak }: Provisioned):
   if (ekChain.length > 0) files.set('ek-chain.pem', ekChain.map((der) => toPem('CERTIFICATE', der)).join(''));
   return [...files].map(([name, content]) => {
     const path = join(dir, name);
-    writeFileSync(path, content);
+    writeFile(path, content);
     return path;
   });
 }
