@@ -1,4 +1,4 @@
-import { generateKeyPairSync, sign } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, sign } from 'node:crypto';
 import {
   AttestationError,
   appraise,
@@ -401,6 +401,9 @@ export const targets: readonly Target[] = [
     seeds: [
       fromUtf8(rsaPem),
       Uint8Array.from(eccKey.export({ type: 'spki', format: 'der' })),
+      Uint8Array.from(createPublicKey(rsaPem).export({ type: 'pkcs1', format: 'der' })),
+      authority.certificate,
+      intermediate,
       fromHex(identity.akPublic),
       concatBytes(fromHex('0058'), fromHex(identity.akPublic)),
     ],

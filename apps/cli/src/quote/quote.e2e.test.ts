@@ -1,4 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
+import { createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -151,6 +152,12 @@ describe('a quote by tpm2_quote', () => {
     expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80);
   });
 
+  test('verifies by a key as openssl rsa -RSAPublicKey_out writes it [QUO-2]', async () => {
+    const pkcs1 = createPublicKey(readFileSync(at('rsa.pem'))).export({ type: 'pkcs1', format: 'pem' });
+    writeFileSync(at('rsa.pkcs1'), pkcs1);
+    expect(await verify('rsa', { key: at('rsa.pkcs1') })).toMatchObject({ exit: 0 });
+  });
+
   test('verifies in a TPM2B, with a plain signature, with bare PCR values, with the same values in JSON [QUO-9]', async () => {
     const wrapped = changed('ecc.msg', (bytes) => concatBytes(Uint8Array.of(0, bytes.length), bytes));
     expect(await verify('ecc', { attest: wrapped })).toMatchObject({ exit: 0 });
@@ -222,6 +229,11 @@ describe('what is no quote at all ends with exit code 2 [QUO-10]', () => {
     writeFileSync(at('empty'), '');
     return at('empty');
   };
+  const privateKey = (): Record<string, string> => {
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    writeFileSync(at('private.pem'), privateKey.export({ type: 'pkcs8', format: 'pem' }));
+    return { key: at('private.pem') };
+  };
   test.each<[string, () => Record<string, string>, string]>([
     ['a missing statement', () => ({ attest: at('none') }), 'FILE_UNREADABLE'],
     ['a folder for a signature', () => ({ signature: dir }), 'FILE_UNREADABLE'],
@@ -230,6 +242,7 @@ describe('what is no quote at all ends with exit code 2 [QUO-10]', () => {
     ['text for a signature', () => ({ signature: garbage() }), 'SIGNATURE_UNREADABLE'],
     ['text for a key', () => ({ key: garbage() }), 'KEY_UNREADABLE'],
     ['the wrong kind of file for a key', () => ({ key: at('ecc.sig') }), 'KEY_UNREADABLE'],
+    ['a private key', privateKey, 'KEY_UNREADABLE'],
     ['a nonce that is not hex', () => ({ nonce: 'xyz' }), 'NONCE_UNREADABLE'],
     ['a selection that is none', () => ({ select: 'sha256:0-99' }), 'PCRS_UNREADABLE'],
     ['a TSS signature called plain', () => ({ plain: 'ecdsa-sha256' }), 'SIGNATURE_UNREADABLE'],
