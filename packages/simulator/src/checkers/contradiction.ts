@@ -11,6 +11,7 @@ export function checkContradiction({ world, honest, fail }: Verdicts): Observer 
   const { network } = world.chain.state;
   const networkId = networkIdOf(network.chainId, network.contracts.nodeRegistry);
   const keys = new Map(world.hosts.map(({ account, machine }) => [account, machine.peerKey]));
+  const accounts = new Map(world.hosts.map(({ name, account }) => [name, account]));
   const verify = createEd25519Verifier();
   const said = new Map<string, string>();
   const lookedAt = new WeakSet<Uint8Array>();
@@ -23,6 +24,8 @@ export function checkContradiction({ world, honest, fail }: Verdicts): Observer 
       const { content } = authenticate({ networkId, message, publicKeyOf, verify });
       const slot = slotOf(content);
       if (slot === undefined) return;
+      // Honest members pass on what faulty ones have signed, as proof of it: only what a member says itself counts.
+      if (accounts.get(from) !== message.sender) return;
       const key = `${message.sender} ${slot}`;
       const value = 'digest' in content ? toHex(content.digest).slice(0, 16) : '';
       const before = said.get(key);
