@@ -93,9 +93,14 @@ describe('a policy learnt from a live TPM [ATT-29]', () => {
       expect(readFileSync(at(`again/${file}`), 'utf8')).toBe(readFileSync(at(`golden/${file}`), 'utf8'));
   });
 
-  test('demands hardware unless a lower level is asked for', () => {
-    expect(learn('hardware', ...LOGS).status).toBe(0);
-    expect(JSON.parse(readFileSync(at('hardware/policy.json'), 'utf8'))).toMatchObject({ levelMin: 3 });
+  test('demands the level that is asked for, and any that counts unless one is', () => {
+    for (const [level, levelMin] of [
+      [[], 1],
+      [['--level', 'hardware'], 3],
+    ] as const) {
+      expect(learn('level', ...LOGS, ...level).status).toBe(0);
+      expect(JSON.parse(readFileSync(at('level/policy.json'), 'utf8'))).toMatchObject({ levelMin });
+    }
   });
 
   test('is explained with what was learnt, each field of the policy in turn, on 80 columns', () => {
