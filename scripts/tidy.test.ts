@@ -284,6 +284,16 @@ describe('documents', () => {
     expect(problems({ 'ARCHITECTURE.md': text })).toEqual(['plan-stale ARCHITECTURE.md:12']);
   });
 
+  it('tell of every npm script, and of none that is gone', () => {
+    const manifest = '{"scripts":{"test":"x","soak":"x"},"devDependencies":{"vitest":"1.0.0"}}';
+    const guide = 'npm test\nnpm run soak\n';
+    expect(problems({ 'package.json': manifest, 'CONTRIBUTING.md': guide })).toEqual([]);
+    expect(problems({ 'package.json': manifest, 'README.md': 'npm test\nnpm run -s gone\n' })).toEqual([
+      'script-untold package.json:0',
+      'script-gone README.md:2',
+    ]);
+  });
+
   it('link to nothing', () => {
     expect(
       problems({ 'README.md': 'See [the plan](ARCHITECTURE.md#plan) and [more](docs/more.md).\n' }),

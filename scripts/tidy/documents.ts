@@ -2,6 +2,8 @@ import { dirname, posix } from 'node:path';
 import { lineAt, type Problem, type Repository, type TextFile } from './files.ts';
 
 const HOUSE_PLAN = 'ARCHITECTURE.md';
+const GUIDES: readonly string[] = ['README.md', 'CONTRIBUTING.md'];
+const NPM_SCRIPT = /\bnpm (?:test\b|run (?:-s )?(?<name>[a-z][\w:-]*))/g;
 const LINK = /\]\((?<target>[^)\s#]+)(?:#[^)]*)?\)/g;
 const INLINE_CODE = /`(?<path>[\w.-]+(?:\/[\w.-]+)*\/?)`/g;
 /** A folder line of the layout block: indentation, then a name that ends in a slash. */
@@ -13,6 +15,7 @@ export function checkDocuments(repository: Repository): Problem[] {
   for (const file of repository.files) {
     if (file.path.endsWith('.md')) problems.push(...checkLinks(file, repository));
   }
+  problems.push(...checkScripts(repository));
   const plan = repository.files.find((file) => file.path === HOUSE_PLAN);
   if (plan === undefined) {
     problems.push({ rule: 'plan-missing', path: HOUSE_PLAN, line: 0, message: 'the house has no plan' });
@@ -20,6 +23,37 @@ export function checkDocuments(repository: Repository): Problem[] {
     problems.push(...checkPlan(plan, repository));
   }
   return problems;
+}
+
+/** A command that no guide tells of is found by nobody; one that is gone misleads. */
+function checkScripts({ files }: Repository): Problem[] {
+  const manifest = files.find(({ path }) => path === 'package.json');
+  if (manifest === undefined) return [];
+  const { scripts = {} } = JSON.parse(manifest.text) as { scripts?: Record<string, string> };
+  const guides = files.filter(({ path }) => GUIDES.includes(path));
+  const told = guides.flatMap(({ path, text }) =>
+    [...text.matchAll(NPM_SCRIPT)].map((match) => ({
+      path,
+      line: lineAt(text, match.index),
+      name: match.groups?.name ?? 'test',
+    })),
+  );
+  const untold = Object.keys(scripts).filter((name) => !told.some((it) => it.name === name));
+  const gone = told.filter(({ name }) => !Object.hasOwn(scripts, name));
+  return [
+    ...untold.map((name) => ({
+      rule: 'script-untold',
+      path: manifest.path,
+      line: 0,
+      message: `no guide tells of npm run ${name}`,
+    })),
+    ...gone.map(({ path, line, name }) => ({
+      rule: 'script-gone',
+      path,
+      line,
+      message: `there is no npm run ${name}`,
+    })),
+  ];
 }
 
 function checkLinks(file: TextFile, { paths }: Repository): Problem[] {
