@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 import { endQuietlyOnBrokenPipe, fail } from './output.ts';
 import { createProgram } from './program.ts';
 
