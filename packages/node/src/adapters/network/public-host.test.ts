@@ -165,11 +165,14 @@ test('a connection that asks nothing is closed', async () => {
 
 test('a connection is not idle while its question is being answered', async () => {
   const slow = async (_peer: string, message: Uint8Array) => {
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
     return message;
   };
-  const host = await reception({ idleTimeoutMs: 50 }, { handle: slow });
-  const asked = (await outward()).request(addressOf(host), ADMISSION, new Uint8Array(3), { timeoutMs: 5000 });
+  // Long enough for a busy machine to ask after it has connected, and shorter than the answer takes.
+  const host = await reception({ idleTimeoutMs: 1_000 }, { handle: slow });
+  const asked = (await outward()).request(addressOf(host), ADMISSION, new Uint8Array(3), {
+    timeoutMs: 20_000,
+  });
   expect(await asked).toHaveLength(3);
 });
 
