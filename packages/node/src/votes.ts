@@ -14,12 +14,17 @@ const EARLY_PER_PEER_MAX = 64;
 const PEERS_MAX = 256;
 /** The next member in line submits when the one before it has not. */
 const SUBMIT_STEP_MS = 2_000;
-const SUBMIT_TIMEOUT_MS = 60_000;
 const CERTIFICATE_POLL_MS = 50;
+/** A signature or a submission that led to nothing is repeated after this, then ever later. */
+const REPEAT_MIN_MS = 4_000;
+const REPEAT_MAX_MS = 60_000;
+/** Longer than a layer 1 that anyone would use is away. After that a restart tries again. */
+const REPEAT_FOR_MS = 24 * 60 * 60_000;
 
 interface Ballot {
   readonly vote: Vote;
   readonly digest: string;
+  readonly castAtMs: number;
   /** Signature by the signer's account. */
   readonly signatures: Map<string, string>;
   /** Signatures that nobody has looked at yet, by the peer that sent them. */
@@ -39,7 +44,8 @@ export function isCanonicalSignature(signature: string): boolean {
 
 /**
  * Turns decisions of consensus into quorum certificates for layer 1: every member signs the same EIP-712 message, the
- * signatures are exchanged, and members take turns to submit until layer 1 shows the result [MEMB-34] [MEMB-35].
+ * signatures are exchanged, and members take turns to submit. Signatures and submissions are repeated until layer 1 shows
+ * the result: either may be lost, and a decision that layer 1 never hears of keeps a task in escrow [MEMB-34] [MEMB-35].
  */
 export class Votes {
   readonly #context: NodeContext;
@@ -59,7 +65,8 @@ export class Votes {
     const digest = voteDigest(this.#context.ledger.network, vote);
     const key = digest.slice(2);
     if (this.#ballots.has(key)) return;
-    const ballot: Ballot = { vote, digest, signatures: new Map(), uncounted: new Map() };
+    const castAtMs = this.#context.clock.elapsedMs();
+    const ballot: Ballot = { vote, digest, castAtMs, signatures: new Map(), uncounted: new Map() };
     this.#ballots.set(key, ballot);
     if (this.#ballots.size > VOTES_MAX) this.#ballots.delete(this.#ballots.keys().next().value as string);
     const signature = await this.#context.ledger.signVote(vote);
@@ -70,6 +77,7 @@ export class Votes {
       if (waiting !== undefined) ballot.uncounted.set(peer, waiting);
       early.delete(key);
     }
+    void this.#repeat(ballot, signature);
     void this.#submitInTurn(ballot);
   }
 
@@ -172,11 +180,12 @@ export class Votes {
     const turn = Number(BigInt(ballot.digest) % BigInt(order.length));
     const rank = (order.indexOf(ledger.account) - turn + order.length) % order.length;
     await sleep(clock, rank * SUBMIT_STEP_MS);
-    const deadlineMs = clock.elapsedMs() + SUBMIT_TIMEOUT_MS;
-    while (!this.#isClosed && clock.elapsedMs() < deadlineMs && !this.#isOnLedger(ballot.vote)) {
+    let retryMs = SUBMIT_STEP_MS;
+    while (this.#isOpen(ballot)) {
       const certificate = await this.#certificateOf(ballot);
       if (certificate === undefined) {
-        await sleep(clock, CERTIFICATE_POLL_MS);
+        const isLate = clock.elapsedMs() - ballot.castAtMs > REPEAT_MAX_MS;
+        await sleep(clock, isLate ? REPEAT_MIN_MS : CERTIFICATE_POLL_MS);
         continue;
       }
       try {
@@ -188,9 +197,26 @@ export class Votes {
           { vote: ballot.vote.type, code: errorCode(error), ...refused },
           'layer 1 did not take the vote yet',
         );
-        await sleep(clock, SUBMIT_STEP_MS);
+        await sleep(clock, retryMs);
+        retryMs = Math.min(2 * retryMs, REPEAT_MAX_MS);
       }
     }
+  }
+
+  /** Sends the own signature again and again: whoever missed it may be the one that the certificate waits for. */
+  async #repeat(ballot: Ballot, signature: string): Promise<void> {
+    const { clock } = this.#context;
+    for (let waitMs = REPEAT_MIN_MS; ; waitMs = Math.min(2 * waitMs, REPEAT_MAX_MS)) {
+      await sleep(clock, waitMs);
+      if (!this.#isOpen(ballot)) return;
+      this.#send(ballot, signature);
+    }
+  }
+
+  /** Until layer 1 shows the result, as many newer votes have come as are kept, or a day is over. */
+  #isOpen({ vote, digest, castAtMs }: Ballot): boolean {
+    if (this.#isClosed || !this.#ballots.has(digest.slice(2))) return false;
+    return this.#context.clock.elapsedMs() - castAtMs < REPEAT_FOR_MS && !this.#isOnLedger(vote);
   }
 
   #isOnLedger(vote: Vote): boolean {

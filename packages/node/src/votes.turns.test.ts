@@ -1,4 +1,4 @@
-import { fromHex, sha256 } from '@nemea/core';
+import { fromHex, sha256, toHex } from '@nemea/core';
 import { membersInOrder, type Vote } from '@nemea/membership';
 import { type Ledger, LedgerError, voteDigest, voteTypedData } from '@nemea/sdk';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -75,6 +75,17 @@ test('a vote is signed once, and sent to every other member', async () => {
   expect(sent).toBe(nodes.length - 1);
 });
 
+test('a signature is sent again until layer 1 shows the result: one that was lost would keep a task in escrow [MEMB-34]', async () => {
+  const votes = votesOf(nodes[0] as TestNode);
+  await votes.cast(vote);
+  await vi.advanceTimersByTimeAsync(13_000);
+  expect(sent).toBe(3 * (nodes.length - 1));
+  chain.mine({ ...chain.at, type: 'dispute-resolved', disputeId: toHex(disputeId), guilty: false });
+  await vi.advanceTimersByTimeAsync(200_000);
+  expect(sent).toBe(3 * (nodes.length - 1));
+  expect(vi.getTimerCount()).toBe(0);
+});
+
 describe('a certificate [MEMB-34]', () => {
   test('needs more than two thirds of the weight that layer 1 gives', async () => {
     const [one, two, three] = nodes as [TestNode, TestNode, TestNode];
@@ -148,7 +159,7 @@ describe('members submit [MEMB-35]', () => {
     expect(submitted).toHaveLength(1);
     refusals = Number.POSITIVE_INFINITY;
     await castBy(first);
-    await vi.advanceTimersByTimeAsync(200_000);
+    await vi.advanceTimersByTimeAsync(25 * 60 * 60_000);
     const left = vi.getTimerCount();
     expect(left).toBe(0);
   });
