@@ -174,7 +174,7 @@ export class Devnet {
   async #deploy(rpcUrl: string, facts: readonly DeviceFacts[]): Promise<void> {
     const client = createPublicClient({ transport: http(rpcUrl) });
     const chainId = await client.getChainId();
-    const startBlock = Number(await client.getBlockNumber()) + 1;
+    const startBlock = Number(await client.getBlockNumber({ cacheTime: 0 })) + 1;
     const addresses = await deployContracts({
       rpcUrl,
       chainId,
