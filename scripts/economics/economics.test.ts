@@ -21,9 +21,7 @@ describe('being caught', () => {
       fc.property(credit, credit, (a, b) => {
         const [less, more] = [lossOf(Math.min(a, b), ASSUMED), lossOf(Math.max(a, b), ASSUMED)];
         expect(less.income).toBeGreaterThanOrEqual(0);
-        // Sums of fractions of a deposit, rounded in another order.
-        expect(more.income).toBeGreaterThanOrEqual(less.income - 1e-9);
-        expect(less.deposit).toBeGreaterThanOrEqual(1);
+        expect(more.income).toBeGreaterThanOrEqual(less.income);
       }),
       { numRuns: 50 },
     );

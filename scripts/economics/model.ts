@@ -35,10 +35,10 @@ export function lossOf(credit: number, assumed: Assumptions): Loss {
   const credits = growth(assumed);
   const epochsBack = credits.findIndex((it) => it >= credit);
   const full = weightOf(CREDIT_MAX);
-  const incomeAt = (it: number) => (assumed.incomeFull * weightOf(it)) / full;
-  const kept = incomeAt(credit) * (assumed.suspensionEpochs + epochsBack);
-  const earnedBack = credits.slice(0, epochsBack).reduce((sum, it) => sum + incomeAt(it), 0);
-  return { deposit: 1, income: kept - earnedBack };
+  // Weights are whole numbers: their sums are exact, and more credit never comes out as less loss.
+  const kept = weightOf(credit) * (assumed.suspensionEpochs + epochsBack);
+  const earnedBack = credits.slice(0, epochsBack).reduce((sum, it) => sum + weightOf(it), 0);
+  return { deposit: 1, income: (assumed.incomeFull * (kept - earnedBack)) / full };
 }
 
 /**
