@@ -14,7 +14,7 @@ const DESCRIBED = { ...DESCRIPTION, chunkBytes: MIB };
 export async function benchCapsule(): Promise<Row[]> {
   const plain = new Uint8Array(randomBytes(PAYLOAD_BYTES));
   const key = randomBytes(32);
-  const sealed = await sealCapsule(DESCRIBED, plain);
+  const sealed = sealCapsule(DESCRIBED, plain);
   const encrypted = encrypt(key, plain);
   const rates = await race(
     {
@@ -23,7 +23,7 @@ export async function benchCapsule(): Promise<Row[]> {
         createHash('sha256').update(plain).digest();
         return encrypt(key, plain).length * MIB;
       },
-      seal: async () => (await sealCapsule(DESCRIBED, plain)).header.plainBytes,
+      seal: async () => sealCapsule(DESCRIBED, plain).header.plainBytes,
       decrypt: () => decrypt(key, encrypted),
       decryptAndHash: () => {
         const bytes = decrypt(key, encrypted);

@@ -26,10 +26,10 @@ const description: CapsuleDescription = {
   chunkBytes: CHUNK,
 };
 
-const small = await capsule.sealCapsule(description, fromUtf8('anna\nzoë\n'));
-const empty = await capsule.sealCapsule(description, new Uint8Array(0));
+const small = capsule.sealCapsule(description, fromUtf8('anna\nzoë\n'));
+const empty = capsule.sealCapsule(description, new Uint8Array(0));
 const plain = Uint8Array.from({ length: 2 * CHUNK + 100 }, (_, i) => (i * 31) & 0xff);
-const large = await capsule.sealCapsule(description, plain);
+const large = capsule.sealCapsule(description, plain);
 
 /** The same payload under a header that commits to another, as a dishonest owner could seal it. */
 function withFalseCommitment({ capsule: honest, capsuleId, header, fileKey }: capsule.SealedCapsule): Uint8Array {
@@ -110,9 +110,9 @@ await save('capsules.json', {
   }),
 });
 
-const receiver = await capsule.generateReceiverKey();
-const run = await capsule.generateReceiverKey();
-const result = await capsule.sealResult({
+const receiver = capsule.generateReceiverKey();
+const run = capsule.generateReceiverKey();
+const result = capsule.sealResult({
   receivers: [receiver.publicKey],
   plaintext: fromUtf8('anna\n'),
   taskId: digest('task'),
@@ -126,7 +126,7 @@ const terms = {
   runKey: run.publicKey,
   policy,
 };
-const grant = await capsule.sealGrant(terms, small.fileKey);
+const grant = capsule.sealGrant(terms, small.fileKey);
 await save('stanzas.json', {
   result: {
     capsule: toHex(result.capsule),

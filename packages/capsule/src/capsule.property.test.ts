@@ -7,7 +7,7 @@ import { sealCapsule, sealCapsuleStream } from './seal.ts';
 import { codeOf, collect, DESCRIPTION, pieces } from './testing.ts';
 
 const payload = fc.uint8Array({ maxLength: 300 });
-const small = await sealCapsule(
+const small = sealCapsule(
   DESCRIPTION,
   Uint8Array.from({ length: 100 }, (_, i) => i),
 );
@@ -15,7 +15,7 @@ const small = await sealCapsule(
 test('any payload opens again, sealed and opened either way', async () => {
   await fc.assert(
     fc.asyncProperty(payload, fc.integer({ min: 1, max: 200 }), async (plain, size) => {
-      const whole = await sealCapsule(DESCRIPTION, plain);
+      const whole = sealCapsule(DESCRIPTION, plain);
       expect(await collect(openCapsuleStream(pieces(whole.capsule, size), whole.fileKey))).toEqual(plain);
       const stream = await sealCapsuleStream(DESCRIPTION, () => pieces(plain, size));
       expect(openCapsule(await collect(stream.chunks), stream.fileKey)).toEqual(plain);

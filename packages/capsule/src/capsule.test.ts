@@ -15,7 +15,7 @@ describe('a capsule opens to what was sealed', () => {
   const sizes = [0, 1, CHUNK - SALT - 1, CHUNK - SALT, CHUNK - SALT + 1, 2 * CHUNK - SALT, 3 * CHUNK + 5];
   test.each(sizes)('with a payload of %i bytes, at once and as a stream', async (bytes) => {
     const plain = payload(bytes);
-    const { capsule, fileKey, header } = await sealCapsule(DESCRIPTION, plain);
+    const { capsule, fileKey, header } = sealCapsule(DESCRIPTION, plain);
     expect(openCapsule(capsule, fileKey)).toEqual(plain);
     expect(await collect(openCapsuleStream(pieces(capsule, 1000), fileKey))).toEqual(plain);
     expect(header.plainBytes).toBe(bytes);
@@ -31,7 +31,7 @@ describe('a capsule opens to what was sealed', () => {
 
   test('whatever the sizes of the pieces that it arrives in', async () => {
     const plain = payload(CHUNK + 100);
-    const { capsule, fileKey } = await sealCapsule(DESCRIPTION, plain);
+    const { capsule, fileKey } = sealCapsule(DESCRIPTION, plain);
     for (const size of [1 << 20, CHUNK + TAG, CHUNK, 4099, 97]) {
       expect(await collect(openCapsuleStream(pieces(capsule, size), fileKey))).toEqual(plain);
     }
@@ -39,7 +39,7 @@ describe('a capsule opens to what was sealed', () => {
 });
 
 test('the header is public, and its hash is the capsule id', async () => {
-  const { capsule, capsuleId, header } = await sealCapsule(DESCRIPTION, payload(5));
+  const { capsule, capsuleId, header } = sealCapsule(DESCRIPTION, payload(5));
   const inspected = inspectCapsule(capsule);
   expect(inspected.header).toEqual(header);
   expect(inspected.capsuleId).toEqual(capsuleId);
@@ -59,7 +59,7 @@ test('two capsules of one payload have nothing in common that tells', async () =
 
 describe('a capsule is refused', async () => {
   const plain = payload(2 * CHUNK + 1000);
-  const sealed = await sealCapsule(DESCRIPTION, plain);
+  const sealed = sealCapsule(DESCRIPTION, plain);
   const { capsule, fileKey } = sealed;
   const bodyAt = 20 + inspectCapsule(capsule).headerBytes.length;
   const chunk = (i: number): Uint8Array => {
@@ -67,7 +67,7 @@ describe('a capsule is refused', async () => {
     return capsule.subarray(at, at + CHUNK + TAG);
   };
   const front = capsule.subarray(0, bodyAt);
-  const other = await sealCapsule(DESCRIPTION, plain);
+  const other = sealCapsule(DESCRIPTION, plain);
 
   const listed: readonly (readonly [string, string, () => Uint8Array, Uint8Array?])[] = [
     ['when it is empty', 'CAPSULE_TRUNCATED', () => new Uint8Array(0)],
@@ -197,7 +197,7 @@ describe('a capsule is refused', async () => {
 
 test('a stream gives verified chunks only, and none after the first bad one', async () => {
   const plain = payload(3 * CHUNK);
-  const { capsule, fileKey } = await sealCapsule(DESCRIPTION, plain);
+  const { capsule, fileKey } = sealCapsule(DESCRIPTION, plain);
   const bad = capsule.slice();
   const at = bad.length - CHUNK - 5 * TAG - 100;
   bad[at] = (bad[at] ?? 0) ^ 1;
@@ -212,7 +212,7 @@ test('a stream gives verified chunks only, and none after the first bad one', as
 });
 
 test('who stops reading a stream closes its source', async () => {
-  const { capsule, fileKey } = await sealCapsule(DESCRIPTION, payload(3 * CHUNK));
+  const { capsule, fileKey } = sealCapsule(DESCRIPTION, payload(3 * CHUNK));
   let closed = false;
   async function* source(): AsyncGenerator<Uint8Array> {
     try {

@@ -1,6 +1,6 @@
 /**
  * Capsules: encrypted data with a public header, and the documents about opening them: stanzas (HPKE, RFC 9180), key
- * release, task specification, clean-up certificate. Trusts node:crypto and @hpke/core for the ciphers. Decides nothing:
+ * release, task specification, clean-up certificate. Trusts node:crypto for the ciphers. Decides nothing:
  * who may have a key is judged elsewhere; a header is authentic only once its payload opens. Does not hide the length
  * of a payload, and does not wrap file keys at rest.
  */
@@ -23,6 +23,7 @@ export {
   payloadCommitment,
 } from './header.ts';
 export { type InspectedCapsule, inspectCapsule, openCapsule, openCapsuleStream } from './open.ts';
+export type { Random } from './random.ts';
 export {
   encodeReleaseMessage,
   openGrant,
@@ -52,10 +53,10 @@ export {
   generateReceiverKey,
   type OpenWithKeyOptions,
   openWithKey,
-  publicKeyOf,
   type ReceiverKey,
   type SealToKeyOptions,
   type Stanza,
   sealToKey,
 } from './stanza.ts';
 export { encodeTaskSpec, parseTaskSpec, TASK_SPEC_BYTES_MAX, type TaskSpec } from './task.ts';
+export { publicKeyOf } from './x25519.ts';

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { CapsuleError } from './errors.ts';
 import { account, digest, stanzaSchema } from './fields.ts';
 import type { CapsuleHeader } from './header.ts';
+import { type Random, systemRandom } from './random.ts';
 import { openWithKey, type Stanza, sealToKey } from './stanza.ts';
 
 export const RELEASE_MESSAGE_BYTES_MAX = EVIDENCE_BYTES_MAX + 256 * 1024;
@@ -115,17 +116,17 @@ export interface ReleaseTerms {
 }
 
 /** Seals the file key to the run key (HPKE). The agent forgets the file key afterwards. */
-export async function sealGrant(terms: ReleaseTerms, fileKey: Uint8Array): Promise<ReleaseGrant> {
-  const stanza = await sealToKey(terms.runKey, { plaintext: fileKey, info: releaseInfo(terms) });
+export function sealGrant(
+  terms: ReleaseTerms,
+  fileKey: Uint8Array,
+  random: Random = systemRandom,
+): ReleaseGrant {
+  const stanza = sealToKey(terms.runKey, { plaintext: fileKey, info: releaseInfo(terms), random });
   return { kind: 'grant', stanza };
 }
 
 /** Throws `STANZA_INVALID` for a grant that was made for other terms. */
-export function openGrant(
-  terms: ReleaseTerms,
-  stanza: Stanza,
-  runPrivateKey: Uint8Array,
-): Promise<Uint8Array> {
+export function openGrant(terms: ReleaseTerms, stanza: Stanza, runPrivateKey: Uint8Array): Uint8Array {
   return openWithKey(runPrivateKey, { stanza, info: releaseInfo(terms) });
 }
 

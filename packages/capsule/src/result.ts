@@ -3,8 +3,10 @@ import { bytesEqual } from '@nemea/core';
 import { CapsuleError } from './errors.ts';
 import { recipientInfo } from './header.ts';
 import { inspectCapsule, openCapsule } from './open.ts';
+import type { Random } from './random.ts';
 import { type SealedCapsule, sealCapsule } from './seal.ts';
-import { openWithKey, publicKeyOf } from './stanza.ts';
+import { openWithKey } from './stanza.ts';
+import { publicKeyOf } from './x25519.ts';
 
 export interface ResultToSeal {
   /** X25519 keys; nobody else can open the result, the executor included once it has forgotten the file key. */
@@ -17,14 +19,15 @@ export interface ResultToSeal {
   readonly owner: Uint8Array;
   readonly mediaType?: string;
   readonly levelMin?: AssuranceLevel;
+  readonly random?: Random;
 }
 
 /** Seals a task's output to its receivers. The file key stays inside: only the receivers' stanzas hold it. */
-export async function sealResult(result: ResultToSeal): Promise<Omit<SealedCapsule, 'fileKey'>> {
+export function sealResult(result: ResultToSeal): Omit<SealedCapsule, 'fileKey'> {
   if (result.receivers.length === 0) {
     throw new CapsuleError('RECEIVER_UNKNOWN', 'a result needs at least one receiver');
   }
-  const { fileKey, ...sealed } = await sealCapsule(
+  const { fileKey, ...sealed } = sealCapsule(
     {
       kind: 'result',
       owner: result.owner,
@@ -33,6 +36,7 @@ export async function sealResult(result: ResultToSeal): Promise<Omit<SealedCapsu
       policy: null,
       task: { taskId: result.taskId, index: result.index },
       recipients: result.receivers,
+      ...(result.random === undefined ? {} : { random: result.random }),
     },
     result.plaintext,
   );
@@ -41,14 +45,14 @@ export async function sealResult(result: ResultToSeal): Promise<Omit<SealedCapsu
 }
 
 /** Opens a capsule that was sealed to this key. Throws `RECEIVER_UNKNOWN` when it was not. */
-export async function openResult(capsule: Uint8Array, privateKey: Uint8Array): Promise<Uint8Array> {
+export function openResult(capsule: Uint8Array, privateKey: Uint8Array): Uint8Array {
   const { header } = inspectCapsule(capsule);
   const publicKey = publicKeyOf(privateKey);
   const stanza = header.recipients.find(({ key }) => bytesEqual(key, publicKey));
   if (stanza === undefined) {
     throw new CapsuleError('RECEIVER_UNKNOWN', 'the capsule is not sealed to this key');
   }
-  const fileKey = await openWithKey(privateKey, { stanza, info: recipientInfo(header) });
+  const fileKey = openWithKey(privateKey, { stanza, info: recipientInfo(header) });
   try {
     return openCapsule(capsule, fileKey);
   } finally {

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { bytesEqual, concatBytes } from '@nemea/core';
 import { derivePayloadKey, sealChunk, TAG_BYTES } from './chunk.ts';
 import { CapsuleError } from './errors.ts';
@@ -12,6 +12,7 @@ import {
   payloadCommitment,
   recipientInfo,
 } from './header.ts';
+import { type Random, systemRandom } from './random.ts';
 import { rechunk } from './rechunk.ts';
 import { sealToKey } from './stanza.ts';
 
@@ -24,6 +25,7 @@ export type CapsuleDescription = Pick<
   readonly chunkBytes?: number;
   /** X25519 keys that open the capsule without a key release. */
   readonly recipients?: readonly Uint8Array[];
+  readonly random?: Random;
 };
 
 export interface SealedCapsule {
@@ -45,16 +47,9 @@ export interface SealedCapsuleStream {
 const CHUNK_BYTES_DEFAULT = 256 * 1024;
 
 /** Seals a payload that fits in memory. */
-export async function sealCapsule(
-  description: CapsuleDescription,
-  plain: Uint8Array,
-): Promise<SealedCapsule> {
+export function sealCapsule(description: CapsuleDescription, plain: Uint8Array): SealedCapsule {
   const plainDigest = createHash('sha256').update(plain).digest();
-  const { header, headerBytes, salt, fileKey, capsuleId } = await prepare(
-    description,
-    plain.length,
-    plainDigest,
-  );
+  const { header, headerBytes, salt, fileKey, capsuleId } = prepare(description, plain.length, plainDigest);
   const key = derivePayloadKey(fileKey, capsuleId);
   const front = concatBytes(encodePrelude(headerBytes), headerBytes);
   const count = chunkCount(header);
@@ -90,7 +85,7 @@ export async function sealCapsuleStream(
     plainBytes += piece.length;
   }
   const plainDigest = hash.digest();
-  const prepared = await prepare(description, plainBytes, plainDigest);
+  const prepared = prepare(description, plainBytes, plainDigest);
   const { capsuleId, header, fileKey } = prepared;
   return { chunks: sealChunks(prepared, source, plainDigest), capsuleId, header, fileKey };
 }
@@ -140,14 +135,15 @@ async function* sealChunks(
   if (last !== undefined) yield last;
 }
 
-async function prepare(
-  description: CapsuleDescription,
-  plainBytes: number,
-  plainDigest: Uint8Array,
-): Promise<Prepared> {
-  const { chunkBytes = CHUNK_BYTES_DEFAULT, recipients = [], ...described } = description;
-  const salt = new Uint8Array(randomBytes(PREAMBLE_BYTES));
-  const fileKey = new Uint8Array(randomBytes(32));
+function prepare(description: CapsuleDescription, plainBytes: number, plainDigest: Uint8Array): Prepared {
+  const {
+    chunkBytes = CHUNK_BYTES_DEFAULT,
+    recipients = [],
+    random = systemRandom,
+    ...described
+  } = description;
+  const salt = random(PREAMBLE_BYTES);
+  const fileKey = random(32);
   const unaddressed: CapsuleHeader = {
     version: 1,
     ...described,
@@ -157,9 +153,7 @@ async function prepare(
     recipients: [],
   };
   const info = recipientInfo(unaddressed);
-  const stanzas = await Promise.all(
-    recipients.map(async (key) => ({ key, ...(await sealToKey(key, { plaintext: fileKey, info })) })),
-  );
+  const stanzas = recipients.map((key) => ({ key, ...sealToKey(key, { plaintext: fileKey, info, random }) }));
   const header = { ...unaddressed, recipients: stanzas };
   const headerBytes = encodeHeader(header);
   return { header, headerBytes, salt, fileKey, capsuleId: capsuleIdOf(headerBytes) };

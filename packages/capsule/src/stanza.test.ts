@@ -4,24 +4,25 @@ import { inspectCapsule, openCapsule } from './open.ts';
 import { openGrant, type ReleaseTerms, sealGrant } from './release.ts';
 import { openResult, sealResult } from './result.ts';
 import { sealCapsule } from './seal.ts';
-import { generateReceiverKey, openWithKey, publicKeyOf, sealToKey } from './stanza.ts';
+import { generateReceiverKey, openWithKey, sealToKey } from './stanza.ts';
 import { codeOf, DESCRIPTION, OWNER, withHeader } from './testing.ts';
+import { publicKeyOf } from './x25519.ts';
 
 const info = fromUtf8('purpose');
 const secret = sha256(fromUtf8('file key'));
 
 describe('a stanza', () => {
   test('opens with the key it was sealed to, for the same purpose', async () => {
-    const { publicKey, privateKey } = await generateReceiverKey();
-    const stanza = await sealToKey(publicKey, { plaintext: secret, info });
-    expect(await openWithKey(privateKey, { stanza, info })).toEqual(secret);
+    const { publicKey, privateKey } = generateReceiverKey();
+    const stanza = sealToKey(publicKey, { plaintext: secret, info });
+    expect(openWithKey(privateKey, { stanza, info })).toEqual(secret);
     expect([stanza.enc.length, stanza.ciphertext.length]).toEqual([32, 48]);
     expect(publicKeyOf(privateKey)).toEqual(publicKey);
   });
 
   test('opens for nobody else and for nothing else', async () => {
-    const [own, other] = [await generateReceiverKey(), await generateReceiverKey()];
-    const stanza = await sealToKey(own.publicKey, { plaintext: secret, info, aad: info });
+    const [own, other] = [generateReceiverKey(), generateReceiverKey()];
+    const stanza = sealToKey(own.publicKey, { plaintext: secret, info, aad: info });
     const refused = [
       () => openWithKey(other.privateKey, { stanza, info, aad: info }),
       () => openWithKey(own.privateKey, { stanza, info: fromUtf8('else'), aad: info }),
@@ -63,7 +64,7 @@ describe('a result', async () => {
   ]);
   const taskId = sha256(fromUtf8('task'));
   const plaintext = fromUtf8('anna\nzoë\n');
-  const sealed = await sealResult({
+  const sealed = sealResult({
     receivers: [b.publicKey, c.publicKey],
     plaintext,
     taskId,
@@ -72,8 +73,7 @@ describe('a result', async () => {
   });
 
   test('opens for each receiver, and names its task', async () => {
-    for (const { privateKey } of [b, c])
-      expect(await openResult(sealed.capsule, privateKey)).toEqual(plaintext);
+    for (const { privateKey } of [b, c]) expect(openResult(sealed.capsule, privateKey)).toEqual(plaintext);
     expect(sealed.header).toMatchObject({ kind: 'result', policy: null, task: { taskId, index: 3 } });
     expect(Object.keys(sealed)).not.toContain('fileKey');
   });
@@ -100,8 +100,8 @@ describe('a result', async () => {
 });
 
 describe('a grant', async () => {
-  const run = await generateReceiverKey();
-  const sealed = await sealCapsule(DESCRIPTION, fromUtf8('list'));
+  const run = generateReceiverKey();
+  const sealed = sealCapsule(DESCRIPTION, fromUtf8('list'));
   const { policy } = inspectCapsule(sealed.capsule).header;
   if (policy === null) throw new Error('the capsule has a policy');
   const terms: ReleaseTerms = {
@@ -111,10 +111,10 @@ describe('a grant', async () => {
     runKey: run.publicKey,
     policy,
   };
-  const grant = await sealGrant(terms, sealed.fileKey);
+  const grant = sealGrant(terms, sealed.fileKey);
 
   test('gives the file key to the run it was made for', async () => {
-    const fileKey = await openGrant(terms, grant.stanza, run.privateKey);
+    const fileKey = openGrant(terms, grant.stanza, run.privateKey);
     expect(openCapsule(sealed.capsule, fileKey)).toEqual(fromUtf8('list'));
   });
 

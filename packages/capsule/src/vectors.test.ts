@@ -88,7 +88,7 @@ test('the recorded failures are of every kind that a capsule can have', () => {
 });
 
 test('the recorded result opens for its receiver', async () => {
-  const plain = await openResult(fromHex(result.capsule), fromHex(result.receiverPrivateKey));
+  const plain = openResult(fromHex(result.capsule), fromHex(result.receiverPrivateKey));
   expect(toHex(plain)).toBe(result.plain);
 });
 
@@ -102,7 +102,7 @@ test('the recorded grant gives its file key', async () => {
   };
   const message = parseReleaseMessage(fromHex(grant.message));
   if (message.kind !== 'grant') throw new Error(`got ${message.kind}, want a grant`);
-  const fileKey = await openGrant(terms, message.stanza, fromHex(grant.runPrivateKey));
+  const fileKey = openGrant(terms, message.stanza, fromHex(grant.runPrivateKey));
   expect(toHex(fileKey)).toBe(grant.fileKey);
   expect(toHex(releaseBinding(terms))).toBe(grant.binding);
 });

@@ -100,7 +100,7 @@ export class KeyAgent {
     await this.#checkPolicy(request, task, capsule);
     const fileKey = await capsule.unwrapKey();
     try {
-      const grant = await sealGrant(
+      const grant = sealGrant(
         {
           taskId: request.taskId,
           capsuleId: request.capsuleId,
@@ -109,6 +109,7 @@ export class KeyAgent {
           policy: { chainId: ledger.network.chainId, contract: capsule.policyContract },
         },
         fileKey,
+        this.#options.random,
       );
       logger.info(
         { capsule: toHex(request.capsuleId), task: toHex(request.taskId), executor: executor.account },

@@ -156,7 +156,7 @@ export class Owner {
   async seal(options: { file: string; mediaType: string; rule: ReleaseRule }): Promise<SealedOnNetwork> {
     const plain = readPayload(options.file);
     const { releasePolicy } = this.#ledger.network.contracts;
-    const sealed = await sealCapsule(
+    const sealed = sealCapsule(
       {
         kind: 'data',
         owner: fromHex(this.account),

@@ -146,7 +146,7 @@ export class Executor {
           salt: this.#context.random(32),
         },
         store,
-        runKey: await generateReceiverKey(),
+        runKey: generateReceiverKey(this.#context.random),
         startedAtMs: this.#context.clock.wallMs(),
       };
       const certificate = await this.#perform(run);
@@ -459,12 +459,13 @@ export class Executor {
     return Promise.all(
       receivers.map(async (receiver, index) => {
         const plaintext = outputs[outputs.length === 1 ? 0 : index] as Uint8Array;
-        const { capsule } = await sealResult({
+        const { capsule } = sealResult({
           receivers: [receiver.key],
           plaintext,
           taskId: run.task.taskId,
           index,
           owner: fromHex(run.task.creator),
+          random: this.#context.random,
         });
         const cid = await run.store.put(capsule);
         const digest = sha256(capsule);
