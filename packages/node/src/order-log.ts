@@ -12,7 +12,6 @@ import {
   type Transfer,
 } from '@nemea/consensus';
 import { bytesEqual, CodedError, sha256 } from '@nemea/core';
-import { encodeState, MembershipError, type MembershipState, parseState } from '@nemea/membership';
 import type { Journal } from './ports/journal.ts';
 import { type OrderAnswer, snapshotCodec, TRANSFER_BYTES_MAX } from './protocol.ts';
 
@@ -22,12 +21,20 @@ const SNAPSHOT_INTERVAL = 4 * CHECKPOINT_INTERVAL;
 const CANDIDATES_MAX = 3;
 const ANSWER_BYTES_MAX = 4 << 20;
 
+/** How the state of the application is written down. */
+export interface StateCodec<State> {
+  /** Undefined for a state that is too large for a snapshot. */
+  encode(state: State): Uint8Array | undefined;
+  /** Throws for bytes that are no state. */
+  parse(bytes: Uint8Array): State;
+}
+
 export class OrderLogError extends CodedError<'ORDER_LOG_INVALID' | 'TRANSFER_INVALID'> {}
 
 interface Snapshot {
   readonly sequence: number;
   readonly transfer: Transfer;
-  /** The encoded membership state, whose SHA-256 the transfer's last header names. */
+  /** The encoded state of the application, whose SHA-256 the transfer's last header names. */
   readonly state: Uint8Array;
 }
 
@@ -36,8 +43,9 @@ interface Snapshot {
  * and the proofs that lead to it over all epochs [CONS-27]. Nothing else of the past is needed to go on, or to let others
  * go on.
  */
-export class OrderLog {
+export class OrderLog<State> {
   readonly #journal: Journal;
+  readonly #codec: StateCodec<State>;
   readonly #candidates = new Map<number, Uint8Array>();
   readonly #links: CheckpointProof[];
   #snapshots: Snapshot[];
@@ -47,8 +55,9 @@ export class OrderLog {
   /** Received and offered to consensus, which has not yet said whether it holds. */
   #offered: Snapshot | undefined;
 
-  constructor(journal: Journal) {
+  constructor(journal: Journal, codec: StateCodec<State>) {
     this.#journal = journal;
+    this.#codec = codec;
     this.#snapshots = journal.read('snapshot').map(parseSnapshot);
     this.#links = journal.read('link').flatMap((bytes) => parseTransfer(bytes).proofs);
     this.#offered = journal.read('offered').map(parseSnapshot).at(-1);
@@ -58,9 +67,11 @@ export class OrderLog {
   }
 
   /** Where a start begins: the older snapshot, so that what was decided lately is told once more. */
-  base(): { sequence: number; state: MembershipState } | undefined {
+  base(): { sequence: number; state: State } | undefined {
     const [oldest] = this.#snapshots;
-    return oldest === undefined ? undefined : { sequence: oldest.sequence, state: parseState(oldest.state) };
+    return oldest === undefined
+      ? undefined
+      : { sequence: oldest.sequence, state: this.#codec.parse(oldest.state) };
   }
 
   /** The decisions after the base, in order. Throws `ORDER_LOG_INVALID` when one is missing. */
@@ -85,16 +96,12 @@ export class OrderLog {
    * Keeps the state at the end of an interval and returns its digest, which members sign; undefined anywhere else, and
    * for a state too large for a snapshot, before which nothing is forgotten.
    */
-  stateAt(sequence: number, state: MembershipState): Uint8Array | undefined {
+  stateAt(sequence: number, state: State): Uint8Array | undefined {
     if (sequence % CHECKPOINT_INTERVAL !== 0) return undefined;
     let encoded = this.#candidates.get(sequence);
     if (encoded === undefined) {
-      try {
-        encoded = encodeState(state);
-      } catch (error) {
-        if (error instanceof MembershipError) return undefined;
-        throw error;
-      }
+      encoded = this.#codec.encode(state);
+      if (encoded === undefined) return undefined;
       this.#candidates.set(sequence, encoded);
       const [oldest] = this.#candidates.keys();
       if (this.#candidates.size > CANDIDATES_MAX && oldest !== undefined) this.#candidates.delete(oldest);
@@ -149,14 +156,14 @@ export class OrderLog {
 
   /**
    * Keeps a snapshot of another node until consensus says whether a quorum has signed it. Throws `TRANSFER_INVALID`,
-   * `STATE_MALFORMED` or `MESSAGE_INVALID` for what nobody can have signed.
+   * `MESSAGE_INVALID` or what the codec throws, for what nobody can have signed.
    */
   offer({ transfer: bytes, state }: { transfer: Uint8Array; state: Uint8Array }): Transfer {
     const transfer = parseTransfer(bytes);
     const header = parseHeader(lastProof(transfer).header);
     if (!bytesEqual(sha256(state), header.state))
       throw new OrderLogError('TRANSFER_INVALID', 'the state is not the one of the checkpoint');
-    parseState(state);
+    this.#codec.parse(state);
     const offered = { sequence: header.sequence, transfer, state };
     this.#journal.append('offered', [encodeSnapshot(offered)]);
     this.#journal.trim('offered', 1);
@@ -165,7 +172,7 @@ export class OrderLog {
   }
 
   /** Takes over the snapshot that consensus goes on from; the decisions before it are of no more use. */
-  install({ sequence, state }: CheckpointHeader): MembershipState {
+  install({ sequence, state }: CheckpointHeader): State {
     const offered = this.#offered;
     if (offered === undefined || offered.sequence !== sequence || !bytesEqual(sha256(offered.state), state))
       throw new OrderLogError('ORDER_LOG_INVALID', `the state of sequence ${sequence} is missing`);
@@ -186,7 +193,7 @@ export class OrderLog {
     this.#journal.trim('snapshot', 1);
     this.#forgetThrough(sequence);
     this.#candidates.clear();
-    return parseState(offered.state);
+    return this.#codec.parse(offered.state);
   }
 
   #forgetThrough(sequence: number): void {

@@ -7,6 +7,7 @@ import {
   encodeState,
   type OperationBody,
   operationDigest,
+  parseState,
 } from '@nemea/membership';
 import { NETWORK_ID, verifySignature } from '@nemea/membership/testing';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -236,7 +237,7 @@ describe('a history of more than two snapshots', () => {
     const request = decisionsRequestCodec.encode({ from: 1 });
     const answer = orderAnswerCodec.parse(at(0).loop.decisionsFrom(request));
     if (answer.kind !== 'snapshot') throw new Error('no snapshot is handed out');
-    const log = new OrderLog(new MemoryJournal());
+    const log = new OrderLog(new MemoryJournal(), { encode: encodeState, parse: parseState });
     expect(log.offer(answer).proofs.length).toBeGreaterThan(0);
     const state = { ...at(0).loop.state, epochClosed: 99 };
     expect(() => log.offer({ ...answer, state: encodeState(state) })).toThrow(

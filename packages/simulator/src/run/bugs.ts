@@ -39,7 +39,7 @@ export const BUGS: readonly Bug[] = [
   bug(
     'speak-before-writing',
     'what was said is lost with the power [CONS-6]',
-    'node/src/replica-loop.ts',
+    'node/src/replica-rim.ts',
     '      this.#persist(records);\n      records = [];\n      this.#performOne(effect);',
     '      this.#performOne(effect);',
   ),
@@ -109,7 +109,7 @@ export const BUGS: readonly Bug[] = [
   bug(
     'stopped-and-silent',
     'a node whose disk was full stays up and takes no part',
-    'node/src/replica-loop.ts',
+    'node/src/replica-rim.ts',
     '    this.close();\n    this.#options.onStopped(',
     "    this.close();\n    if (code === '') this.#options.onStopped(",
   ),

@@ -1,0 +1,166 @@
+import type { Decision } from '@nemea/consensus';
+import { bytesEqual, errorCode } from '@nemea/core';
+import {
+  applyOperation,
+  authenticateOperation,
+  type Effect,
+  encodeState,
+  MembershipError,
+  type MembershipState,
+  parseSignedOperation,
+  parseState,
+  replicasOf,
+  type SignedOperation,
+} from '@nemea/membership';
+import type { Ledger } from '@nemea/sdk';
+import type { Logger } from 'pino';
+import type { StateCodec } from './order-log.ts';
+import { type Clock, sleep } from './ports/clock.ts';
+import type { Application, Voters } from './replica-rim.ts';
+
+const BLOCK_WAIT_MS = 100;
+
+export interface MembershipApplicationOptions {
+  readonly clock: Clock;
+  readonly ledger: Ledger;
+  readonly logger: Logger;
+  verifySignature(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
+  onEffect(effect: Effect): void;
+  onRefused(operation: Uint8Array): void;
+}
+
+const STATE_CODEC: StateCodec<MembershipState> = {
+  encode(state) {
+    try {
+      return encodeState(state);
+    } catch (error) {
+      if (error instanceof MembershipError) return undefined;
+      throw error;
+    }
+  },
+  parse: parseState,
+};
+
+/** What ordered operations do to the membership: the one place where they meet layer-1 facts. */
+export class MembershipApplication implements Application<MembershipState> {
+  readonly codec = STATE_CODEC;
+  readonly #options: MembershipApplicationOptions;
+  #state: MembershipState;
+  #isClosed = false;
+
+  constructor(options: MembershipApplicationOptions, genesis: MembershipState) {
+    this.#options = options;
+    this.#state = genesis;
+  }
+
+  get state(): MembershipState {
+    return this.#state;
+  }
+
+  restore(state: MembershipState, from: 'journal' | 'peers'): void {
+    this.#state = state;
+    if (from === 'peers') this.#tell({ type: 'roster', roster: state.roster });
+  }
+
+  /** Applies a decision to the shared state; returns who is to vote if that changed. */
+  async execute(decision: Decision, isReplay: boolean): Promise<Voters> {
+    const before = replicasOf(this.#state.roster);
+    const effects: Effect[] = [];
+    for (const bytes of decision.batch) effects.push(...(await this.#apply(bytes)));
+    const after = replicasOf(this.#state.roster);
+    const renews = effects.some(({ type }) => type === 'rejoined');
+    for (const effect of effects) if (!isReplay || isToldAgain(effect)) this.#tell(effect);
+    return { members: renews || !sameReplicas(before, after) ? after : null, renews };
+  }
+
+  onRefused(operation: Uint8Array): void {
+    this.#options.onRefused(operation);
+  }
+
+  isAuthentic(signed: SignedOperation): boolean {
+    const { ledger, logger, verifySignature } = this.#options;
+    const { author } = signed.operation;
+    const key = this.#state.roster.get(author)?.peerKey;
+    if (key === undefined) return false;
+    try {
+      authenticateOperation(ledger.networkId, signed, key, verifySignature);
+      return true;
+    } catch (error) {
+      logger.warn({ author, code: errorCode(error) }, 'request refused');
+      return false;
+    }
+  }
+
+  /** Whether this node has seen every block that the operations build on. */
+  isAnchored(operations: readonly SignedOperation[]): boolean {
+    const { history } = this.#options.ledger;
+    return operations.every(({ operation }) => {
+      const hash = history.blockHash(operation.anchor.block);
+      return hash !== undefined && bytesEqual(hash, operation.anchor.hash);
+    });
+  }
+
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  /** Effects only tell: what goes wrong in telling is no reason to stop ordering. */
+  #tell(effect: Effect): void {
+    try {
+      this.#options.onEffect(effect);
+    } catch (error) {
+      this.#options.logger.error({ effect: effect.type, code: errorCode(error) }, 'effect not carried out');
+    }
+  }
+
+  async #apply(bytes: Uint8Array): Promise<readonly Effect[]> {
+    let signed: SignedOperation;
+    try {
+      signed = parseSignedOperation(bytes);
+    } catch {
+      // Every replica finds the same bytes unreadable and passes over them.
+      return [];
+    }
+    await this.#waitForBlock(signed.operation.anchor.block);
+    if (!this.isAnchored([signed]) || !this.isAuthentic(signed)) return [];
+    const key = this.#state.roster.get(signed.operation.author)?.peerKey as Uint8Array;
+    const { ledger, verifySignature } = this.#options;
+    const operation = authenticateOperation(ledger.networkId, signed, key, verifySignature);
+    const { state, effects } = applyOperation(this.#state, operation, ledger.history, verifySignature);
+    this.#state = state;
+    return effects;
+  }
+
+  /** A quorum has seen the block, so it exists; this node only has to read it, however long its RPC takes. */
+  async #waitForBlock(block: number): Promise<void> {
+    const { ledger, logger } = this.#options;
+    while (ledger.history.head < block && !this.#isClosed) {
+      try {
+        await ledger.sync();
+      } catch (error) {
+        logger.warn({ code: errorCode(error) }, 'layer 1 does not answer, execution waits');
+      }
+      if (ledger.history.head < block) await sleep(this.#options.clock, BLOCK_WAIT_MS);
+    }
+  }
+}
+
+/** What a restarted node needs again: what it knows of the others, and votes that layer 1 may lack still. */
+function isToldAgain({ type }: Effect): boolean {
+  return type === 'evicted' || type === 'candidacy-closed' || type === 'epoch-closed' || type === 'vote';
+}
+
+function sameReplicas(a: ReturnType<typeof replicasOf>, b: ReturnType<typeof replicasOf>): boolean {
+  return (
+    a.length === b.length &&
+    a.every((replica, i) => {
+      const other = b[i];
+      return (
+        other !== undefined &&
+        replica.id === other.id &&
+        replica.weight === other.weight &&
+        bytesEqual(replica.publicKey, other.publicKey)
+      );
+    })
+  );
+}

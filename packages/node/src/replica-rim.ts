@@ -1,0 +1,298 @@
+import {
+  createReplica,
+  type Decision,
+  drive,
+  encodeMessage,
+  encodeRecord,
+  type Input,
+  type JournalRecord,
+  type Member,
+  type Outbound,
+  parseDecision,
+  parseHeader,
+  parseRecord,
+  type ReplicaState,
+  restoreReplica,
+  type Settings,
+  type SigningReplica,
+  settle,
+  type TimerId,
+} from '@nemea/consensus';
+import { assert, CodedError, errorCode } from '@nemea/core';
+import type { Logger } from 'pino';
+import { OrderLog, type StateCodec } from './order-log.ts';
+import type { Clock, Timer } from './ports/clock.ts';
+import type { Journal } from './ports/journal.ts';
+import { decisionsRequestCodec, orderAnswerCodec } from './protocol.ts';
+
+/** Inputs that may wait; beyond it new messages are dropped, as a network would. */
+const QUEUE_MAX = 8_192;
+
+export class LoopError extends CodedError<'LOOP_ANCHOR_UNKNOWN' | 'LOOP_STOPPED'> {}
+
+/** What execution says of who is to vote: null when nothing changed. */
+export type Voters = Pick<Extract<Input, { type: 'executed' }>, 'members' | 'renews'>;
+
+/** How a replica reaches the others. */
+export interface ReplicaTransport {
+  /** Best effort to one replica, or to all others. */
+  transmit(to: string | null, message: Uint8Array): void;
+  forward(operation: Uint8Array): void;
+  fetch(from: string, request: Uint8Array): Promise<Uint8Array>;
+}
+
+/** What the ordered operations mean. Two applications that were given the same decisions are in the same state. */
+export interface Application<State> {
+  readonly codec: StateCodec<State>;
+  readonly state: State;
+  /** Goes on from a state: its own of before this process began, or one that a quorum has signed. */
+  restore(state: State, from: 'journal' | 'peers'): void;
+  /** `isReplay`: it was executed before this process began. */
+  execute(decision: Decision, isReplay: boolean): Promise<Voters>;
+  /** A request that found no room; it may come again. */
+  onRefused(operation: Uint8Array): void;
+}
+
+export interface RimOptions<State> {
+  readonly id: string;
+  readonly networkId: Uint8Array;
+  /** Who votes at the first sequence. */
+  readonly members: readonly Member[];
+  readonly settings?: Partial<Settings>;
+  /** See `ReplicaOptions` of consensus [CONS-25]. */
+  readonly rejoinToken?: Uint8Array;
+  readonly application: Application<State>;
+  readonly clock: Clock;
+  readonly journal: Journal;
+  readonly logger: Logger;
+  readonly transport: ReplicaTransport;
+  sign(message: Uint8Array): Uint8Array;
+  verifySignature(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
+  /** Journal or machine failed: this replica will not speak any more. */
+  onStopped(error: LoopError): void;
+}
+
+/**
+ * The rim around consensus: takes an input, steps the machine, performs the effects in order. What is written ahead is
+ * on disk before anything is said.
+ */
+export class ReplicaRim<State> {
+  readonly #options: RimOptions<State>;
+  readonly #replica: SigningReplica;
+  readonly #log: OrderLog<State>;
+  #sequence = 0;
+  #votersLast: Voters = { members: null };
+  readonly #queue: Input[] = [];
+  #isRunning = false;
+  #isClosed = false;
+  readonly #timers = new Map<TimerId, Timer>();
+
+  private constructor(options: RimOptions<State>, replica: SigningReplica) {
+    this.#options = options;
+    this.#replica = replica;
+    this.#log = new OrderLog(options.journal, options.application.codec);
+  }
+
+  /** Goes on from the journal, or starts at sequence 0. */
+  static async start<State>(options: RimOptions<State>): Promise<ReplicaRim<State>> {
+    const { id, networkId, members, settings, rejoinToken, application } = options;
+    const replicaOptions = {
+      id,
+      networkId,
+      members,
+      verify: options.verifySignature,
+      ...(settings === undefined ? {} : { settings }),
+      ...(rejoinToken === undefined ? {} : { rejoinToken }),
+    };
+    const records = options.journal.read('replica').map(parseRecord);
+    const started =
+      records.length === 0 ? createReplica(replicaOptions) : restoreReplica(replicaOptions, records);
+    const replica: SigningReplica = { state: started.state, sign: options.sign };
+    const rim = new ReplicaRim(options, replica);
+    const base = rim.#log.base();
+    if (base !== undefined) {
+      application.restore(base.state, 'journal');
+      rim.#sequence = base.sequence;
+    }
+    for (const decision of rim.#log.replay()) await rim.#execute(decision, true);
+    rim.#perform(settle(replica, started.effects));
+    return rim;
+  }
+
+  /** Highest sequence that the application has executed. */
+  get sequence(): number {
+    return this.#sequence;
+  }
+
+  /** To look at only: it belongs to the machine. */
+  get replica(): Readonly<ReplicaState> {
+    return this.#replica.state;
+  }
+
+  /** Gives the machine what happened, after all that happened before. */
+  take(input: Input): void {
+    if (this.#isClosed) return;
+    // Only what a network may lose is dropped: the machine counts on its own timers and answers.
+    const isDroppable = input.type === 'message' || input.type === 'request';
+    if (this.#queue.length >= QUEUE_MAX && isDroppable) return;
+    this.#queue.push(input);
+    if (!this.#isRunning) this.#run();
+  }
+
+  /** Answers a replica that lags behind. */
+  decisionsFrom(request: Uint8Array): Uint8Array {
+    return orderAnswerCodec.encode(this.#log.answer(decisionsRequestCodec.parse(request).from));
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    for (const timer of this.#timers.values()) timer.cancel();
+    this.#timers.clear();
+    this.#queue.length = 0;
+  }
+
+  #run(): void {
+    this.#isRunning = true;
+    try {
+      for (
+        let input = this.#queue.shift();
+        input !== undefined && !this.#isClosed;
+        input = this.#queue.shift()
+      ) {
+        this.#perform(drive(this.#replica, input));
+      }
+    } catch (error) {
+      // Journal or machine failed: a replica that cannot write ahead must not speak.
+      this.#stop(error);
+    } finally {
+      this.#isRunning = false;
+    }
+  }
+
+  /** Effects in order; records that follow each other go to disk as one. */
+  #perform(effects: readonly Outbound[]): void {
+    let records: JournalRecord[] = [];
+    for (const effect of effects) {
+      if (effect.type === 'persist') {
+        records.push(effect.record);
+        continue;
+      }
+      this.#persist(records);
+      records = [];
+      this.#performOne(effect);
+    }
+    this.#persist(records);
+  }
+
+  #persist(records: readonly JournalRecord[]): void {
+    if (records.length === 0) return;
+    const { journal } = this.#options;
+    journal.append('replica', records.map(encodeRecord));
+    const base = records.findLastIndex((record) => record.type === 'base');
+    if (base !== -1) journal.trim('replica', records.length - base);
+  }
+
+  #performOne(effect: Exclude<Outbound, { type: 'persist' }>): void {
+    const { transport, logger } = this.#options;
+    switch (effect.type) {
+      case 'transmit':
+        transport.transmit(effect.to, encodeMessage(effect.message));
+        return;
+      case 'forward':
+        transport.forward(effect.operation);
+        return;
+      case 'commit':
+        // Voting goes on meanwhile; the machine asks for the next decision only after this one.
+        void this.#executeNext(effect.decision);
+        return;
+      case 'startTimer':
+        this.#startTimer(effect.id, effect.timeoutMs);
+        return;
+      case 'stopTimer':
+        this.#timers.get(effect.id)?.cancel();
+        this.#timers.delete(effect.id);
+        return;
+      case 'fetch':
+        void this.#fetch(effect.from, effect.sequence);
+        return;
+      case 'penalize':
+        logger.error({ member: effect.id }, 'a member contradicted itself: proof of equivocation held');
+        return;
+      case 'refuse':
+        if (effect.reason === 'pending-full') this.#options.application.onRefused(effect.operation);
+        logger.debug({ reason: effect.reason }, 'operation not taken');
+        return;
+      case 'checkpoint':
+        this.#log.onCheckpoint(effect.transfer, effect.announcesEpoch);
+        return;
+      case 'install':
+        this.#install(effect.checkpoint.header);
+        return;
+    }
+  }
+
+  async #executeNext(decision: Decision): Promise<void> {
+    const { sequence } = decision;
+    const { application } = this.#options;
+    try {
+      const voters = await this.#execute(decision, false);
+      const state = this.#log.stateAt(sequence, application.state);
+      this.take({ type: 'executed', sequence, ...voters, ...(state === undefined ? {} : { state }) });
+    } catch (error) {
+      this.#stop(error);
+    }
+  }
+
+  /** Returns who is to vote if that changed. After a restart the machine may ask for the last decision once more. */
+  async #execute(decision: Decision, isReplay: boolean): Promise<Voters> {
+    const { application } = this.#options;
+    if (decision.sequence <= this.#sequence) return this.#votersLast;
+    assert(decision.sequence === this.#sequence + 1, `decision ${decision.sequence} after a gap`);
+    if (!isReplay) this.#log.append(decision);
+    this.#votersLast = await application.execute(decision, isReplay);
+    this.#sequence = decision.sequence;
+    if (isReplay) this.#log.stateAt(decision.sequence, application.state);
+    return this.#votersLast;
+  }
+
+  /** Goes on from the state of a checkpoint that a quorum has signed, as consensus does [CONS-27]. */
+  #install(header: Uint8Array): void {
+    const checkpoint = parseHeader(header);
+    if (checkpoint.sequence <= this.#sequence) return;
+    const state = this.#log.install(checkpoint);
+    this.#sequence = checkpoint.sequence;
+    this.#votersLast = { members: null };
+    this.#options.logger.info({ sequence: checkpoint.sequence }, 'goes on from a snapshot');
+    this.#options.application.restore(state, 'peers');
+  }
+
+  #stop(cause: unknown): void {
+    if (this.#isClosed) return;
+    const code = errorCode(cause);
+    this.#options.logger.fatal({ code, err: cause }, 'consensus stopped');
+    this.close();
+    this.#options.onStopped(new LoopError('LOOP_STOPPED', `consensus stopped: ${code}`, { cause }));
+  }
+
+  #startTimer(id: TimerId, timeoutMs: number): void {
+    this.#timers.get(id)?.cancel();
+    this.#timers.set(
+      id,
+      this.#options.clock.after(timeoutMs, () => this.take({ type: 'timeout', id })),
+    );
+  }
+
+  async #fetch(from: string, sequence: number): Promise<void> {
+    try {
+      const request = decisionsRequestCodec.encode({ from: sequence });
+      const answer = orderAnswerCodec.parse(await this.#options.transport.fetch(from, request));
+      if (this.#isClosed) return;
+      if (answer.kind === 'decisions')
+        this.take({ type: 'decisions', decisions: answer.decisions.map(parseDecision) });
+      else if (!this.#replica.state.isExecuting)
+        this.take({ type: 'transfer', transfer: this.#log.offer(answer) });
+    } catch (error) {
+      this.#options.logger.info({ from, sequence, code: errorCode(error) }, 'decisions not fetched');
+    }
+  }
+}
