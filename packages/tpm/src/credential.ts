@@ -1,8 +1,8 @@
-import { createCipheriv, createHmac } from 'node:crypto';
+import { createCipheriv, createHmac, randomBytes } from 'node:crypto';
 import { ByteWriter, concatBytes } from '@nemea/core';
 import { TpmError } from './errors.ts';
 import { hashName, kdfa } from './sessions/kdf.ts';
-import { shareSecret } from './sessions/secret-sharing.ts';
+import { type RandomBytes, shareSecret } from './sessions/secret-sharing.ts';
 import { ALG, digestOf } from './structures/algorithms.ts';
 import { writeSized } from './structures/buffer.ts';
 import { type EccPublicArea, parsePublicArea, type RsaPublicArea } from './structures/public-area.ts';
@@ -19,10 +19,16 @@ const IV_BYTES = 16;
 
 /**
  * TPM2_MakeCredential in software (TPM 2.0 Part 1, 24): encrypts `secret` so that only the TPM that holds the
- * endorsement key can recover it, and only for the key named `akName`. Throws `TPM_ARGUMENT_INVALID` for a public
- * area that cannot be an endorsement key, or what `parsePublicArea` throws.
+ * endorsement key can recover it, and only for the key named `akName`. `random` makes the seed that it is encrypted
+ * under. Throws `TPM_ARGUMENT_INVALID` for a public area that cannot be an endorsement key, or what `parsePublicArea`
+ * throws.
  */
-export function makeCredential(ekPublic: Uint8Array, akName: Uint8Array, secret: Uint8Array): Credential {
+export function makeCredential(
+  ekPublic: Uint8Array,
+  akName: Uint8Array,
+  secret: Uint8Array,
+  { random = randomBytes }: { readonly random?: RandomBytes | undefined } = {},
+): Credential {
   const ek = parseStorageKey(ekPublic);
   const hash = hashName(ek.nameAlg);
   const hashBits = 8 * digestOf(ek.nameAlg).length;
@@ -30,7 +36,7 @@ export function makeCredential(ekPublic: Uint8Array, akName: Uint8Array, secret:
     throw refuse(`secret: got ${secret.length} bytes, want 1 to ${hashBits / 8}`);
   }
   const bits = symmetricKeyBits(ek);
-  const { secret: seed, encrypted: encryptedSecret } = shareSecret(ek, 'IDENTITY');
+  const { secret: seed, encrypted: encryptedSecret } = shareSecret(ek, 'IDENTITY', random);
   const empty = new Uint8Array(0);
   const symmetricKey = kdfa(ek.nameAlg, seed, { label: 'STORAGE', contextU: akName, contextV: empty, bits });
   const encrypted = encryptCfb(symmetricKey, writeSized(new ByteWriter(), secret).toBytes());

@@ -18,6 +18,8 @@ export interface EnrolmentRequest {
   readonly akProfile?: 'node' | 'any';
   /** 32 fresh random bytes, known to the judge alone. */
   readonly secret: Uint8Array;
+  /** Where the credential's own randomness comes from; the system's by default. */
+  readonly random?: (byteLength: number) => Uint8Array;
 }
 
 /** The first half: what goes to the candidate, and what the judge keeps. */
@@ -49,7 +51,7 @@ const SECRET_BYTES = 32;
  * `ENROLMENT_INVALID` when the EK is not the endorsed one. [EK-13]
  */
 export function beginEnrolment(request: EnrolmentRequest): Enrolment {
-  const { ekPublic, endorsement, akPublic, secret } = request;
+  const { ekPublic, endorsement, akPublic, secret, random } = request;
   assert(secret.length === SECRET_BYTES, 'an enrolment secret has 32 bytes');
   checkEkPublic(ekPublic);
   if (!ekMatchesCertificate(ekPublic, endorsement.publicKeySpki))
@@ -58,7 +60,7 @@ export function beginEnrolment(request: EnrolmentRequest): Enrolment {
   else checkAkPublic(akPublic);
   const akName = nameOf(akPublic);
   return {
-    credential: credentialFor(ekPublic, akName, secret),
+    credential: credentialFor(() => makeCredential(ekPublic, akName, secret, { random })),
     secretDigest: secretDigest(akName, secret),
     ekId: endorsement.ekId,
     level: endorsement.level,
@@ -93,9 +95,9 @@ export function completeEnrolment(
   return { ekId, level, akPublic, akName, keyNames: keys.map(({ name }) => name) };
 }
 
-function credentialFor(ekPublic: Uint8Array, akName: Uint8Array, secret: Uint8Array): Credential {
+function credentialFor(make: () => Credential): Credential {
   try {
-    return makeCredential(ekPublic, akName, secret);
+    return make();
   } catch (cause) {
     if (!(cause instanceof TpmError)) throw cause;
     throw new AttestationError('ENROLMENT_INVALID', cause.message, { cause });

@@ -91,6 +91,7 @@ export async function beginTrial(
     endorsement: ekCertificate,
     akPublic: application.akPublic,
     secret: random(32),
+    random,
   });
   return { application, enrolment, nonce: random(32) };
 }

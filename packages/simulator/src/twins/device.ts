@@ -62,7 +62,7 @@ export async function openSimulatedDevice(options: SimulatedDeviceOptions): Prom
     tpm,
     measured,
     eventLog: undefined,
-    ekChain: [],
+    ekChain: options.tpm.ekChain,
     lost,
     sign,
     verifySignature,

@@ -4,7 +4,6 @@ import type { DeviceIdentity } from '@nemea/node/ports';
 import {
   ALG,
   digestOf,
-  EK_TEMPLATES,
   encodeAttest,
   encodePublicArea,
   encodeSignature,
@@ -17,12 +16,15 @@ import {
 import { proveVrf } from '@nemea/vrf';
 import { p256 } from '@noble/curves/nist.js';
 import type { Kernel } from '../kernel/kernel.ts';
+import { type EndorsementKey, endorsementKey } from './endorsement.ts';
 
 export class SimulatedTpmError extends CodedError<'TPM_LOCKED_OUT' | 'TPM_GONE' | 'TPM_CREDENTIAL_REFUSED'> {}
 
 /** TPM_RH_ENDORSEMENT: the hierarchy that attestation keys live in. */
 const ENDORSEMENT = Uint8Array.of(0x40, 0x00, 0x00, 0x0b);
 const COMMAND_MS = 2;
+/** Whose root layer 1 approves. */
+export const MAKER = 'maker of simulated TPMs';
 
 interface Volatile {
   readonly pcrs: Map<number, Uint8Array>;
@@ -42,7 +44,7 @@ export class SimulatedTpm {
   readonly #kernel: Kernel;
   readonly #akSecret: Uint8Array;
   readonly #vrfSecret: Uint8Array;
-  readonly #ekPublic: Uint8Array;
+  readonly #endorsement: EndorsementKey;
   readonly akPublic: Uint8Array;
   readonly vrfPublic: Uint8Array;
   #volatile: Volatile = { pcrs: new Map() };
@@ -55,9 +57,14 @@ export class SimulatedTpm {
     this.#kernel = kernel;
     this.#akSecret = sha256(fromUtf8(`ak ${name}`));
     this.#vrfSecret = sha256(fromUtf8(`vrf ${name}`));
-    this.#ekPublic = publicAreaOf(EK_TEMPLATES['H-2'].template, sha256(fromUtf8(`ek ${name}`)));
+    this.#endorsement = endorsementKey(name, MAKER);
     this.akPublic = publicAreaOf(TEMPLATES.ak, this.#akSecret);
     this.vrfPublic = publicAreaOf(TEMPLATES.vrf, this.#vrfSecret);
+  }
+
+  /** DER: the endorsement certificate, then its maker's root. */
+  get ekChain(): readonly Uint8Array[] {
+    return this.#endorsement.chain;
   }
 
   /** Power off and on: registers are zero, and whoever held the TPM open has lost it. */
@@ -115,19 +122,23 @@ export class SimulatedTpm {
           }),
       },
       identity: {
-        ekPublic: this.#ekPublic,
+        ekPublic: this.#endorsement.publicArea,
         akPublic: this.akPublic,
         vrfPublic: this.vrfPublic,
         quote: ({ pcrs, qualifyingData }) => command(() => this.#quote(volatile, pcrs, qualifyingData)),
         certifyVrf: (qualifyingData) => command(() => this.#certifyVrf(qualifyingData)),
-        activateCredential: () =>
-          command(() => {
-            throw new SimulatedTpmError('TPM_CREDENTIAL_REFUSED', 'this twin has no endorsement key');
-          }),
+        activateCredential: (credential) => command(() => this.#activate(credential)),
         vrfProve: (alpha) => command(() => proveVrf(this.#vrfSecret, alpha)),
       },
       lost,
     };
+  }
+
+  #activate(credential: Parameters<DeviceIdentity['activateCredential']>[0]): Uint8Array {
+    const secret = this.#endorsement.activate(credential, nameOf(this.akPublic));
+    if (secret === undefined)
+      throw new SimulatedTpmError('TPM_CREDENTIAL_REFUSED', 'the credential is for another key');
+    return secret;
   }
 
   #quote(volatile: Volatile, choice: PcrChoice, qualifyingData: Uint8Array) {

@@ -77,4 +77,25 @@ describe('a secret encrypted to a key', () => {
     const secrets = Array.from({ length: 8 }, () => toHex(shareSecret(key, 'SECRET').secret));
     expect(new Set(secrets).size).toBe(8);
   });
+
+  it('follows from the randomness that it is given, on every curve, past numbers that are no private key', () => {
+    for (const vector of vectors.ecc) {
+      const key = parsePublicArea(fromHex(vector.publicArea));
+      if (key.type !== 'ecc') throw new Error('want an ecc key');
+      const share = (first: number) => {
+        let drawn = 0;
+        // Zero and the largest number are no private keys of any curve.
+        const random = (length: number) => new Uint8Array(length).fill(drawn++ === 0 ? first : 0x5a);
+        return { secret: toHex(shareSecret(key, 'SECRET', random).secret), drawn };
+      };
+      expect(share(0)).toEqual(share(0xff));
+      expect(share(0).drawn).toBeGreaterThan(1);
+    }
+  });
+
+  it('is refused when no random number is a private key', () => {
+    const key = parsePublicArea(fromHex((vectors.ecc[0] as EccVector).publicArea));
+    if (key.type !== 'ecc') throw new Error('want an ecc key');
+    expect(() => shareSecret(key, 'SECRET', (length) => new Uint8Array(length))).toThrow(/ephemeral key/);
+  });
 });

@@ -16,6 +16,12 @@ const CURVES: ReadonlyMap<number, string> = new Map([
   [CURVE.p521, 'secp521r1'],
 ]);
 
+/** Fresh random bytes, fit for keys. */
+export type RandomBytes = (byteLength: number) => Uint8Array;
+
+/** Draws of an ephemeral key at most: on these curves next to none is out of range. */
+const DRAWS_MAX = 64;
+
 export interface SharedSecret {
   readonly secret: Uint8Array;
   /** TPM2B_ENCRYPTED_SECRET's contents. */
@@ -26,19 +32,25 @@ export interface SharedSecret {
  * A fresh secret of the size of the key's name digest that only the TPM with `key` recovers. The key may be a
  * stranger's: points off the curve and impossible moduli give `TPM_ARGUMENT_INVALID`.
  */
-export function shareSecret(key: EccPublicArea | RsaPublicArea, label: SecretLabel): SharedSecret {
+export function shareSecret(
+  key: EccPublicArea | RsaPublicArea,
+  label: SecretLabel,
+  random: RandomBytes = randomBytes,
+): SharedSecret {
   try {
-    return key.type === 'rsa' ? shareByRsa(key, label) : shareByEcc(key, label, ephemeralFor(key));
+    return key.type === 'rsa'
+      ? shareByRsa(key, label, random)
+      : shareByEcc(key, label, ephemeralFor(key, random));
   } catch (cause) {
     if (cause instanceof TpmError) throw cause;
     throw new TpmError('TPM_ARGUMENT_INVALID', 'key to encrypt to: not a valid public key', { cause });
   }
 }
 
-/** TPM 2.0 Part 1, B.10: a random secret by RSA-OAEP under the key's name algorithm. */
-function shareByRsa(key: RsaPublicArea, label: SecretLabel): SharedSecret {
+/** TPM 2.0 Part 1, B.10: a random secret by RSA-OAEP under the key's name algorithm. The padding's seed is OpenSSL's own. */
+function shareByRsa(key: RsaPublicArea, label: SecretLabel, random: RandomBytes): SharedSecret {
   const hash = hashName(key.nameAlg);
-  const secret = randomBytes(digestOf(key.nameAlg).length);
+  const secret = random(digestOf(key.nameAlg).length);
   const publicKey = createPublicKey({ key: Buffer.from(toSpki(key)), format: 'der', type: 'spki' });
   const oaep = {
     oaepHash: hash,
@@ -48,10 +60,24 @@ function shareByRsa(key: RsaPublicArea, label: SecretLabel): SharedSecret {
   return { secret, encrypted: publicEncrypt({ key: publicKey, ...oaep }, secret) };
 }
 
-function ephemeralFor(key: EccPublicArea): ECDH {
+/** FIPS 186-5, A.2.2: draws until the number is a private key of the curve. */
+function ephemeralFor(key: EccPublicArea, random: RandomBytes): ECDH {
   const ephemeral = ecdhOf(key.curve);
-  ephemeral.generateKeys();
-  return ephemeral;
+  const drawn = new Uint8Array(curveBytes(key.curve));
+  for (let draws = 0; draws < DRAWS_MAX; draws++) {
+    drawn.set(random(drawn.length));
+    // P-521 has 521 bits in 66 bytes.
+    if (key.curve === CURVE.p521) drawn[0] = (drawn[0] as number) & 1;
+    try {
+      ephemeral.setPrivateKey(drawn);
+      return ephemeral;
+    } catch {
+      // Zero, or not below the order: drawn anew.
+    } finally {
+      drawn.fill(0);
+    }
+  }
+  throw new TpmError('TPM_ARGUMENT_INVALID', `ephemeral key: ${DRAWS_MAX} random numbers were none`);
 }
 
 /** OpenSSL's key agreement on a TPM's curve. Throws `TPM_ARGUMENT_INVALID`. */

@@ -6,9 +6,11 @@ import {
   LEVEL,
   parseEvidence,
 } from '@nemea/attestation';
-import { assert, bytesEqual, sha256, toHex } from '@nemea/core';
+import { beginEnrolment, checkActivation, verifyEkCertificate } from '@nemea/attestation/enrolment';
+import { assert, bytesEqual, errorCode, sha256, toHex } from '@nemea/core';
 import { judgingPolicy } from '@nemea/membership';
-import { compressedPoint, parsePublicArea } from '@nemea/tpm/structures';
+import { makeCredential } from '@nemea/tpm';
+import { compressedPoint, nameOf, parsePublicArea } from '@nemea/tpm/structures';
 import { verifyVrf } from '@nemea/vrf';
 import { peerIdOf } from '../../peers/peer-id.ts';
 import type { Device } from '../device.ts';
@@ -16,8 +18,8 @@ import type { ComplianceCase } from './journal-compliance.ts';
 
 const digest = (text: string): Uint8Array => sha256(new TextEncoder().encode(text));
 
-/** The suite for a device: what peers will believe of it. `device` is open, and stays open. */
-export function deviceCompliance(device: () => Device): ComplianceCase[] {
+/** The suite for a device: what peers will believe of it at the time `nowMs`. `device` is open, and stays open. */
+export function deviceCompliance(device: () => Device, nowMs: () => number): ComplianceCase[] {
   const networkId = digest('network');
   const evidenceOver = (challenge: Uint8Array) => {
     const { tpm, identity, measured, eventLog } = device();
@@ -100,6 +102,27 @@ export function deviceCompliance(device: () => Device): ComplianceCase[] {
         const { attest, signature } = await identity.certifyVrf(digest('purpose'));
         const { akPublic, vrfPublic } = identity;
         checkVrfCertification({ attest, signature, akPublic, vrfPublic, qualifyingData: digest('purpose') });
+      },
+    },
+    {
+      title:
+        'has an endorsement key that its chain vouches for, and that activates what is for its own key only',
+      async run() {
+        const { ekChain, identity } = device();
+        const root = ekChain.at(-1);
+        assert(root !== undefined, 'there is a chain');
+        const endorsement = verifyEkCertificate({
+          chain: ekChain,
+          roots: [{ certificate: root, levelMax: LEVEL.development }],
+          nowMs: nowMs(),
+        });
+        const { ekPublic, akPublic } = identity;
+        const enrolment = beginEnrolment({ ekPublic, endorsement, akPublic, secret: digest('secret') });
+        const secret = await identity.activateCredential(enrolment.credential);
+        assert(checkActivation(enrolment, secret), 'the secret comes back');
+        const ofOther = makeCredential(ekPublic, nameOf(identity.vrfPublic), digest('secret'));
+        const refusal = await identity.activateCredential(ofOther).then(() => 'OK', errorCode);
+        assert(refusal === 'TPM_CREDENTIAL_REFUSED', `a credential for another key: got ${refusal}`);
       },
     },
     {
