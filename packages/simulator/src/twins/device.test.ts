@@ -6,6 +6,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { Kernel } from '../kernel/kernel.ts';
 import { machineOf, openSimulatedDevice } from './device.ts';
 import { Life } from './life.ts';
+import { drive as driveKernel } from './testing.ts';
 import { SimulatedTpm } from './tpm.ts';
 
 describe('a simulated device', () => {
@@ -13,17 +14,7 @@ describe('a simulated device', () => {
   let tpm: SimulatedTpm;
   let device: Device;
 
-  /** Lets virtual time pass until the work is done. */
-  async function drive<T>(work: Promise<T>): Promise<T> {
-    let isDone = false;
-    const end = (): void => {
-      isDone = true;
-    };
-    work.then(end, end);
-    await kernel.runUntil(kernel.nowMs + 60_000, () => isDone);
-    return await work;
-  }
-
+  const drive = <T>(work: Promise<T>): Promise<T> => driveKernel(kernel, work);
   const open = () =>
     openSimulatedDevice({
       machine: machineOf('n0', 1),

@@ -10,10 +10,10 @@ import { Kernel } from '../kernel/kernel.ts';
 import { Chain } from './layer-one/chain.ts';
 import { openLedgerTwin } from './ledger.ts';
 import { Life } from './life.ts';
+import { drive } from './testing.ts';
 
 const DEPOSIT = 1_000n;
 const EPOCH_MS = 10_000;
-const PATIENCE_MS = 60_000;
 /** Anvil's own accounts have native coin: the first deploys, the next four found, the one after is nobody. */
 const [DEPLOYER, FIRST, STRANGER] = [0, 1, 5];
 const keyOf = (account: HDAccount): Uint8Array => account.getHdKey().privateKey as Uint8Array;
@@ -80,15 +80,7 @@ describe('the layer-1 twin', () => {
     ledgers: founders.map(open),
     stranger: open(accountAt(STRANGER)),
     deposit,
-    async drive(work) {
-      let isDone = false;
-      const end = (): void => {
-        isDone = true;
-      };
-      work.then(end, end);
-      await kernel.runUntil(kernel.nowMs + PATIENCE_MS, () => isDone);
-      return await work;
-    },
+    drive: (work) => drive(kernel, work),
   };
 
   beforeAll(() => {

@@ -7,6 +7,7 @@ import { Kernel } from '../kernel/kernel.ts';
 import { Life } from './life.ts';
 import { SimulatedNetwork } from './network.ts';
 import { OverlayTwin } from './overlay.ts';
+import { drive } from './testing.ts';
 
 const PATIENCE_MS = 60_000;
 
@@ -33,15 +34,7 @@ describe('the simulated overlay', () => {
           { name, peer, life: new Life(), network, random, route },
         );
       },
-      async drive(work) {
-        let isDone = false;
-        const end = (): void => {
-          isDone = true;
-        };
-        work.then(end, end);
-        await kernel.runUntil(kernel.nowMs + PATIENCE_MS, () => isDone);
-        return await work;
-      },
+      drive: (work) => drive(kernel, work),
       async until(holds) {
         if (!(await kernel.runUntil(kernel.nowMs + PATIENCE_MS, holds)))
           throw new Error('it never came to hold');
