@@ -2,6 +2,7 @@
 pragma solidity ^0.8.26;
 
 import {INodeRegistry} from "../src/interfaces/INodeRegistry.sol";
+import {Credit} from "../src/libraries/Credit.sol";
 import {NodeRegistry} from "../src/NodeRegistry.sol";
 import {NodeRecord, NodeStatus} from "../src/types/NodeRecord.sol";
 import {Admission, Eviction} from "../src/types/Votes.sol";
@@ -338,6 +339,19 @@ contract NodeRegistryTest is Network {
             )
         );
         registry.syncCredit(founder, 1, 144, new bytes32[](0));
+    }
+
+    function test_syncCredit_missedUpdateLeavesTheLeastWeightAndTheDeposit() public {
+        completeGenesis();
+        vm.roll(block.number + 1);
+        uint32 credit = Credit.afterMissedUpdate(registry.node(founder).credit);
+        recordEpoch(1, _leaf(founder, 1, credit));
+        registry.syncCredit(founder, 1, credit, new bytes32[](0));
+        NodeRecord memory n = registry.node(founder);
+        assertEq(n.credit, 0, "credit");
+        assertEq(n.weight, 1, "weight");
+        assertEq(registry.weightTotal(), 41, "total");
+        assertEq(n.deposit, 1_000, "deposit");
     }
 
     function test_slash_sharesTheForfeitBetweenReporterAndReserve() public {

@@ -1,15 +1,7 @@
-import {
-  AttestationError,
-  appraise,
-  type Evidence,
-  parseEvidence,
-  type ReferenceValues,
-  toAssuranceLevel,
-} from '@nemea/attestation';
 import { merkleRoot, sha256, toHex } from '@nemea/core';
 import { drawBound, parseOutput } from '@nemea/vrf';
 import { answerDigest, CHALLENGE_COMMANDS, challengeBinding } from './challenge.ts';
-import { creditAfterFault, weightOf } from './credit.ts';
+import { CREDIT_DRAW_MIN, creditAfterFault, weightOf } from './credit.ts';
 import { encodeEpochLeaf, epochLeaves } from './epoch-leaf.ts';
 import type { RejectionCode } from './errors.ts';
 import {
@@ -24,11 +16,10 @@ import {
   mayDraw,
   provenBeta,
 } from './jury.ts';
-import { akPublicArea } from './keys.ts';
 import type { LedgerView } from './ledger-view.ts';
 import type { Context, Outcome, VerifySignature } from './machine.ts';
+import { offenceOf } from './offence.ts';
 import type { Attestation, OperationBody } from './operation.ts';
-import { judgingPolicy } from './policy.ts';
 import { EVICTION_REASONS } from './reasons.ts';
 import { forgetOld } from './retention.ts';
 import {
@@ -114,8 +105,8 @@ function epochBinding(epoch: number, attestor: Member, target: Member): Uint8Arr
 }
 
 /**
- * Eviction: the accuser shows evidence that the target's own TPM signed, and every replica judges it again. No trust
- * in the accuser is needed, so one drawn attestor is enough [MEMB-22] [MEMB-23].
+ * The accuser shows evidence that the target itself signed, and every replica judges it again: a contradiction evicts, a
+ * missed update costs credit. No trust in the accuser is needed, so one drawn attestor is enough [MEMB-22] [MEMB-23] [MEMB-37].
  */
 export function judgeAccusation(context: Context, body: Extract<OperationBody, { kind: 'accuse' }>): Outcome {
   const { state, ledger, author } = context;
@@ -131,7 +122,15 @@ export function judgeAccusation(context: Context, body: Extract<OperationBody, {
   if (beta === undefined) return { rejected: 'VRF_INVALID' };
   const output = attestOutput(draw, beta, body.target);
   if (!drawnFrom(state.roster, author, output, ATTESTORS_EXPECTED)) return { rejected: 'NOT_DRAWN' };
-  if (!contradicts(context, target, body)) return { rejected: 'EVIDENCE_NOT_CONTRADICTING' };
+  const { evidence, nonce } = body;
+  const binding = epochBinding(body.epoch, author, target);
+  const answer = answerDigest({ binding, nonce, evidenceDigest: sha256(evidence) });
+  if (!context.verifySignature(target.peerKey, answer, body.answerSignature))
+    return { rejected: 'EVIDENCE_NOT_CONTRADICTING' };
+  const facts = { networkId: state.networkId, ledger, atBlock: state.ledgerBlock };
+  const offence = offenceOf(facts, { target, epoch: body.epoch, evidence, nonce, binding });
+  if (offence === 'none') return { rejected: 'EVIDENCE_NOT_CONTRADICTING' };
+  if (offence === 'update-missed') return recordMissedUpdate(context, target, body.evidence);
   return evict(context, target, {
     epoch: body.epoch,
     evidenceDigest: sha256(body.evidence),
@@ -141,53 +140,16 @@ export function judgeAccusation(context: Context, body: Extract<OperationBody, {
   });
 }
 
-/**
- * True for evidence that the target itself signed for this challenge and that policy forbids. What nobody but the
- * target could have sent counts against it, be it a forbidden state, a log that explains nothing, or garbage.
- */
-function contradicts(
-  { state, ledger, author, verifySignature }: Context,
-  target: Member,
-  body: Extract<OperationBody, { kind: 'accuse' }>,
-): boolean {
-  const binding = epochBinding(body.epoch, author, target);
-  const answer = answerDigest({ binding, nonce: body.nonce, evidenceDigest: sha256(body.evidence) });
-  if (!verifySignature(target.peerKey, answer, body.answerSignature)) return false;
-  let evidence: Evidence;
-  try {
-    evidence = parseEvidence(body.evidence);
-  } catch (error) {
-    if (error instanceof AttestationError) return true;
-    throw error;
-  }
-  const result = appraise({
-    evidence,
-    endorsements: {
-      akPublic: akPublicArea(target.akX, target.akY),
-      level: toAssuranceLevel(target.level),
-    },
-    referenceValues: referenceValuesOf(ledger, body.epoch, state.ledgerBlock),
-    policy: judgingPolicy,
-    expected: { networkId: state.networkId, challenge: body.nonce, binding },
-    nowMs: 0,
-  });
-  return result.verdict === 'contraindicated';
-}
-
-/**
- * What was approved when the epoch began, and what is now: a release that was withdrawn after the target answered
- * does not turn an honest answer into an accusation [MEMB-24].
- */
-function referenceValuesOf(ledger: LedgerView, epoch: number, atBlock: number): ReferenceValues {
-  const boundary = ledger.epochBoundary(epoch) ?? atBlock;
+/** The close of the epoch takes the credit, so that anybody can redo it from the leaves; nothing is left to take twice [MEMB-37]. */
+function recordMissedUpdate({ state, author }: Context, target: Member, evidence: Uint8Array): Outcome {
+  const { account } = target;
+  if (state.updatesMissed.has(account) || target.credit < CREDIT_DRAW_MIN)
+    return { rejected: 'ALREADY_DONE' };
+  const updatesMissed = new Map(state.updatesMissed).set(account, sha256(evidence));
   return {
-    releases: union(ledger.approvedReleases(boundary), ledger.approvedReleases(atBlock)),
-    images: union(ledger.approvedImages(boundary), ledger.approvedImages(atBlock)),
+    state: { ...state, updatesMissed },
+    effects: [{ type: 'update-missed', account, accuser: author.account }],
   };
-}
-
-function union(a: ReadonlySet<string>, b: ReadonlySet<string>): ReadonlySet<string> {
-  return new Set([...a, ...b]);
 }
 
 function evict(
@@ -257,7 +219,7 @@ export function closeEpoch({ state, ledger }: Context, epoch: number): Outcome {
   if (seed === undefined || boundaryBlock === undefined) return { rejected: 'EPOCH_WRONG' };
   if (epoch !== epochToClose(state, ledger)) return { rejected: 'EPOCH_WRONG' };
   if (!isEpochRipe(state, ledger, epoch)) return { rejected: 'TOO_EARLY' };
-  const leaves = epochLeaves(epoch, state.reports.get(epoch) ?? new Map());
+  const leaves = epochLeaves(epoch, state.reports.get(epoch) ?? new Map(), state.updatesMissed);
   const settled = settleCredit(state.roster, leaves, { networkId: state.networkId, epochSeed: seed });
   const roster = withoutLeavers(settled, ledger.leavers(boundaryBlock));
   const vote: Vote = {
@@ -280,6 +242,7 @@ export function closeEpoch({ state, ledger }: Context, epoch: number): Outcome {
     epochClosed: epoch,
     admissions: 0,
     evictions: 0,
+    updatesMissed: new Map(),
     rejoins: new Map(),
   };
   const gone = [...state.roster.keys()].filter((account) => !roster.has(account));

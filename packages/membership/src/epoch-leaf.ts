@@ -1,9 +1,17 @@
 import { encodeCbor } from '@nemea/core';
-import type { EpochLeaf, EpochReport, ResultLeaf } from './state.ts';
+import type { EpochLeaf, EpochReport, MembershipState, OutdatedLeaf, ResultLeaf, SeatLeaf } from './state.ts';
 
-/** The leaves of an epoch in the order of the tree: seats by attestor, then results by target and attestor [MEMB-20]. */
-export function epochLeaves(epoch: number, reports: ReadonlyMap<string, EpochReport>): EpochLeaf[] {
-  const leaves: EpochLeaf[] = [];
+/** The leaves of an epoch in the order of the tree [MEMB-20]. */
+export function epochLeaves(
+  epoch: number,
+  reports: ReadonlyMap<string, EpochReport>,
+  updatesMissed: MembershipState['updatesMissed'] = new Map(),
+): EpochLeaf[] {
+  const leaves: EpochLeaf[] = [...updatesMissed].map(([outdated, evidenceDigest]) => ({
+    outdated,
+    epoch,
+    evidenceDigest,
+  }));
   for (const [attestor, { proof, beta, results }] of reports) {
     leaves.push({ attestor, epoch, proof, beta });
     for (const result of results) leaves.push({ ...result, attestor, epoch });
@@ -11,20 +19,41 @@ export function epochLeaves(epoch: number, reports: ReadonlyMap<string, EpochRep
   return leaves.sort(compareLeaves);
 }
 
+export function isSeat(leaf: EpochLeaf): leaf is SeatLeaf {
+  return 'beta' in leaf;
+}
+
 export function isResult(leaf: EpochLeaf): leaf is ResultLeaf {
   return 'target' in leaf;
 }
 
+export function isOutdated(leaf: EpochLeaf): leaf is OutdatedLeaf {
+  return 'outdated' in leaf;
+}
+
 /** Negative when a leaf stands before another in the tree, zero when they would stand in one place. */
 export function compareLeaves(a: EpochLeaf, b: EpochLeaf): number {
-  const [targetA, targetB] = [isResult(a) ? a.target : '', isResult(b) ? b.target : ''];
-  return compareText(targetA, targetB) || compareText(a.attestor, b.attestor);
+  const [placeA, placeB] = [placeOf(a), placeOf(b)];
+  return (
+    placeA.rank - placeB.rank || compareText(placeA.about, placeB.about) || compareText(placeA.by, placeB.by)
+  );
+}
+
+/** Seats by attestor, results by target and attestor, missed updates by account. */
+function placeOf(leaf: EpochLeaf): { rank: number; about: string; by: string } {
+  if (isSeat(leaf)) return { rank: 0, about: '', by: leaf.attestor };
+  if (isResult(leaf)) return { rank: 1, about: leaf.target, by: leaf.attestor };
+  return { rank: 2, about: leaf.outdated, by: '' };
 }
 
 /** Canonical bytes of a leaf. */
 export function encodeEpochLeaf(leaf: EpochLeaf): Uint8Array {
-  const { attestor, epoch } = leaf;
-  if (!isResult(leaf)) return encodeCbor({ attestor, beta: leaf.beta, epoch, proof: leaf.proof });
+  const { epoch } = leaf;
+  if (isOutdated(leaf)) {
+    return encodeCbor({ epoch, evidenceDigest: leaf.evidenceDigest, outdated: leaf.outdated });
+  }
+  const { attestor } = leaf;
+  if (isSeat(leaf)) return encodeCbor({ attestor, beta: leaf.beta, epoch, proof: leaf.proof });
   return encodeCbor({
     answerSignature: leaf.answerSignature,
     attestor,

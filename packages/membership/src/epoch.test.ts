@@ -148,6 +148,19 @@ describe('closing an epoch [MEMB-17]', () => {
     expect(backwards.effects).toEqual(forwards.effects);
   });
 
+  test('takes the credit of who missed an update, says so in a leaf, and begins anew [MEMB-37]', () => {
+    const [outdated] = members.slice(-1) as [TestMember];
+    const evidenceDigest = sha256(fromUtf8('evidence'));
+    for (const member of members) report(member);
+    machine.state = { ...machine.state, updatesMissed: new Map([[outdated.account, evidenceDigest]]) };
+    ledger.head = 31;
+    expect(close()).toBeUndefined();
+    const closed = machine.effects.find((effect) => effect.type === 'epoch-closed');
+    expect(closed?.leaves.at(-1)).toEqual({ outdated: outdated.account, epoch: EPOCH, evidenceDigest });
+    expect(machine.credit(outdated)).toBe(0);
+    expect(machine.state.updatesMissed.size).toBe(0);
+  });
+
   test('is too early before the epoch has ended, and before two thirds of the weight reported', () => {
     for (const member of members.slice(0, 4)) report(member);
     expect(close()).toBe('TOO_EARLY');

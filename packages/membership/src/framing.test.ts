@@ -3,11 +3,13 @@ import { fromUtf8, sha256, toHex } from '@nemea/core';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { answerDigest, CHALLENGE_COMMANDS, challengeBinding } from './challenge.ts';
 import type { DisputeOnLedger } from './ledger-view.ts';
+import { UPDATE_EPOCHS } from './offence.ts';
 import { candidateId } from './roster.ts';
 import {
   accusationOf,
   answerOf,
   attestationOf,
+  BLOCKS_PER_EPOCH,
   epochReportOf,
   isSeated,
   seatOfAttestor,
@@ -222,9 +224,34 @@ describe('an accusation [MEMB-22] [MEMB-23]', () => {
     );
   });
 
-  it('with evidence of a release that was withdrawn before the epoch evicts', () => {
-    ledger.releases.set(toHex(RELEASE.digest), { from: 0, until: 20 });
-    expect(accuse(drawn(), target, EPOCH, answerOf(drawn(), target, EPOCH))).toBeUndefined();
+  it.each(['releases', 'images'] as const)(
+    'with evidence of %s that were withdrawn is a missed update only, once the time for it is over [MEMB-37]',
+    (kind) => {
+      const [digest] = [...ledger[kind].keys()] as [string];
+      ledger[kind].set(digest, { from: 0, until: 19 });
+      const late = EPOCH - 1 + UPDATE_EPOCHS;
+      ledger.head = late * BLOCKS_PER_EPOCH + 5;
+      for (const [epoch, code] of [
+        [late - 1, 'EVIDENCE_NOT_CONTRADICTING'],
+        [late, undefined],
+        [late, 'ALREADY_DONE'],
+      ] as const) {
+        const attestor = others.find((member) => isDrawn(member, epoch)) as TestMember;
+        expect(accuse(attestor, target, epoch, answerOf(attestor, target, epoch))).toBe(code);
+      }
+      expect([...machine.state.updatesMissed.keys()]).toEqual([target.account]);
+      expect(machine.state.evictions).toBe(0);
+    },
+  );
+
+  it('with evidence of software that was never approved evicts, although other software was withdrawn', () => {
+    ledger.releases.set(toHex(RELEASE.digest), { from: 0, until: 1 });
+    const epoch = UPDATE_EPOCHS;
+    ledger.head = epoch * BLOCKS_PER_EPOCH + 5;
+    const attestor = others.find((member) => isDrawn(member, epoch)) as TestMember;
+    const never = { ...RELEASE, digest: sha256(fromUtf8('never approved')) };
+    expect(accuse(attestor, target, epoch, answerOf(attestor, target, epoch, [never]))).toBeUndefined();
+    expect(machine.state.roster.has(target.account)).toBe(false);
   });
 });
 

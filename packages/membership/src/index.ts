@@ -6,13 +6,14 @@
 export { epochToClose, isEpochRipe, judgeReport } from './attestation.ts';
 export * from './challenge.ts';
 export * from './credit.ts';
-export { compareLeaves, encodeEpochLeaf, epochLeaves, isResult } from './epoch-leaf.ts';
+export { compareLeaves, encodeEpochLeaf, epochLeaves, isOutdated, isResult, isSeat } from './epoch-leaf.ts';
 export * from './errors.ts';
 export * from './jury.ts';
 export { akPublicArea } from './keys.ts';
 export type * from './ledger-view.ts';
 export { applyOperation, initialState } from './machine.ts';
 export * from './money.ts';
+export { offenceOf, type SignedEvidence, softwareEver, UPDATE_EPOCHS } from './offence.ts';
 export {
   type Anchor,
   type Attestation,

@@ -24,6 +24,9 @@ export interface LedgerView {
   approvedReleases(atBlock: number): ReadonlySet<string>;
   approvedImages(atBlock: number): ReadonlySet<string>;
   approvedCodes(atBlock: number): ReadonlySet<string>;
+  /** Digests (hex) that PolicyRegistry had approved and withdrew, as of a block, by the block that withdrew them last. */
+  withdrawnReleases(atBlock: number): ReadonlyMap<string, number>;
+  withdrawnImages(atBlock: number): ReadonlyMap<string, number>;
   policyVersion(atBlock: number): number;
   genesisRecords(): readonly NodeRecord[];
   /** Accounts that gave up membership on layer 1, and were not admitted again, as of a block. */

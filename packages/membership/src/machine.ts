@@ -34,6 +34,7 @@ export function initialState(networkId: Uint8Array, ledger: LedgerView): Members
     tasks: new Map(),
     admissions: 0,
     evictions: 0,
+    updatesMissed: new Map(),
     disputesJudged: new Set(),
     rejoins: new Map(),
   };

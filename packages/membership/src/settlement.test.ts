@@ -9,7 +9,7 @@ import {
   creditAfterPass,
 } from './credit.ts';
 import { isResult } from './epoch-leaf.ts';
-import { attestOdds, mayServe, targetRing, targetsDrawn } from './jury.ts';
+import { attestOdds, mayDraw, mayServe, targetRing, targetsDrawn } from './jury.ts';
 import { genesisRoster, type Member, type Roster, withCredit, withMember } from './roster.ts';
 import { settleCredit } from './settlement.ts';
 import { CONFIDENCE_MAX, CONFIDENCE_NEW, confidenceAfterEpoch, type Standing } from './standing.ts';
@@ -44,7 +44,7 @@ function result(attestor: string, target: string, verdict: ResultLeaf['verdict']
 }
 
 /** What all report when all are honest. */
-const honest: readonly EpochLeaf[] = [...genesis.keys()].flatMap((attestor) => [
+const honest: readonly (SeatLeaf | ResultLeaf)[] = [...genesis.keys()].flatMap((attestor) => [
   seat(attestor),
   ...targetsOf(attestor).map((target) => result(attestor, target)),
 ]);
@@ -134,6 +134,19 @@ describe('an epoch [MEMB-19] [MEMB-41]', () => {
       fallen,
     );
     expect(creditOf(after, attestor)).toBe(attestorsOf(attestor).length > 0 ? creditAfterPass(0) : 0);
+  });
+
+  test('takes all credit that draws for a missed update, until an epoch that the member passes [MEMB-37]', () => {
+    const missed: EpochLeaf = { outdated: target, epoch: EPOCH, evidenceDigest: sha256() };
+    const after = settle([...honest, missed]);
+    expect(after).toEqual(withCredit(settle(honest), target, 0));
+    expect(settle([missed])).toEqual(withCredit(genesis, target, 0));
+    const idle = honest.filter(
+      (leaf) => !isBy(leaf, target) && !('beta' in leaf && leaf.attestor === target),
+    );
+    const updated = settle(idle, after);
+    expect(creditOf(updated, target)).toBe(creditAfterPass(0));
+    expect(mayDraw(updated.get(target) as Member, EPOCH)).toBe(true);
   });
 
   test('counts no result of an attestor without a draw, and none about who is gone', () => {

@@ -1,5 +1,5 @@
-import { weightOf } from './credit.ts';
-import { isResult } from './epoch-leaf.ts';
+import { creditAfterMissedUpdate, weightOf } from './credit.ts';
+import { isOutdated, isResult, isSeat } from './epoch-leaf.ts';
 import {
   ATTESTORS_EXPECTED,
   attestOdds,
@@ -8,7 +8,7 @@ import {
   targetRing,
   targetsDrawn,
 } from './jury.ts';
-import type { Member, Roster } from './roster.ts';
+import { type Member, type Roster, withCredit } from './roster.ts';
 import { confidenceAfterEpoch, creditAfterEpoch, type Duty, type Standing, standingOf } from './standing.ts';
 import type { EpochLeaf, ResultLeaf } from './state.ts';
 
@@ -16,8 +16,8 @@ import type { EpochLeaf, ResultLeaf } from './state.ts';
 type Seats = ReadonlyMap<string, ResultLeaf | undefined>;
 
 /**
- * What an epoch's attestations do to credit: a function of its leaves, in whatever order, so that anybody can redo it. Who was
- * seated for whom follows from the draws; juries decide by the weight that is seated, heard or not [MEMB-19] [MEMB-41].
+ * What an epoch's leaves do to credit, in whatever order they are, so that anybody can redo it. A missed update takes what
+ * draws, whatever else the epoch gave [MEMB-37].
  */
 export function settleCredit(
   before: Roster,
@@ -25,7 +25,24 @@ export function settleCredit(
   context: DrawContext,
   expected = ATTESTORS_EXPECTED,
 ): Roster {
-  const epoch = leaves[0]?.epoch;
+  const attested = settleAttestations(before, leaves, context, expected);
+  return leaves.filter(isOutdated).reduce((roster, { outdated }) => {
+    const credit = creditAfterMissedUpdate(roster.get(outdated)?.credit ?? 0);
+    return withCredit(roster, outdated, credit);
+  }, attested);
+}
+
+/**
+ * Who was seated for whom follows from the draws; juries decide by the weight that is seated, heard or not [MEMB-19]
+ * [MEMB-41].
+ */
+function settleAttestations(
+  before: Roster,
+  leaves: readonly EpochLeaf[],
+  context: DrawContext,
+  expected: number,
+): Roster {
+  const epoch = leaves.find((leaf) => !isOutdated(leaf))?.epoch;
   // Nobody reported: nobody knows anything about anybody.
   if (epoch === undefined) return before;
   const seats = seatsOf(before, leaves, { context, epoch, expected });
@@ -55,8 +72,9 @@ function seatsOf(
   const ring = targetRing(draw.context, roster, draw.epoch);
   const seats = new Map<string, Map<string, ResultLeaf | undefined>>();
   for (const leaf of leaves) {
+    if (!isSeat(leaf)) continue;
     const attestor = roster.get(leaf.attestor);
-    if (isResult(leaf) || attestor === undefined) continue;
+    if (attestor === undefined) continue;
     const targets = targetsDrawn(
       ring,
       { account: leaf.attestor, beta: leaf.beta },

@@ -108,6 +108,7 @@ const states: fc.Arbitrary<MembershipState> = fc.record({
   tasks: mapOf(id, task),
   admissions: count,
   evictions: count,
+  updatesMissed: mapOf(account, bytes(32)),
   disputesJudged: setOf(id),
   rejoins: mapOf(account, count),
 });

@@ -83,6 +83,7 @@ const stateSchema = z.strictObject({
   tasks: entriesOf(hexDigest, taskSchema),
   admissions: uint,
   evictions: uint,
+  updatesMissed: entriesOf(accountSchema, byteString(32), ROSTER_MAX),
   disputesJudged: boundedList(hexDigest, ENTRIES_MAX),
   rejoins: entriesOf(accountSchema, uint),
 });
@@ -115,6 +116,7 @@ export function encodeState(state: MembershipState): Uint8Array {
         reports: [...task.reports],
       },
     ]),
+    updatesMissed: [...state.updatesMissed],
     disputesJudged: [...state.disputesJudged],
     rejoins: [...state.rejoins],
   });
@@ -133,6 +135,7 @@ export function parseState(bytes: Uint8Array): MembershipState {
     reports: mapOf(state.reports.map(([epoch, ofEpoch]) => [epoch, mapOf(ofEpoch)] as const)),
     candidacies: mapOf(state.candidacies.map(([id, candidacy]) => [id, toCandidacy(candidacy)] as const)),
     tasks: mapOf(state.tasks.map(([id, task]) => [id, toTask(task)] as const)),
+    updatesMissed: mapOf(state.updatesMissed),
     disputesJudged: setOf(state.disputesJudged),
     rejoins: mapOf(state.rejoins),
   };

@@ -17,6 +17,8 @@ export interface MembershipState {
   /** Admissions and evictions since the last closed epoch, for its record. */
   readonly admissions: number;
   readonly evictions: number;
+  /** Members whose evidence showed a missed update since the last closed epoch: its digest, by account [MEMB-37]. */
+  readonly updatesMissed: ReadonlyMap<string, Uint8Array>;
   readonly disputesJudged: ReadonlySet<string>;
   /** How often each member has come back without its journal since the last closed epoch. */
   readonly rejoins: ReadonlyMap<string, number>;
@@ -128,6 +130,7 @@ export type Effect =
       readonly accuser: string;
       readonly accusation: Accusation;
     }
+  | { readonly type: 'update-missed'; readonly account: string; readonly accuser: string }
   | { readonly type: 'epoch-closed'; readonly epoch: number; readonly leaves: readonly EpochLeaf[] }
   | { readonly type: 'bidding'; readonly taskId: Uint8Array; readonly attempt: number }
   | {
@@ -170,7 +173,14 @@ export interface ResultLeaf extends Attestation {
   readonly epoch: number;
 }
 
+/** A member whose evidence showed a missed update: every member judged it; here is what it was. */
+export interface OutdatedLeaf {
+  readonly outdated: string;
+  readonly epoch: number;
+  readonly evidenceDigest: Uint8Array;
+}
+
 /** A leaf of an epoch's attestation tree, public once its record is on layer 1. */
-export type EpochLeaf = SeatLeaf | ResultLeaf;
+export type EpochLeaf = SeatLeaf | ResultLeaf | OutdatedLeaf;
 
 export type { Phase };

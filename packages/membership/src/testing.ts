@@ -84,8 +84,9 @@ export class TestLedger implements LedgerView {
   readonly disputes = new Map<string, DisputeOnLedger>();
   /** Blocks in which tasks and disputes were closed, by id. */
   readonly closed = new Map<string, number>();
-  /** Releases by digest: the block from which each is approved, and the one from which it is not. */
+  /** Releases, and worker images, by digest: the block from which each is approved, and the one from which it is not. */
   readonly releases = new Map<string, { from: number; until: number }>();
+  readonly images = new Map<string, { from: number; until: number }>();
   /** Accounts that left, by the block in which they did. */
   readonly left = new Map<string, number>();
   readonly #records: readonly NodeRecord[];
@@ -98,6 +99,7 @@ export class TestLedger implements LedgerView {
     this.#records = genesis.map(({ record }) => record);
     this.head = head;
     this.releases.set(toHex(RELEASE.digest), { from: 0, until: Number.POSITIVE_INFINITY });
+    this.images.set(toHex(IMAGE.digest), { from: 0, until: Number.POSITIVE_INFINITY });
   }
 
   blockHash(block: number): Uint8Array | undefined {
@@ -140,12 +142,19 @@ export class TestLedger implements LedgerView {
   }
 
   approvedReleases(atBlock: number): ReadonlySet<string> {
-    const approved = [...this.releases].filter(([, { from, until }]) => from <= atBlock && atBlock < until);
-    return new Set(approved.map(([digest]) => digest));
+    return approved(this.releases, atBlock);
   }
 
-  approvedImages(): ReadonlySet<string> {
-    return new Set([toHex(IMAGE.digest)]);
+  approvedImages(atBlock: number): ReadonlySet<string> {
+    return approved(this.images, atBlock);
+  }
+
+  withdrawnReleases(atBlock: number): ReadonlyMap<string, number> {
+    return withdrawn(this.releases, atBlock);
+  }
+
+  withdrawnImages(atBlock: number): ReadonlyMap<string, number> {
+    return withdrawn(this.images, atBlock);
   }
 
   approvedCodes(): ReadonlySet<string> {
@@ -178,6 +187,19 @@ export class TestLedger implements LedgerView {
     this.tasks.set(toHex(task.taskId), task);
     return task;
   }
+}
+
+type Approvals = ReadonlyMap<string, { from: number; until: number }>;
+
+function approved(approvals: Approvals, atBlock: number): ReadonlySet<string> {
+  const now = [...approvals].filter(([, { from, until }]) => from <= atBlock && atBlock < until);
+  return new Set(now.map(([digest]) => digest));
+}
+
+function withdrawn(approvals: Approvals, atBlock: number): ReadonlyMap<string, number> {
+  return new Map(
+    [...approvals].flatMap(([digest, { until }]) => (until <= atBlock ? [[digest, until] as const] : [])),
+  );
 }
 
 /** A machine that is fed by hand: operations in, state and effects out. */

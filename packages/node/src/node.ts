@@ -475,6 +475,9 @@ export class Node {
       case 'evicted':
         this.#onEvicted(effect);
         return;
+      case 'update-missed':
+        logger.warn({ account: effect.account, accuser: effect.accuser }, 'member missed an update');
+        return;
       case 'epoch-closed':
         this.#chronicle.addEpoch({ epoch: effect.epoch, leaves: effect.leaves });
         return;

@@ -1,5 +1,5 @@
 import { appraise, LEVEL } from '@nemea/attestation';
-import { appraisalOf, IMAGE } from '@nemea/attestation/testing';
+import { appraisalOf, IMAGE, RELEASE } from '@nemea/attestation/testing';
 import { CodedError, fromUtf8, sha256 } from '@nemea/core';
 import {
   ATTESTORS_EXPECTED,
@@ -11,7 +11,7 @@ import {
   initialState,
   type MembershipState,
 } from '@nemea/membership';
-import { NETWORK_ID } from '@nemea/membership/testing';
+import { answerOf, NETWORK_ID } from '@nemea/membership/testing';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { peerIdOf } from '../peers/peer-id.ts';
 import { answerCodec, challengeCodec } from '../protocol.ts';
@@ -141,6 +141,26 @@ describe('in an epoch an attestor', () => {
     expect(accused).toHaveLength(drawnTargets().length);
     expect(accused[0]).toMatchObject({ epoch: EPOCH, evidence });
     expect(context.proposed.at(-1)).toMatchObject({ kind: 'attest' });
+  });
+
+  test('keeps to itself what shows withdrawn software while there is time to update [MEMB-37]', async () => {
+    chain.approve('image', IMAGE.digest);
+    chain.approve('release', RELEASE.digest);
+    chain.approve('release', RELEASE.digest, false);
+    chain.mineTo(EPOCH * 10 + 5);
+    const outdated = (target: TestNode, message: Uint8Array): Uint8Array => {
+      const { attestor, nonce } = challengeCodec.parse(message);
+      const node = nodes.find(({ account }) => account === attestor) as TestNode;
+      const { evidence, answerSignature } = answerOf(node, target, EPOCH, [RELEASE, IMAGE], nonce);
+      return answerCodec.encode({ evidence, stateDigest: new Uint8Array(32), signature: answerSignature });
+    };
+    const { attestor, context } = attestorOf(outdated, contraindicated);
+    await attest(attestor);
+    expect(context.proposed.map(({ kind }) => kind)).toEqual(['attest']);
+    const [report] = context.proposed;
+    expect(report).toMatchObject({
+      attestations: drawnTargets().map(() => ({ verdict: 'contraindicated' })),
+    });
   });
 
   test('that is no member, or knows no seed, asks nobody', async () => {

@@ -7,9 +7,11 @@ import {
   attestOdds,
   CHALLENGE_COMMANDS,
   type ChallengeCommand,
+  CREDIT_DRAW_MIN,
   challengeBinding,
   type Member,
   mayDraw,
+  offenceOf,
   targetRing,
   targetsDrawn,
 } from '@nemea/membership';
@@ -30,6 +32,7 @@ export interface Attested {
   readonly evidence: Uint8Array;
   readonly stateDigest: Uint8Array;
   readonly nonce: Uint8Array;
+  readonly binding: Uint8Array;
   readonly evidenceDigest: Uint8Array;
   readonly answerSignature: Uint8Array;
 }
@@ -96,6 +99,7 @@ export async function challengeMember(
     evidence: answer.evidence,
     stateDigest: answer.stateDigest,
     nonce,
+    binding,
     evidenceDigest,
     answerSignature: answer.signature,
   };
@@ -152,7 +156,7 @@ export class Attestor {
         task: null,
         contextOf: () => undefined,
       });
-      this.#accuseIfContradicting(epoch, target, proof, attested);
+      this.#accuseIfGuilty(epoch, target, proof, attested);
       return {
         target: target.account,
         verdict: attested.result.verdict,
@@ -168,14 +172,23 @@ export class Attestor {
     }
   }
 
-  /** Evidence that the target itself signed and that policy forbids goes before all members at once. */
-  #accuseIfContradicting(epoch: number, target: Member, proof: Uint8Array, attested: Attested): void {
+  /**
+   * Evidence that the target itself signed and that policy forbids goes before all members at once. What would cost the
+   * target nothing stays here: members see evidence only when they must judge it (A5).
+   */
+  #accuseIfGuilty(epoch: number, target: Member, proof: Uint8Array, attested: Attested): void {
     if (attested.result.verdict !== 'contraindicated') return;
     const context = this.#context;
-    context.logger.warn(
-      { target: target.account, epoch, quote: toHex(attested.result.quoteDigest) },
-      'evidence contradicts policy: accusing',
+    const { history, networkId } = context.ledger;
+    const offence = offenceOf(
+      { networkId, ledger: history, atBlock: history.head },
+      { target, epoch, ...attested },
     );
+    context.logger.warn(
+      { target: target.account, epoch, quote: toHex(attested.result.quoteDigest), offence },
+      'evidence contradicts policy',
+    );
+    if (offence === 'none' || (offence === 'update-missed' && target.credit < CREDIT_DRAW_MIN)) return;
     context.propose({
       kind: 'accuse',
       epoch,

@@ -55,3 +55,22 @@ describe('the keys of a member', () => {
     expect(chain.history.recordAt(c.account, 2)).toBeUndefined();
   });
 });
+
+describe('software that layer 1 withdrew', () => {
+  test('is what is not approved as of a block, by the block that withdrew it last', () => {
+    const digest = 'ab'.repeat(32);
+    const policy = (approved: boolean) =>
+      chain.mine({ ...chain.at(txOf('policy')), type: 'policy', kind: 'release', digest, approved });
+    for (const approved of [true, false, true, false]) policy(approved);
+    const { history } = chain;
+    const withdrawn = [2, 3, 4, 5].map((block) => history.withdrawnReleases(block).get(digest));
+    expect(withdrawn).toEqual([undefined, 3, undefined, 5]);
+    expect([2, 3, 4, 5].map((block) => history.approvedReleases(block).has(digest))).toEqual([
+      true,
+      false,
+      true,
+      false,
+    ]);
+    expect(history.withdrawnImages(5).size).toBe(0);
+  });
+});

@@ -208,6 +208,25 @@ export class LedgerHistory implements LedgerView {
     return this.approved('code', atBlock);
   }
 
+  /** Digests (hex) of one kind that are not approved any more as of a block, by the block that withdrew them last. */
+  withdrawn(kind: PolicyKind, atBlock: number): ReadonlyMap<string, number> {
+    const withdrawn = new Map<string, number>();
+    for (const event of this.#until(atBlock)) {
+      if (event.type !== 'policy' || event.kind !== kind) continue;
+      if (event.approved) withdrawn.delete(event.digest);
+      else withdrawn.set(event.digest, event.block);
+    }
+    return withdrawn;
+  }
+
+  withdrawnReleases(atBlock: number): ReadonlyMap<string, number> {
+    return this.withdrawn('release', atBlock);
+  }
+
+  withdrawnImages(atBlock: number): ReadonlyMap<string, number> {
+    return this.withdrawn('image', atBlock);
+  }
+
   policyVersion(atBlock: number): number {
     let version = 0;
     for (const event of this.#until(atBlock)) if (event.type === 'policy') version++;

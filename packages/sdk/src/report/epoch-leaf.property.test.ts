@@ -25,7 +25,8 @@ const seat = fc.record({
   proof: fc.uint8Array({ minLength: 1, maxLength: 200 }),
   beta: bytes(32),
 });
-const leaf: fc.Arbitrary<EpochLeaf> = fc.oneof(result, seat);
+const outdated = fc.record({ outdated: account, epoch: fc.nat(), evidenceDigest: bytes(32) });
+const leaf: fc.Arbitrary<EpochLeaf> = fc.oneof(result, seat, outdated);
 
 test('every leaf parses from its canonical bytes, and only from those', () => {
   fc.assert(

@@ -5,16 +5,15 @@ import { ReportError } from './report.ts';
 
 const LEAF_BYTES_MAX = 2048;
 
-const attestorFields = {
-  attestor: z.string().regex(/^0x[0-9a-f]{40}$/),
-  epoch: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER),
-};
+const account = z.string().regex(/^0x[0-9a-f]{40}$/);
+const epoch = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 
 const codec = defineDocument<EpochLeaf>({
   name: 'epoch leaf',
   schema: z.union([
-    attestationSchema.extend(attestorFields),
-    z.strictObject({ ...attestorFields, proof: byteString(1, 200), beta: byteString(32) }),
+    attestationSchema.extend({ attestor: account, epoch }),
+    z.strictObject({ attestor: account, epoch, proof: byteString(1, 200), beta: byteString(32) }),
+    z.strictObject({ outdated: account, epoch, evidenceDigest: byteString(32) }),
   ]),
   bytesMax: LEAF_BYTES_MAX,
   invalid: (message, cause) => new ReportError('LEAF_INVALID', message, { cause }),

@@ -124,6 +124,14 @@ describe('a replay', () => {
     expect(spans.at(-1)?.roster).toEqual(roster);
   });
 
+  test('takes the credit of who missed an update as the leaves say [MEMB-37]', async () => {
+    close(1, [leaf(1, a, b)]);
+    close(2, [leaf(2, a, b), { outdated: c.account, epoch: 2, evidenceDigest: new Uint8Array(32) }]);
+    const { spans, exactEpoch } = await replay();
+    expect(exactEpoch).toBe(2);
+    expect(spans.at(-1)?.roster.get(c.account)?.credit).toBe(0);
+  });
+
   test('finds by itself between which epochs a settlement was counted', async () => {
     close(1, [leaf(1, a, b)]);
     settle(a, b);

@@ -9,7 +9,9 @@ import {
   compareLeaves,
   type DrawContext,
   type EpochLeaf,
+  isOutdated,
   isResult,
+  isSeat,
   provenBeta,
   type ResultLeaf,
 } from '@nemea/membership';
@@ -76,7 +78,7 @@ function verifyAttestations(inquiry: Inquiry, epoch: Epoch): Promise<Finding[]> 
     });
     checkOrder(inquiry.report, lies, leaves);
     for (const leaf of leaves)
-      lies.unlessEqual(`epoch of ${nameOf(inquiry.report, leaf.attestor)}`, leaf.epoch, epoch.epoch);
+      lies.unlessEqual(`epoch of ${leafName(inquiry.report, leaf)}`, leaf.epoch, epoch.epoch);
     const draw = { networkId: inquiry.ledger.networkId, epochSeed: seed };
     const seats = checkSeats(inquiry, lies, draw, leaves);
     const results = leaves.filter(isResult);
@@ -85,9 +87,11 @@ function verifyAttestations(inquiry: Inquiry, epoch: Epoch): Promise<Finding[]> 
       const proof = seats.get(leaf.attestor);
       if (checkResult(inquiry, lies, { draw, epoch: epoch.epoch, proof }, leaf) === 'possible') possible += 1;
     }
+    const outdated = leaves.filter(isOutdated).length;
+    const updates = outdated === 0 ? '' : `; ${outdated} missed an update`;
     const affirming = results.filter(({ verdict }) => verdict !== 'contraindicated').length;
     const undecided = possible === 0 ? '' : ` (${possible} as far as credit is known)`;
-    return `${seats.size} attestors reported; ${results.length} results drawn by VRF${undecided}, answered under the target's key; ${affirming} affirm`;
+    return `${seats.size} attestors reported; ${results.length} results drawn by VRF${undecided}, answered under the target's key; ${affirming} affirm${updates}`;
   });
 }
 
@@ -96,12 +100,14 @@ function checkOrder(report: Report, lies: Lies, leaves: readonly EpochLeaf[]): v
   for (const [index, leaf] of leaves.entries()) {
     const next = leaves[index + 1];
     if (next === undefined) return;
-    const about = isResult(next) ? `on ${nameOf(report, next.target)}` : 'as an attestor';
-    lies.unless(
-      compareLeaves(leaf, next) < 0,
-      `${nameOf(report, next.attestor)} ${about} is out of order or twice`,
-    );
+    lies.unless(compareLeaves(leaf, next) < 0, `${leafName(report, next)} is out of order or twice`);
   }
+}
+
+function leafName(report: Report, leaf: EpochLeaf): string {
+  if (isOutdated(leaf)) return `missed update of ${nameOf(report, leaf.outdated)}`;
+  const about = isResult(leaf) ? `on ${nameOf(report, leaf.target)}` : 'as an attestor';
+  return `${nameOf(report, leaf.attestor)} ${about}`;
 }
 
 const verifySignature = createEd25519Verifier();
@@ -115,7 +121,7 @@ function checkSeats(
 ): ReadonlyMap<string, Uint8Array> {
   const seats = new Map<string, Uint8Array>();
   for (const leaf of leaves) {
-    if (isResult(leaf)) continue;
+    if (!isSeat(leaf)) continue;
     seats.set(leaf.attestor, leaf.proof);
     const spans = spansAround(rosters, { epoch: leaf.epoch, judgedEpoch: leaf.epoch });
     const member = memberAround(spans, leaf.attestor);

@@ -17,6 +17,7 @@ import {
   EVICTION_REASONS,
   judgingPolicy,
   type NodeRecord,
+  softwareEver,
 } from '@nemea/membership';
 import { contractAbis } from '../client/ledger.ts';
 import { checkDraw } from './draws.ts';
@@ -146,10 +147,7 @@ function judgeEvidence(
         akPublic: akPublicArea(target.akX, target.akY),
         level: toAssuranceLevel(target.level),
       },
-      referenceValues: {
-        releases: ledger.history.approvedReleases(block),
-        images: ledger.history.approvedImages(block),
-      },
+      referenceValues: softwareEver(ledger.history, block),
       policy: judgingPolicy,
       expected: { networkId: ledger.networkId, challenge: nonce, binding },
       nowMs: 0,

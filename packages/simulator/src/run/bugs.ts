@@ -96,7 +96,7 @@ export const BUGS: readonly Bug[] = [
     'accusation-believed',
     'an honest member is evicted on the word of one [MEMB-23]',
     'membership/src/attestation.ts',
-    "if (!contradicts(context, target, body)) return { rejected: 'EVIDENCE_NOT_CONTRADICTING' };",
+    "if (offence === 'none') return { rejected: 'EVIDENCE_NOT_CONTRADICTING' };",
     '',
   ),
   bug(
