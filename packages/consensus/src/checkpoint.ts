@@ -148,6 +148,7 @@ export function speakCheckpoint(turn: Turn, stateDigest: Uint8Array): void {
   const unstable = {
     transfer: { proofs, recentParent, recent: [...state.recent] },
     header,
+    encoded,
     digest,
     weight: 0,
   };
@@ -195,13 +196,12 @@ function countCheckpoint(state: ReplicaState, unstable: Unstable, statement: Sta
 /** Makes an own checkpoint stable that a quorum has signed, and now and then lets the journal begin there. */
 function settleCheckpoint(turn: Turn, unstable: Unstable): boolean {
   const { state, effects } = turn;
-  const { transfer, digest, header } = unstable;
+  const { transfer, digest, header, encoded } = unstable;
   const { sequence } = header;
   const configuration = configurationOf(state, sequence);
   if (configuration === undefined || !hasQuorum(configuration, unstable.weight)) return false;
   state.unstable.splice(0, state.unstable.indexOf(unstable) + 1);
   const signatures = signaturesFor(state, configuration, sequence, digest);
-  const encoded = encodeHeader(header);
   state.stable = toStable(configuration.epoch, { header: encoded, signatures }, sequence);
   if (sequence - state.compacted >= COMPACTION_INTERVAL) compact(turn);
   effects.push({

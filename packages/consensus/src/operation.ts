@@ -1,4 +1,4 @@
-import { hashDomain, sha256 } from '@nemea/core';
+import { hashDomain, sha256Text } from '@nemea/core';
 import type { Batch } from './message.ts';
 
 /** The name of an operation, its SHA-256, as text of one character a byte: the cheapest key of a map [CONS-12]. */
@@ -10,17 +10,12 @@ export const ID_BYTES = 32;
 export type BatchIds = { readonly ids: readonly OperationId[]; readonly bytes: Uint8Array };
 
 export function operationId(operation: Uint8Array): OperationId {
-  return keyOf(sha256(operation));
+  return sha256Text(operation);
 }
 
 export function identify(batch: Batch): BatchIds {
-  const bytes = new Uint8Array(ID_BYTES * batch.length);
-  const ids = batch.map((operation, index) => {
-    const hash = sha256(operation);
-    bytes.set(hash, ID_BYTES * index);
-    return keyOf(hash);
-  });
-  return { ids, bytes };
+  const ids = batch.map(operationId);
+  return { ids, bytes: joinIds(ids) };
 }
 
 /** The same for operations whose keys are known already. */

@@ -60,6 +60,8 @@ export type Votes = (Verified<Statement<Vote>> | undefined)[];
 export type Ballot = {
   readonly view: number;
   readonly sequence: number;
+  /** The place of the view's primary. */
+  readonly primary: number;
   /** What the primary proposed; whether it follows from what stands before it is judged in its turn. */
   proposal: { readonly digest: Uint8Array; readonly batch: Batch; isRefused: boolean } | null;
   /** Votes to prepare, the primary's pre-prepare among them. */
@@ -93,6 +95,7 @@ export type RecentBatch = {
 export type Unstable = {
   readonly transfer: Transfer;
   readonly header: CheckpointHeader;
+  readonly encoded: Uint8Array;
   readonly digest: Uint8Array;
   weight: number;
 };
@@ -330,13 +333,15 @@ export function ballotOf(state: ReplicaState, sequence: number, view: number): B
   }
   let ballot = views.get(view);
   if (ballot === undefined) {
+    const { members, placeOf } = state.configuration;
     ballot = {
       view,
       sequence,
+      primary: placeOf.get(primaryOf(state.configuration, view)) as number,
       proposal: null,
-      prepares: new Array(state.configuration.members.length),
+      prepares: new Array(members.length),
       prepareWeight: 0,
-      commits: new Array(state.configuration.members.length),
+      commits: new Array(members.length),
       commitDigest: null,
       commitWeight: 0,
       ownVote: null,

@@ -1,7 +1,7 @@
 /** Votes as they come in: kept once for each member, counted by weight, held against what was said before. */
 import { assertNever, bytesEqual, type Verified } from '@nemea/core';
 import { noteClaim } from './catch-up.ts';
-import { type Configuration, type Member, primaryOf } from './configuration.ts';
+import type { Configuration, Member } from './configuration.ts';
 import { catchContradiction } from './contradiction.ts';
 import { FUTURE_STATEMENTS_MAX, MEMBERS_MAX, VIEW_DISTANCE_MAX, VOTES_AHEAD_MAX, WINDOW } from './limits.ts';
 import { type Batch, type MemberSignature, type Statement, stripMessage, type Vote } from './message.ts';
@@ -32,7 +32,7 @@ export function handleVote(turn: Turn, statement: Verified<Statement<Vote>>): bo
   if (place === undefined || sequence > state.committed + VOTES_AHEAD_MAX) return true;
   if (Math.abs(view - state.view) > VIEW_DISTANCE_MAX) return true;
   const ballot = ballotOf(state, sequence, view);
-  if (mayContradict(state, ballot, place) && catchContradiction(turn, statement)) {
+  if (mayContradict(state, ballot, place, content.digest) && catchContradiction(turn, statement)) {
     // A primary that proposes two batches is not worth the wait for the timer.
     if (view === state.view && sender === primaryOfView(state)) startViewChange(turn, view + 1);
     return true;
@@ -40,9 +40,22 @@ export function handleVote(turn: Turn, statement: Verified<Statement<Vote>>): bo
   return recordVote(turn, ballot, statement, place);
 }
 
-/** Whether anything is kept of the sender that a closer look is worth. */
-function mayContradict(state: ReplicaState, { prepares, commits }: Ballot, place: number): boolean {
-  return prepares[place] !== undefined || commits[place] !== undefined || state.viewChanges.size > 0;
+/** Whether anything is kept of the sender that a closer look is worth: most have voted for the same before. */
+function mayContradict(
+  state: ReplicaState,
+  { prepares, commits }: Ballot,
+  place: number,
+  digest: Uint8Array,
+): boolean {
+  return (
+    isForAnother(prepares[place], digest) ||
+    isForAnother(commits[place], digest) ||
+    state.viewChanges.size > 0
+  );
+}
+
+function isForAnother(vote: Statement<Vote> | undefined, digest: Uint8Array): boolean {
+  return vote !== undefined && !bytesEqual(vote.content.digest, digest);
 }
 
 /** Counts a vote once. Returns whether a rule above may apply now that did not before. */
@@ -53,23 +66,21 @@ function recordVote(
   place: number,
 ): boolean {
   const { configuration } = turn.state;
-  const { sender, content, message } = statement;
-  const { weight } = configuration.members[place] as Member;
+  const { content, message } = statement;
   switch (content.kind) {
     case 'pre-prepare':
-      if (sender !== primaryOf(configuration, ballot.view) || ballot.prepares[place] !== undefined)
-        return false;
+      if (place !== ballot.primary || ballot.prepares[place] !== undefined) return false;
       ballot.prepares[place] = statement;
       // After a restart the own vote has brought the batch back, and only the signature is missing.
       if (ballot.proposal === null) learnProposal(turn.state, ballot, content.digest, message.batch);
-      else if (bytesEqual(ballot.proposal.digest, content.digest)) ballot.prepareWeight += weight;
+      else if (bytesEqual(ballot.proposal.digest, content.digest))
+        ballot.prepareWeight += weightAt(configuration, place);
       return true;
     case 'prepare': {
       if (isAgreed(configuration, ballot.prepareWeight, ballot.proposal?.digest, content.digest))
         return false;
       // The primary votes by its pre-prepare; certificates count on that.
-      if (ballot.prepares[place] !== undefined || sender === primaryOf(configuration, ballot.view))
-        return false;
+      if (ballot.prepares[place] !== undefined || place === ballot.primary) return false;
       ballot.prepares[place] = statement;
       if (ballot.proposal === null) return false;
       if (!bytesEqual(ballot.proposal.digest, content.digest)) {
@@ -77,7 +88,7 @@ function recordVote(
         return true;
       }
       const wasQuorum = hasQuorum(configuration, ballot.prepareWeight);
-      ballot.prepareWeight += weight;
+      ballot.prepareWeight += weightAt(configuration, place);
       return !wasQuorum && hasQuorum(configuration, ballot.prepareWeight);
     }
     case 'commit': {
@@ -87,12 +98,16 @@ function recordVote(
       ballot.commitDigest ??= content.digest;
       if (!bytesEqual(ballot.commitDigest, content.digest)) return false;
       const wasQuorum = hasQuorum(configuration, ballot.commitWeight);
-      ballot.commitWeight += weight;
+      ballot.commitWeight += weightAt(configuration, place);
       return !wasQuorum && hasQuorum(configuration, ballot.commitWeight);
     }
     default:
       return assertNever(content.kind);
   }
+}
+
+function weightAt({ members }: Configuration, place: number): number {
+  return (members[place] as Member).weight;
 }
 
 /** Whether a quorum has said the same already: one more voice adds nothing. */
@@ -114,10 +129,8 @@ export function learnProposal(state: ReplicaState, ballot: Ballot, digest: Uint8
 }
 
 /** A vote for another batch than the one proposed here: show its sender the proposal, so that both have the proof. */
-function shareProposal({ state, effects }: Turn, ballot: Ballot, vote: Statement<Vote>): void {
-  const { configuration } = state;
-  const place = configuration.placeOf.get(primaryOf(configuration, ballot.view)) as number;
-  const proposal = ballot.prepares[place];
+function shareProposal({ effects }: Turn, ballot: Ballot, vote: Statement<Vote>): void {
+  const proposal = ballot.prepares[ballot.primary];
   if (proposal === undefined) return;
   effects.push({ type: 'relay', to: vote.sender, message: stripMessage(proposal.message) });
 }

@@ -10,6 +10,7 @@ import {
   sha3_384,
   sha3_512,
   sha256,
+  sha256Text,
   sha384,
   sha512,
   sm3,
@@ -43,6 +44,22 @@ test('digests are those of another implementation, however the input is cut', ()
       expect(toHex(hmacSha256(key, ...given))).toBe(createHmac('sha256', key).update(whole).digest('hex'));
     }),
   );
+});
+
+test('the text of a digest has its bytes as characters', () => {
+  fc.assert(
+    fc.property(part, (message) => {
+      expect(Array.from(sha256Text(message), (it) => it.charCodeAt(0))).toEqual([...sha256(message)]);
+    }),
+  );
+});
+
+test('a domain is hashed the same way again, however many others were hashed meanwhile', () => {
+  const hashes = () =>
+    Array.from({ length: 600 }, (_, i) => toHex(hashDomain(`domain ${i}`, new Uint8Array(1))));
+  const first = hashes();
+  expect(hashes()).toEqual(first);
+  expect(new Set(first).size).toBe(first.length);
 });
 
 test('SM3 has the values of GB/T 32905-2016, appendix A', () => {

@@ -38,6 +38,7 @@ export {
   sha3_384,
   sha3_512,
   sha256,
+  sha256Text,
   sha384,
   sha512,
   sm3,
