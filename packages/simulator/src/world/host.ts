@@ -13,7 +13,7 @@ import { openLedgerTwin, type Rpc } from '../twins/ledger.ts';
 import { Life } from '../twins/life.ts';
 import type { SimulatedNetwork } from '../twins/network.ts';
 import { OverlayTwin } from '../twins/overlay.ts';
-import { openOutwardTwin, PublicHostTwin } from '../twins/public-host.ts';
+import { PublicHostTwin } from '../twins/public-host.ts';
 import type { SimulatedTpm } from '../twins/tpm.ts';
 
 /** Until a supervisor starts a node again that ended by itself. */
@@ -133,7 +133,8 @@ export class Host {
           },
         }),
       openReception: async (options) => new PublicHostTwin(options, { name, peer, life, network: doors }),
-      openOutward: async () => openOutwardTwin({ name, peer, life, network: doors }),
+      openOutward: async ({ networkId }) =>
+        new PublicHostTwin({ networkId, protocols: {} }, { name, peer, life, network: doors }),
       openOverlay: async (options) =>
         new OverlayTwin(options, {
           name,

@@ -3,4 +3,5 @@ export { deviceCompliance } from './device-compliance.ts';
 export { type ComplianceCase, journalCompliance } from './journal-compliance.ts';
 export { type LedgerGround, ledgerCompliance } from './ledger-compliance.ts';
 export { type OverlayGround, overlayCompliance } from './overlay-compliance.ts';
+export { type PublicHostGround, publicHostCompliance } from './public-host-compliance.ts';
 export { type SandboxGround, type SandboxProgram, sandboxCompliance } from './sandbox-compliance.ts';
