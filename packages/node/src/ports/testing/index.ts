@@ -1,4 +1,6 @@
 /** For tests: the rules that every adapter of a port keeps, the real one and the simulator's twin alike. */
+
+export { type CapsuleStoreGround, capsuleStoreCompliance } from './capsule-store-compliance.ts';
 export { deviceCompliance } from './device-compliance.ts';
 export { type ComplianceCase, journalCompliance } from './journal-compliance.ts';
 export { type LedgerGround, ledgerCompliance } from './ledger-compliance.ts';
