@@ -1,6 +1,6 @@
 import { toHex } from '@nemea/core';
 import { ANVIL_MNEMONIC, startAnvil } from '@nemea/node/anvil';
-import { type LedgerGround, ledgerCompliance } from '@nemea/node/ports/testing';
+import { type LedgerGround, ledgerCompliance, taskLedgerCompliance } from '@nemea/node/ports/testing';
 import { type Ledger, type Network, openLedger } from '@nemea/sdk';
 import type { Hex } from 'viem';
 import { type HDAccount, mnemonicToAccount } from 'viem/accounts';
@@ -20,6 +20,9 @@ const keyOf = (account: HDAccount): Uint8Array => account.getHdKey().privateKey 
 const accountAt = (addressIndex: number): HDAccount => mnemonicToAccount(ANVIL_MNEMONIC, { addressIndex });
 const founders = [0, 1, 2, 3].map((index) => accountAt(FIRST + index));
 const addresses = founders.map(({ address }) => address.toLowerCase());
+
+/** One story: tasks are run by the members that the first half has left. */
+const suite = (ground: () => LedgerGround) => [...ledgerCompliance(ground), ...taskLedgerCompliance(ground)];
 
 /** The same suite over the contracts on anvil, and over the twin: where they differ, the twin is wrong. */
 describe('layer 1 on anvil', () => {
@@ -46,6 +49,7 @@ describe('layer 1 on anvil', () => {
       await treasury.submit('nodeRegistry', 'depositFor', [account, DEPOSIT]);
     };
     for (const account of addresses.slice(0, 3)) await deposit(account);
+    await treasury.submit('feeToken', 'transfer', [accountAt(STRANGER).address, 10n * DEPOSIT]);
     ground = {
       ledgers: await Promise.all(founders.map((founder) => openLedger(network, keyOf(founder)))),
       stranger: await openLedger(network, keyOf(accountAt(STRANGER))),
@@ -55,7 +59,7 @@ describe('layer 1 on anvil', () => {
   });
   afterAll(() => stop());
 
-  for (const { title, run } of ledgerCompliance(() => ground)) it(title, run);
+  for (const { title, run } of suite(() => ground)) it(title, run);
 });
 
 describe('the layer-1 twin', () => {
@@ -66,7 +70,10 @@ describe('the layer-1 twin', () => {
     genesis: addresses,
     governor: treasury,
     depositMin: DEPOSIT,
-    balances: new Map([[treasury, 100n * DEPOSIT]]),
+    balances: new Map([
+      [treasury, 100n * DEPOSIT],
+      [accountAt(STRANGER).address.toLowerCase(), 10n * DEPOSIT],
+    ]),
     startS: 1_000,
     seed: 'layer 1',
   });
@@ -90,7 +97,7 @@ describe('the layer-1 twin', () => {
     kernel.every(1_000, () => chain.mine(1_000 + Math.floor(kernel.nowMs / 1_000)));
   });
 
-  for (const { title, run } of ledgerCompliance(() => ground)) it(title, run);
+  for (const { title, run } of suite(() => ground)) it(title, run);
 });
 
 function networkOf(): Network {

@@ -1,6 +1,5 @@
-import { bytesEqual, fromHex, toHex } from '@nemea/core';
+import { bytesEqual, toHex } from '@nemea/core';
 import {
-  type AttestationRequest,
   type Ledger,
   LedgerError,
   LedgerHistory,
@@ -11,8 +10,9 @@ import {
 } from '@nemea/sdk';
 import { privateKeyToAccount } from 'viem/accounts';
 import type { Kernel } from '../kernel/kernel.ts';
+import { callOf, missing, readContract } from './contracts.ts';
 import type { Call, Chain } from './layer-one/chain.ts';
-import { nodeOf } from './layer-one/state.ts';
+import { Revert } from './layer-one/state.ts';
 import type { Life } from './life.ts';
 
 const POLL_MS = 100;
@@ -107,10 +107,23 @@ export function openLedgerTwin({ kernel, chain, accountKey, life, rpc }: LedgerT
     return life.during(Promise.resolve(mined));
   }
 
-  function submit(contract: string, functionName: string, args: readonly unknown[]): Promise<Receipt> {
-    if (contract === 'disputes' && functionName === 'report') return submitCall(toReport(args));
-    return unknown(contract, functionName);
+  async function submit(contract: string, functionName: string, args: readonly unknown[]): Promise<Receipt> {
+    return submitCall(callOf(contract, functionName, args));
   }
+
+  function read<T>(contract: string, functionName: string, args: readonly unknown[]): Promise<T> {
+    return call(() => {
+      try {
+        return readContract(chain, contract, functionName, args) as T;
+      } catch (error) {
+        throw error instanceof Revert ? reverted(error.code, error.message) : error;
+      }
+    });
+  }
+
+  const unknown = async (functionName: string): Promise<never> => {
+    throw missing('chain', functionName);
+  };
 
   return {
     network,
@@ -120,67 +133,25 @@ export function openLedgerTwin({ kernel, chain, accountKey, life, rpc }: LedgerT
     sync,
     waitFor,
     submit,
-    read: <T>(contract: string, functionName: string, args: readonly unknown[] = []) =>
-      call(() => readContract(chain, contract, functionName, args) as T),
-    readAt: (_address, contract, functionName) => unknown(contract, functionName),
+    read: (contract, functionName, args = []) => read(contract, functionName, args),
+    readAt: (address, contract, functionName, args) => {
+      if (network.contracts[contract].toLowerCase() !== address.toLowerCase())
+        throw new LedgerError('LEDGER_CONTRACT_MISSING', `no contract of this network is at ${address}`);
+      return read(contract, functionName, args);
+    },
     signVote: (vote) => signer.signTypedData(voteTypedData(network, vote)),
     submitVote: (vote, signatures) => submitCall({ kind: 'vote', vote, signatures }),
     signRequest: (request) => signer.signTypedData(requestTypedData(network, request)),
-    receipt: () => unknown('chain', 'receipt'),
-    mined: () => unknown('chain', 'mined'),
+    receipt: () => unknown('receipt'),
+    mined: () => unknown('mined'),
     chainId: () => call(() => network.chainId),
-    balance: () => unknown('chain', 'balance'),
-    transferNative: () => unknown('chain', 'transferNative'),
+    balance: () => unknown('balance'),
+    transferNative: () => unknown('transferNative'),
   };
-}
-
-function readContract(
-  chain: Chain,
-  contract: string,
-  functionName: string,
-  args: readonly unknown[],
-): unknown {
-  const { state } = chain;
-  switch (`${contract}.${functionName}`) {
-    case 'nodeRegistry.genesisAccounts':
-      return [...state.genesis];
-    case 'nodeRegistry.depositMin':
-      return state.depositMin;
-    case 'nodeRegistry.node':
-      return { deposit: nodeOf(state, String(args[0]).toLowerCase()).deposit };
-    default:
-      throw new LedgerError('LEDGER_CONTRACT_MISSING', `${contract}.${functionName} is no part of the twin`);
-  }
-}
-
-function unknown(contract: string, functionName: string): Promise<never> {
-  return Promise.reject(
-    new LedgerError('LEDGER_CONTRACT_MISSING', `${contract}.${functionName} is no part of the twin`),
-  );
 }
 
 function reverted(name: string, message: string): LedgerError {
   return new LedgerError('LEDGER_REVERTED', `contract refused: ${name} ${message}`, {
     data: { error: name },
   });
-}
-
-/** The arguments of Disputes.report as the contract takes them, back to what they were. */
-function toReport([request, proof, signature]: readonly unknown[]): Call {
-  const given = request as Omit<AttestationRequest, 'epoch' | 'nonce' | 'proofHash'> & {
-    epoch: bigint;
-    nonce: string;
-    proofHash: string;
-  };
-  return {
-    kind: 'report',
-    request: {
-      ...given,
-      epoch: Number(given.epoch),
-      nonce: fromHex(given.nonce),
-      proofHash: fromHex(given.proofHash),
-    },
-    proof: fromHex(proof as string),
-    signature: signature as string,
-  };
 }

@@ -9,11 +9,14 @@ const FEE = 10n;
 export function createTask({ chain, kernel }: World, random: SeededRandom): void {
   const digest = (name: string): Uint8Array => sha256(fromUtf8(name));
   kernel.note('author', 'puts a task into escrow');
+  const { taskEscrow } = chain.state.network.contracts;
+  chain.send(AUTHOR, { kind: 'approve', spender: taskEscrow, amount: FEE });
   chain.send(AUTHOR, {
     kind: 'task',
     terms: {
       codeDigest: digest('code'),
       imageDigest: digest('image'),
+      capsuleIds: [],
       timeoutS: random.integer(5, 30),
       minLevel: 1,
       minCredit: 0,

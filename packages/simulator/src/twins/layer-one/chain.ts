@@ -1,10 +1,11 @@
 import { assertNever, fromUtf8, hashDomain, toHex } from '@nemea/core';
 import type { Vote } from '@nemea/membership';
 import type { AttestationRequest, BlockHeader, LedgerEvent, Network, PolicyKind } from '@nemea/sdk';
+import { type CapsuleTerms, type ReleaseRuleOnContract, registerCapsule, setRule } from './capsules.ts';
 import { report, resolve } from './disputes.ts';
 import { commitExecutor, createTask, fail, refund, settle, type TaskTerms } from './escrow.ts';
 import { admit, depositFor, evict, recordEpoch, requestExit } from './registry.ts';
-import { type Block, type Emitted, type LayerOneState, Revert } from './state.ts';
+import { approve, type Block, type Emitted, type LayerOneState, Revert } from './state.ts';
 
 /** What can be sent to layer 1: a vote with its certificate, or a call by an account for itself. */
 export type Call =
@@ -23,6 +24,9 @@ export type Call =
       readonly proof: Uint8Array;
       readonly signature: string;
     }
+  | { readonly kind: 'approve'; readonly spender: string; readonly amount: bigint }
+  | { readonly kind: 'capsule'; readonly terms: CapsuleTerms }
+  | { readonly kind: 'rule'; readonly capsuleId: Uint8Array; readonly rule: ReleaseRuleOnContract }
   | { readonly kind: 'task'; readonly terms: TaskTerms }
   | { readonly kind: 'refund'; readonly taskId: Uint8Array };
 
@@ -81,12 +85,20 @@ export class Chain {
       policies: new Map(),
       tasks: new Map(),
       taskNonces: new Map(),
+      capsules: new Map(),
+      rules: new Map(),
+      allowances: new Map(),
       disputes: new Map(),
     };
   }
 
   get tip(): number {
     return this.#options.network.startBlock + this.blocks.length - 1;
+  }
+
+  /** Of the newest block. */
+  get nowS(): number {
+    return this.blocks.at(-1)?.header.timestampS ?? this.#options.startS;
   }
 
   /** Hands in a transaction; it runs in the next block. */
@@ -137,6 +149,13 @@ export class Chain {
         return this.#changePolicy(from, call);
       case 'report':
         return report(state, from, call.request, call.proof, call.signature);
+      case 'approve':
+        approve(state, from, call.spender, call.amount);
+        return [];
+      case 'capsule':
+        return registerCapsule(state, from, call.terms);
+      case 'rule':
+        return setRule(state, from, call, block);
       case 'task':
         return createTask(state, from, call.terms, block);
       case 'refund':

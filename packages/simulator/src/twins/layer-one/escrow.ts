@@ -1,6 +1,7 @@
 import { bytesEqual, sha256, toHex } from '@nemea/core';
 import type { TaskOnLedger, Vote } from '@nemea/membership';
 import { executorCommitment } from '@nemea/sdk';
+import { capsuleOf, isZero } from './capsules.ts';
 import { requireQuorum } from './quorum.ts';
 import { applyCredit } from './registry.ts';
 import {
@@ -11,28 +12,32 @@ import {
   pay,
   Revert,
   type TaskOnContract,
-  take,
+  takeAllowed,
 } from './state.ts';
 
 const CREDIT_EXECUTED = 20;
 const CREDIT_VERIFIED = 5;
 const ATTEMPT_MAX = 5;
+const CAPSULES_MAX = 16;
+const VERIFIERS_MAX = 32;
+const SPEC_BYTES_MAX = 8_192;
+const TIMEOUT_S_MAX = 7 * 86_400;
+const LEVEL_MAX = 3;
 const BPS = 10_000n;
 
 type VoteOf<T extends Vote['type']> = Extract<Vote, { type: T }>;
 
 /** What an author names of a task; the rest follows from the chain. */
-export type TaskTerms = Omit<TaskOnLedger, 'taskId' | 'creator' | 'createdBlock' | 'capsuleIds'>;
+export type TaskTerms = Omit<TaskOnLedger, 'taskId' | 'creator' | 'createdBlock'>;
 
-/** TaskEscrow.create, for tasks without capsules. */
+/** TaskEscrow.create */
 export function createTask(state: LayerOneState, creator: string, terms: TaskTerms, block: Block): Emitted[] {
-  if (terms.fee === 0n) throw new Revert('TaskFieldInvalid', 'fee');
-  if (terms.timeoutS === 0) throw new Revert('TaskFieldInvalid', 'timeoutS');
-  take(state, creator, terms.fee);
+  requireWellFormed(state, terms);
+  takeAllowed(state, creator, state.network.contracts.taskEscrow, terms.fee);
   const nonce = state.taskNonces.get(creator) ?? 0;
   state.taskNonces.set(creator, nonce + 1);
   const taskId = sha256(new TextEncoder().encode(`task ${creator} ${nonce} ${toHex(terms.spec)}`));
-  const task = { ...terms, taskId, creator, createdBlock: block.number, capsuleIds: [] };
+  const task = { ...terms, taskId, creator, createdBlock: block.number };
   state.tasks.set(toHex(taskId), {
     task,
     createdAtS: block.timestampS,
@@ -41,6 +46,22 @@ export function createTask(state: LayerOneState, creator: string, terms: TaskTer
     commitment: '',
   });
   return [{ type: 'task-created', task }];
+}
+
+function requireWellFormed(state: LayerOneState, terms: TaskTerms): void {
+  const { codeDigest, imageDigest, timeoutS, minLevel, fee, spec, capsuleIds } = terms;
+  if (isZero(codeDigest)) throw new Revert('TaskFieldInvalid', 'codeDigest');
+  if (isZero(imageDigest)) throw new Revert('TaskFieldInvalid', 'imageDigest');
+  if (timeoutS === 0 || timeoutS > TIMEOUT_S_MAX) throw new Revert('TaskFieldInvalid', 'timeoutS');
+  if (minLevel === 0 || minLevel > LEVEL_MAX) throw new Revert('TaskFieldInvalid', 'minLevel');
+  if (fee === 0n) throw new Revert('TaskFieldInvalid', 'fee');
+  if (spec.length > SPEC_BYTES_MAX) throw new Revert('TaskFieldInvalid', 'spec');
+  if (capsuleIds.length > CAPSULES_MAX) throw new Revert('TaskFieldInvalid', 'capsuleIds');
+  const ids = capsuleIds.map(toHex);
+  for (const [index, id] of ids.entries()) {
+    if (!state.capsules.has(id)) throw new Revert('CapsuleNotRegistered', id);
+    if (ids.indexOf(id) !== index) throw new Revert('CapsuleNamedTwice', id);
+  }
 }
 
 /** TaskEscrow.commitExecutor */
@@ -76,6 +97,7 @@ export function settle(
     throw new Revert('CommitmentMismatch', toHex(taskId));
   const node = nodeOf(state, executor);
   if (node.status !== 'active') throw new Revert('ExecutorNotActive', executor);
+  if ((node.record?.level ?? 0) < found.task.minLevel) throw new Revert('ExecutorLevelTooLow', executor);
   if (node.credit < found.task.minCredit) throw new Revert('ExecutorCreditTooLow', executor);
   if (node.deposit < found.task.fee) throw new Revert('ExecutorDepositTooLow', executor);
   requireVerifiers(verifiers, executor);
@@ -90,7 +112,8 @@ export function settle(
 }
 
 function requireVerifiers(verifiers: readonly string[], executor: string): void {
-  if (verifiers.length === 0) throw new Revert('VerifierCountInvalid', '0');
+  if (verifiers.length === 0 || verifiers.length > VERIFIERS_MAX)
+    throw new Revert('VerifierCountInvalid', `${verifiers.length}`);
   for (const [index, verifier] of verifiers.entries()) {
     if (index > 0 && verifier <= (verifiers[index - 1] as string))
       throw new Revert('VerifiersNotRising', verifier);
@@ -98,7 +121,7 @@ function requireVerifiers(verifiers: readonly string[], executor: string): void 
   }
 }
 
-/** FeeSplit: executor 50 %, verifiers 20 %, owners 25 % (back to the creator without capsules), the rest to the reserve. */
+/** FeeSplit: executor 50 %, verifiers 20 %, owners 25 % (the creator without capsules), the rest to the reserve. */
 function divideFee(
   state: LayerOneState,
   { task }: TaskOnContract,
@@ -113,13 +136,15 @@ function divideFee(
     left -= amount;
   };
   give(executor, share(5_000n));
-  give(task.creator, share(2_500n));
   const events: Emitted[] = [];
   for (const verifier of verifiers) {
     if (nodeOf(state, verifier).status !== 'active') continue;
     events.push(applyCredit(state, verifier, CREDIT_VERIFIED));
     give(verifier, perVerifier);
   }
+  const owners = task.capsuleIds.map((id) => capsuleOf(state, toHex(id)).owner);
+  if (owners.length === 0) give(task.creator, share(2_500n));
+  for (const owner of owners) give(owner, share(2_500n) / BigInt(owners.length));
   state.reserve += left;
   return events;
 }

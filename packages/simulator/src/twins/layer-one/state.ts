@@ -1,6 +1,7 @@
 import { CodedError } from '@nemea/core';
 import type { NodeRecord, TaskOnLedger } from '@nemea/membership';
 import type { LedgerEvent, Network } from '@nemea/sdk';
+import type { CapsuleOnContract, ReleaseRuleOnContract } from './capsules.ts';
 
 /** What a contract answers with instead of doing what it was told: the name of its Solidity error. */
 export class Revert extends CodedError<string> {}
@@ -50,6 +51,10 @@ export interface LayerOneState {
   readonly policies: Map<string, Set<string>>;
   readonly tasks: Map<string, TaskOnContract>;
   readonly taskNonces: Map<string, number>;
+  readonly capsules: Map<string, CapsuleOnContract>;
+  readonly rules: Map<string, ReleaseRuleOnContract>;
+  /** How much a contract may take, by `holder spender`. */
+  readonly allowances: Map<string, bigint>;
   readonly disputes: Map<string, DisputeOnContract>;
 }
 
@@ -108,4 +113,21 @@ export function take(state: LayerOneState, account: string, amount: bigint): voi
   const balance = state.balances.get(account) ?? 0n;
   if (balance < amount) throw new Revert('ERC20InsufficientBalance', `${account} has ${balance}`);
   state.balances.set(account, balance - amount);
+}
+
+export function allowanceOf(state: LayerOneState, holder: string, spender: string): bigint {
+  return state.allowances.get(`${holder} ${spender}`) ?? 0n;
+}
+
+/** ERC20.approve */
+export function approve(state: LayerOneState, holder: string, spender: string, amount: bigint): void {
+  state.allowances.set(`${holder} ${spender}`, amount);
+}
+
+/** ERC20.transferFrom, to a contract that was allowed it. */
+export function takeAllowed(state: LayerOneState, holder: string, spender: string, amount: bigint): void {
+  const allowed = allowanceOf(state, holder, spender);
+  if (allowed < amount) throw new Revert('ERC20InsufficientAllowance', `${spender} may take ${allowed}`);
+  take(state, holder, amount);
+  approve(state, holder, spender, allowed - amount);
 }
