@@ -22,11 +22,7 @@ const PURE_ROOMS =
 /** A node's own code, and the simulator that it runs in whole: time and randomness come through ports, from one seed. */
 const PORTED_ROOMS = /^packages\/(?:node\/src\/(?!adapters\/)|simulator\/src\/(?!run\/|kernel\/quiescence))/;
 /** Where ports get their adapters. */
-const COMPOSITIONS = new Set([
-  'packages/node/src/index.ts',
-  'packages/node/src/production.ts',
-  'packages/node/src/owner/owner.ts',
-]);
+const COMPOSITIONS = new Set(['packages/node/src/index.ts', 'packages/node/src/production.ts']);
 const IMPURE =
   /(?<![\w$])(?:Date\.now|new Date\(\s*\)|performance\.now|process\.hrtime|Math\.random|crypto\.(?:getRandomValues|randomUUID|randomBytes)|getRandomValues|randomBytes|randomInt|randomUUID|setTimeout|setInterval|setImmediate|queueMicrotask)(?![\w$])/g;
 /** `core` also runs in browsers. */

@@ -6,7 +6,11 @@ import { openDevice } from './adapters/device/device.ts';
 import { openOutward } from './adapters/network/outward.ts';
 import { openOverlay } from './adapters/network/overlay.ts';
 import { openReception } from './adapters/network/reception.ts';
+import { openDiskFolder } from './adapters/storage/disk-folder.ts';
+import { readPayload } from './adapters/storage/payload.ts';
 import { openSqliteJournal } from './adapters/storage/sqlite-journal.ts';
+import type { OwnerPorts } from './owner/owner-ports.ts';
+import type { CapsuleStore, CapsuleStoreOptions } from './ports/block-store.ts';
 import type { NodePorts } from './ports/node-ports.ts';
 
 export interface ProductionOptions extends Pick<NodePorts, 'openStore' | 'sandbox'> {
@@ -31,5 +35,28 @@ export function productionPorts(options: ProductionOptions): NodePorts {
     openOverlay,
     openStore,
     ...(sandbox === undefined ? {} : { sandbox }),
+  };
+}
+
+export interface OwnerOptions {
+  /** The device's folder, as `initDevice` made it. */
+  readonly dir: string;
+  readonly network: Network;
+  openStore(options: CapsuleStoreOptions): Promise<CapsuleStore>;
+}
+
+/** The same for an owner's device. */
+export function ownerPorts({ dir, network, openStore }: OwnerOptions): OwnerPorts {
+  return {
+    clock: systemClock,
+    random: systemRandom,
+    openDevice: async () => {
+      const { facts, ...device } = await openDevice(dir);
+      return { ...device, listen: `/ip4/127.0.0.1/tcp/${facts.ports.agent ?? 0}` };
+    },
+    openLedger: (accountKey) => openLedger(network, accountKey),
+    openStore: (options) => openStore({ ...options, dir: join(dir, 'blocks') }),
+    openFolder: (name) => openDiskFolder(join(dir, name)),
+    readPayload,
   };
 }

@@ -5,6 +5,7 @@ import { openCapsuleStore } from '@nemea/node/adapters';
 import { serveControl } from '@nemea/node/control';
 import { readDeviceFacts, socketPath } from '@nemea/node/device';
 import { Owner } from '@nemea/node/owner';
+import { ownerPorts } from '@nemea/node/production';
 import { parseNetwork } from '@nemea/sdk';
 import { z } from 'zod';
 import { readText } from '../files.ts';
@@ -55,12 +56,9 @@ export async function startClient(options: {
 }): Promise<void> {
   const facts = readDeviceFacts(options.dir);
   const logger = openLogger(facts.name, options.logLevel);
-  const owner = await Owner.start({
-    dir: options.dir,
-    network: parseNetwork(readText(options.network, { code: 'NETWORK_UNREADABLE' })),
-    logger,
-    openStore: openCapsuleStore,
-  });
+  const network = parseNetwork(readText(options.network, { code: 'NETWORK_UNREADABLE' }));
+  const ports = ownerPorts({ dir: options.dir, network, openStore: openCapsuleStore });
+  const owner = await Owner.start(ports, { logger });
   const control = await serveControl(socketPath(options.dir, 'control.sock'), {
     'GET /status': async () => owner.status(),
     'GET /results': async () => {

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { LEVEL } from '@nemea/attestation';
 import {
   encodeTaskSpec,
@@ -10,29 +9,20 @@ import {
   sealCapsule,
 } from '@nemea/capsule';
 import { bytesEqual, CodedError, fromHex, sha256, toHex } from '@nemea/core';
-import { type Ledger, type Network, openLedger, type Receipt } from '@nemea/sdk';
+import type { Ledger, Receipt } from '@nemea/sdk';
 import type { Logger } from 'pino';
-import { systemClock } from '../adapters/clock/system-clock.ts';
-import { systemRandom } from '../adapters/clock/system-random.ts';
-import { openDevice, type TpmDevice } from '../adapters/device/device.ts';
-import { KeyFiles, readPayload } from '../adapters/storage/owner-files.ts';
-import { ResultBox } from '../adapters/storage/result-box.ts';
-import type { CapsuleStore, CapsuleStoreOptions } from '../ports/block-store.ts';
+import type { CapsuleStore } from '../ports/block-store.ts';
+import type { Folder } from '../ports/folder.ts';
 import { PROTOCOLS, resultNoticeCodec } from '../protocol.ts';
 import { KeyAgent } from './key-agent.ts';
+import type { OwnerDevice, OwnerPorts } from './owner-ports.ts';
+import { ResultBox } from './result-box.ts';
 
 const RESULT_TIMEOUT_MS = 20_000;
 const RESULT_BYTES_MAX = 256 << 20;
 
 export type OwnerErrorCode = 'CAPSULE_UNKNOWN' | 'RESULT_NOT_OURS' | 'RESULT_MISMATCH';
 export class OwnerError extends CodedError<OwnerErrorCode> {}
-
-export interface OwnerOptions {
-  readonly dir: string;
-  readonly network: Network;
-  readonly logger: Logger;
-  openStore(options: CapsuleStoreOptions): Promise<CapsuleStore>;
-}
 
 /** What an owner lets happen with a capsule; the contract StandardReleasePolicy holds it. */
 export interface ReleaseRule {
@@ -71,23 +61,29 @@ export interface SealedOnNetwork {
  * writes none of it.
  */
 export class Owner {
-  readonly #device: TpmDevice;
+  readonly #ports: OwnerPorts;
+  readonly #device: OwnerDevice;
   readonly #ledger: Ledger;
   readonly #logger: Logger;
   readonly #agent: KeyAgent;
   readonly #results: ResultBox;
-  readonly #keys: KeyFiles;
+  /** Keys of capsules, each wrapped by the device's TPM, one file a capsule. */
+  readonly #keys: Folder;
   #store: CapsuleStore | undefined;
 
-  private constructor(device: TpmDevice, ledger: Ledger, logger: Logger) {
+  private constructor(
+    ports: OwnerPorts,
+    { device, ledger, logger }: { device: OwnerDevice; ledger: Ledger; logger: Logger },
+  ) {
+    this.#ports = ports;
     this.#device = device;
     this.#ledger = ledger;
     this.#logger = logger;
-    this.#results = new ResultBox(join(device.dir, 'results'));
-    this.#keys = new KeyFiles(join(device.dir, 'capsules'));
+    this.#results = new ResultBox(ports.openFolder('results'));
+    this.#keys = ports.openFolder('capsules');
     this.#agent = new KeyAgent({
-      clock: systemClock,
-      random: systemRandom,
+      clock: ports.clock,
+      random: ports.random,
       ledger,
       logger,
       capsule: (capsuleId) => this.#held(capsuleId),
@@ -95,15 +91,14 @@ export class Owner {
     });
   }
 
-  static async start(options: OwnerOptions): Promise<Owner> {
-    const device = await openDevice(options.dir);
-    const ledger = await openLedger(options.network, device.keys.accountKey);
+  static async start(ports: OwnerPorts, { logger }: { logger: Logger }): Promise<Owner> {
+    const device = await ports.openDevice();
+    const ledger = await ports.openLedger(device.keys.accountKey);
     await ledger.sync();
-    const owner = new Owner(device, ledger, options.logger);
-    owner.#store = await options.openStore({
-      dir: join(device.dir, 'blocks'),
+    const owner = new Owner(ports, { device, ledger, logger });
+    owner.#store = await ports.openStore({
       privateKey: device.keys.peerSeed,
-      listen: `/ip4/127.0.0.1/tcp/${device.facts.ports.agent ?? 0}`,
+      listen: device.listen,
       networkId: ledger.networkId,
       protocols: {
         [PROTOCOLS.key]: {
@@ -146,7 +141,7 @@ export class Owner {
       account: this.account,
       address: this.address,
       receiverKey: toHex(this.receiverKey),
-      capsules: this.#keys.count,
+      capsules: this.#keys.names().length,
       results: this.results(),
       rssMb: Math.round(process.memoryUsage.rss() / 1_048_576),
     };
@@ -154,7 +149,7 @@ export class Owner {
 
   /** Seals a file, puts the capsule on IPFS, wraps its key in the TPM, and registers it with its release rule. */
   async seal(options: { file: string; mediaType: string; rule: ReleaseRule }): Promise<SealedOnNetwork> {
-    const plain = readPayload(options.file);
+    const plain = this.#ports.readPayload(options.file);
     const { releasePolicy } = this.#ledger.network.contracts;
     const sealed = sealCapsule(
       {
@@ -168,15 +163,16 @@ export class Owner {
         },
         policy: { chainId: this.#ledger.network.chainId, contract: fromHex(releasePolicy.toLowerCase()) },
         task: null,
+        random: this.#ports.random,
       },
       plain,
     );
     plain.fill(0);
     const id = toHex(sealed.capsuleId);
     // Bound to the TPM and to no PCR: an update of the software must not cost the owner its data.
-    const wrapped = await this.#device.tpm.seal(sealed.fileKey, {});
+    const wrapped = await this.#device.tpm.seal(sealed.fileKey);
     sealed.fileKey.fill(0);
-    this.#keys.save(id, wrapped);
+    this.#keys.write(keyFile(id), wrapped);
     const cid = await this.#requireStore().put(sealed.capsule);
     const registration = await this.#ledger.submit('capsuleRegistry', 'register', [
       `0x${id}`,
@@ -208,7 +204,7 @@ export class Owner {
 
   /** Puts the code on IPFS and the task, with its fee, into escrow on layer 1. */
   async submitTask(order: TaskOrder): Promise<{ taskId: string; receipt: Receipt }> {
-    const code = readPayload(order.codeFile);
+    const code = this.#ports.readPayload(order.codeFile);
     const codeDigest = sha256(code);
     const cid = await this.#requireStore().put(code);
     const capsules = await Promise.all(order.capsuleIds.map((id) => this.#capsule(id)));
@@ -300,7 +296,7 @@ export class Owner {
   }
 
   #held(capsuleId: Uint8Array) {
-    const wrapped = this.#keys.read(toHex(capsuleId));
+    const wrapped = this.#keys.read(keyFile(toHex(capsuleId)));
     if (wrapped === undefined) return undefined;
     return {
       capsuleId,
@@ -351,6 +347,10 @@ export class Owner {
     if (settled?.type !== 'task-settled') return undefined;
     return this.#results.settled(taskId, settled.certificateDigest, this.receiverKey);
   }
+}
+
+function keyFile(capsuleId: string): string {
+  return `${capsuleId}.key`;
 }
 
 /** A capsule of so much plain data, with room for header and chunk tags. */

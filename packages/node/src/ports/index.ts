@@ -2,6 +2,7 @@
 export * from './block-store.ts';
 export * from './clock.ts';
 export type { Device, DeviceIdentity } from './device.ts';
+export type { Folder } from './folder.ts';
 export type { Journal } from './journal.ts';
 export type { NodePorts } from './node-ports.ts';
 export type { Random } from './random.ts';

@@ -2,6 +2,7 @@
 
 export { type CapsuleStoreGround, capsuleStoreCompliance } from './capsule-store-compliance.ts';
 export { deviceCompliance } from './device-compliance.ts';
+export { folderCompliance } from './folder-compliance.ts';
 export { type ComplianceCase, journalCompliance } from './journal-compliance.ts';
 export { ledgerCompliance } from './ledger-compliance.ts';
 export type { LedgerGround } from './ledger-story.ts';

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { encodeCleanupCertificate } from '@nemea/capsule';
 import { sha256, toHex } from '@nemea/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openDiskFolder } from '../adapters/storage/disk-folder.ts';
 import { ResultBox } from './result-box.ts';
 
 const TASK = 'ab'.repeat(32);
@@ -37,7 +38,7 @@ describe('the result box', () => {
   let box: ResultBox;
   beforeEach(() => {
     dir = mkdtempSync(join(tmpdir(), 'nemea-results-'));
-    box = new ResultBox(dir);
+    box = new ResultBox(openDiskFolder(dir));
   });
   afterEach(() => rmSync(dir, { recursive: true }));
 

@@ -1,0 +1,9 @@
+/** Small files by their names, such as `ab12.key`. A file is there as it was written, whole, or it is not there. */
+export interface Folder {
+  names(): string[];
+  /** Undefined when there is no such file. */
+  read(name: string): Uint8Array | undefined;
+  write(name: string, bytes: Uint8Array): void;
+  /** Without effect when there is no such file. */
+  remove(name: string): void;
+}
