@@ -95,6 +95,7 @@ describe('layer 1 on a real chain', () => {
     await send(deployer, at.nodeRegistry, nodeRegistryAbi, 'depositFor', [candidate.address, DEPOSIT]);
     const admission = {
       account: candidate.address,
+      owner: candidate.address,
       peerKey: hash(`peer ${candidate.address}`),
       ekId: hash(`ek ${candidate.address}`),
       akX: hash(`ak x ${candidate.address}`),

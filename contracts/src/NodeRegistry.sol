@@ -60,6 +60,8 @@ contract NodeRegistry is INodeRegistry, EIP712, ReentrancyGuard {
     uint256 public reserve;
     /// @inheritdoc INodeRegistry
     mapping(address account => bool) public isGenesis;
+    /// @inheritdoc INodeRegistry
+    mapping(address owner => mapping(address account => bool)) public isBacking;
 
     address[] private _genesis;
     uint256 private _genesisPending;
@@ -114,6 +116,7 @@ contract NodeRegistry is INodeRegistry, EIP712, ReentrancyGuard {
         if (amount == 0) revert FieldInvalid("amount");
         uint128 deposit = _nodes[account].deposit + amount;
         _nodes[account].deposit = deposit;
+        isBacking[msg.sender][account] = true;
         emit Deposited(account, msg.sender, amount, deposit);
         token.safeTransferFrom(msg.sender, address(this), amount);
     }
@@ -142,11 +145,13 @@ contract NodeRegistry is INodeRegistry, EIP712, ReentrancyGuard {
         }
         uint128 amount = n.deposit;
         if (amount == 0 && n.status != NodeStatus.Exiting) revert NothingToWithdraw(msg.sender);
-        if (n.status == NodeStatus.Exiting) n.status = NodeStatus.Left;
+        // What is paid for a membership to come belongs to no owner yet.
+        address to = msg.sender;
+        if (n.status == NodeStatus.Exiting) (n.status, to) = (NodeStatus.Left, n.owner);
         n.deposit = 0;
         delete _exitAvailableAtS[msg.sender];
-        emit Withdrawn(msg.sender, amount);
-        token.safeTransfer(msg.sender, amount);
+        emit Withdrawn(msg.sender, to, amount);
+        token.safeTransfer(to, amount);
     }
 
     /// @inheritdoc INodeRegistry
@@ -309,6 +314,7 @@ contract NodeRegistry is INodeRegistry, EIP712, ReentrancyGuard {
 
     function _requireWellFormed(Admission calldata a) private pure {
         if (a.account == address(0)) revert FieldInvalid("account");
+        if (a.owner == address(0)) revert FieldInvalid("owner");
         if (a.peerKey == 0) revert FieldInvalid("peerKey");
         if (a.ekId == 0) revert FieldInvalid("ekId");
         if (a.akX == 0 || a.akY == 0) revert FieldInvalid("ak");
@@ -324,6 +330,7 @@ contract NodeRegistry is INodeRegistry, EIP712, ReentrancyGuard {
         NodeRecord storage n = _nodes[a.account];
         if (_isMember(n)) revert AlreadyAdmitted(a.account, n.status);
         if (n.deposit < depositMin) revert DepositTooLow(a.account, n.deposit, depositMin);
+        if (a.owner != a.account && !isBacking[a.owner][a.account]) revert OwnerNotBacking(a.account, a.owner);
 
         EkHolder storage holder = _ekHolders[a.ekId];
         NodeRecord storage held = _nodes[holder.account];
@@ -347,6 +354,7 @@ contract NodeRegistry is INodeRegistry, EIP712, ReentrancyGuard {
         n = _nodes[a.account];
         if (n.status == NodeStatus.None) _accounts.push(a.account);
         n.account = a.account;
+        n.owner = a.owner;
         n.peerKey = a.peerKey;
         n.ekId = a.ekId;
         n.akX = a.akX;

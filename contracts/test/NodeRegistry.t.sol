@@ -79,6 +79,7 @@ contract NodeRegistryTest is Network {
         NodeRecord memory n = registry.node(candidate);
         Admission memory a = admissionOf(candidate, 3);
         assertEq(n.account, candidate, "account");
+        assertEq(n.owner, a.owner, "owner");
         assertEq(n.peerKey, a.peerKey, "peerKey");
         assertEq(n.ekId, a.ekId, "ekId");
         assertEq(n.akX, a.akX, "akX");
@@ -229,6 +230,46 @@ contract NodeRegistryTest is Network {
         vm.prank(candidate);
         registry.withdraw();
         assertEq(token.balanceOf(candidate), 7, "returned");
+    }
+
+    function test_admit_failsUnderAnOwnerThatHasNotPaidForTheAccount() public {
+        completeGenesis();
+        address owner = accounts[FOUNDERS + 1];
+        registry.depositFor(candidate, DEPOSIT_MIN);
+        Admission memory a = admissionOf(candidate, 1);
+        a.owner = owner;
+        _expectAdmitReverts(
+            a, abi.encodeWithSelector(INodeRegistry.OwnerNotBacking.selector, candidate, owner)
+        );
+        a.owner = address(0);
+        _expectAdmitReverts(a, abi.encodeWithSelector(INodeRegistry.FieldInvalid.selector, "owner"));
+        a.owner = address(this);
+        assertTrue(registry.isBacking(address(this), candidate), "who paid backs it");
+        registry.admit(a, sign(hasher.hash(a)));
+        assertEq(registry.node(candidate).owner, address(this), "owner");
+    }
+
+    function test_withdraw_paysAMembersDepositToItsOwnerAndWhatCameLaterToTheCaller() public {
+        completeGenesis();
+        address owner = accounts[FOUNDERS + 1];
+        token.transfer(owner, DEPOSIT_MIN);
+        vm.prank(owner);
+        token.approve(address(registry), DEPOSIT_MIN);
+        vm.prank(owner);
+        registry.depositFor(candidate, DEPOSIT_MIN);
+        Admission memory a = admissionOf(candidate, 1);
+        a.owner = owner;
+        registry.admit(a, sign(hasher.hash(a)));
+        vm.prank(candidate);
+        registry.requestExit();
+        vm.warp(block.timestamp + EXIT_DELAY_S);
+        vm.prank(candidate);
+        registry.withdraw();
+        assertEq(token.balanceOf(owner), DEPOSIT_MIN, "to the owner");
+        registry.depositFor(candidate, 7);
+        vm.prank(candidate);
+        registry.withdraw();
+        assertEq(token.balanceOf(candidate), 7, "to the caller");
     }
 
     function test_admit_failsOnACertificateFromBeforeTheExit() public {

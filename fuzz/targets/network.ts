@@ -51,6 +51,7 @@ const account = `0x${'ab'.repeat(20)}`;
 const ethereumSignature = `0x${'ab'.repeat(65)}`;
 const record = {
   account,
+  owner: account,
   peerKey: digest,
   ekId: digest,
   akX: digest,

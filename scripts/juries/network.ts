@@ -43,7 +43,10 @@ export function rosterOf(size: number, credit = CREDIT_GENESIS): Roster {
     level: 1,
     endpoint: 'none',
   };
-  const records = Array.from({ length: size }, (_, i): NodeRecord => ({ account: accountOf(i), ...keys }));
+  const records = Array.from(
+    { length: size },
+    (_, i): NodeRecord => ({ account: accountOf(i), owner: accountOf(i), ...keys }),
+  );
   return new Map([...genesisRoster(records)].map(([account, member]) => [account, { ...member, credit }]));
 }
 

@@ -146,6 +146,7 @@ function recordOf({
   const id = (name: string) => hashDomain(`scale/${name}`, fromUtf8(account));
   return {
     account,
+    owner: account,
     peerKey: signer.publicKey,
     ekId: id('ek'),
     akX: id('ak-x'),

@@ -18,5 +18,11 @@ export function positive(max: number): (text: string) => number {
   };
 }
 
+/** Reads the argument of an option that is an account. */
+export function account(text: string): string {
+  if (/^0x[0-9a-fA-F]{40}$/.test(text)) return text.toLowerCase();
+  throw new InvalidArgumentError('Want an account: 0x and 40 hexadecimal digits.');
+}
+
 export const port = whole(1, 65_535);
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error'];

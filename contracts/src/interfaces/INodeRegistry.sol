@@ -17,6 +17,8 @@ interface INodeRegistry {
     error SignerNotVoter(address signer);
     error AlreadyAdmitted(address account, NodeStatus status);
     error DepositTooLow(address account, uint256 deposit, uint256 depositMin);
+    /// @notice The owner that the account names has paid nothing into its deposit: nobody owns a node unasked.
+    error OwnerNotBacking(address account, address owner);
     error EkTaken(bytes32 ekId, address holder);
     error PeerKeyTaken(bytes32 peerKey, address holder);
     error VrfKeyTaken(bytes32 vrfX, bytes32 vrfY, bytes32 ekId);
@@ -36,7 +38,7 @@ interface INodeRegistry {
 
     event Wired(address epochLog, address taskEscrow, address disputes);
     event Deposited(address indexed account, address indexed from, uint128 amount, uint128 deposit);
-    event Withdrawn(address indexed account, uint128 amount);
+    event Withdrawn(address indexed account, address indexed to, uint128 amount);
     event ExitRequested(address indexed account, uint64 availableAtS);
     event NodeAdmitted(address indexed account, bytes32 indexed ekId, NodeRecord record, string endpoint);
     event NodeEvicted(
@@ -69,7 +71,7 @@ interface INodeRegistry {
     /// @notice Gives up membership: the vote ends now, the deposit is free after `exitDelayS`.
     function requestExit() external;
 
-    /// @notice Pays out the caller's whole deposit; not while the caller is a member.
+    /// @notice Pays out the caller's whole deposit, to its owner if it was a member; not while the caller is one.
     function withdraw() external;
 
     /// @notice Admits a candidate on a quorum certificate. Anyone may submit it.
@@ -108,6 +110,9 @@ interface INodeRegistry {
 
     /// @notice The records [from, to) in order of first admission, cut at `nodeCount`; at most PAGE_MAX.
     function nodes(uint256 from, uint256 to) external view returns (NodeRecord[] memory page);
+
+    /// @notice Whether an account has ever paid into another's deposit, and so agrees to own it if that one names it.
+    function isBacking(address owner, address account) external view returns (bool);
 
     function isActive(address account) external view returns (bool);
 

@@ -80,21 +80,22 @@ library Credit {
         return afterAttesting(credit, agreed);
     }
 
-    /// @dev Cuts owners to the cap, their members in proportion; what rounding leaves goes to the first of them.
+    /// @dev Cuts owners to the cap, but not below their heaviest member, and their members in proportion; what rounding
+    /// leaves goes to the first of them.
     function capByOwner(address[] memory owners, uint256[] memory weights)
         internal
         pure
         returns (uint256[] memory capped)
     {
         uint256[] memory totals = _totalsOf(owners, weights);
-        uint256 cap = ownerCap(_firstOf(owners, totals));
+        uint256[] memory limits = _limitsOf(owners, weights, ownerCap(_firstOf(owners, totals)));
         capped = new uint256[](owners.length);
         for (uint256 i = 0; i < owners.length; i++) {
-            capped[i] = totals[i] <= cap ? weights[i] : weights[i] * cap / totals[i];
+            capped[i] = totals[i] <= limits[i] ? weights[i] : weights[i] * limits[i] / totals[i];
         }
         uint256[] memory sums = _totalsOf(owners, capped);
         for (uint256 i = 0; i < owners.length; i++) {
-            if (sums[i] >= Math.min(cap, totals[i])) continue;
+            if (sums[i] >= Math.min(limits[i], totals[i])) continue;
             capped[i]++;
             for (uint256 j = i + 1; j < owners.length; j++) {
                 if (owners[j] == owners[i]) sums[j]++;
@@ -137,6 +138,21 @@ library Credit {
         for (uint256 i = 0; i < owners.length; i++) {
             for (uint256 j = 0; j < owners.length; j++) {
                 if (owners[j] == owners[i]) totals[i] += weights[j];
+            }
+        }
+    }
+
+    /// @dev What the owner of each member may weigh: the cap, or as much as the heaviest member it has.
+    function _limitsOf(address[] memory owners, uint256[] memory weights, uint256 cap)
+        private
+        pure
+        returns (uint256[] memory limits)
+    {
+        limits = new uint256[](owners.length);
+        for (uint256 i = 0; i < owners.length; i++) {
+            limits[i] = cap;
+            for (uint256 j = 0; j < owners.length; j++) {
+                if (owners[j] == owners[i]) limits[i] = Math.max(limits[i], weights[j]);
             }
         }
     }

@@ -16,7 +16,7 @@ import {
 /// @title EIP-712 struct hashes of every vote
 library VoteHash {
     bytes32 internal constant ADMISSION_TYPEHASH = keccak256(
-        "Admission(address account,bytes32 peerKey,bytes32 ekId,bytes32 akX,bytes32 akY,bytes32 vrfX,bytes32 vrfY,uint8 level,uint64 epoch,string endpoint)"
+        "Admission(address account,address owner,bytes32 peerKey,bytes32 ekId,bytes32 akX,bytes32 akY,bytes32 vrfX,bytes32 vrfY,uint8 level,uint64 epoch,string endpoint)"
     );
     bytes32 internal constant EVICTION_TYPEHASH =
         keccak256("Eviction(address account,uint64 epoch,bytes32 evidenceDigest,uint8 reason)");
@@ -38,22 +38,11 @@ library VoteHash {
     bytes32 internal constant DISPUTE_VERDICT_TYPEHASH =
         keccak256("DisputeVerdict(bytes32 disputeId,bool guilty)");
 
+    /// @dev Two parts, every field one word: the compiler's stack holds no more at a time.
     function hash(Admission calldata a) internal pure returns (bytes32) {
-        return keccak256(
-            abi.encode(
-                ADMISSION_TYPEHASH,
-                a.account,
-                a.peerKey,
-                a.ekId,
-                a.akX,
-                a.akY,
-                a.vrfX,
-                a.vrfY,
-                a.level,
-                a.epoch,
-                keccak256(bytes(a.endpoint))
-            )
-        );
+        bytes memory keys =
+            abi.encode(ADMISSION_TYPEHASH, a.account, a.owner, a.peerKey, a.ekId, a.akX, a.akY, a.vrfX, a.vrfY);
+        return keccak256(bytes.concat(keys, abi.encode(a.level, a.epoch, keccak256(bytes(a.endpoint)))));
     }
 
     // A struct of value types is ABI-encoded in place, one word a field: exactly EIP-712 encodeData.

@@ -13,6 +13,7 @@ enum NodeStatus {
 /// @notice Everything layer 1 knows about a member.
 struct NodeRecord {
     address account;
+    address owner; // of the membership: its deposit goes back there
     bytes32 peerKey; // Ed25519, the libp2p identity
     bytes32 ekId; // SHA-256 of the EK's public area
     bytes32 akX;

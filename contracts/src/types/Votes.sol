@@ -7,6 +7,7 @@ pragma solidity ^0.8.26;
 /// @notice A candidate passed admission with this EK, AK, VRF key and peer key.
 struct Admission {
     address account;
+    address owner; // who the deposit goes back to; the account itself, or one that has paid into its deposit
     bytes32 peerKey;
     bytes32 ekId;
     bytes32 akX;

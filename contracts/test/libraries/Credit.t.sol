@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.26;
 
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+
 import {Credit} from "../../src/libraries/Credit.sol";
 import {FeeSplit} from "../../src/libraries/FeeSplit.sol";
 import {Forfeit} from "../../src/libraries/Forfeit.sol";
@@ -107,7 +109,7 @@ contract CreditTest is Test {
         assertTrue(got <= uint256(credit) + 15, "grows slowly");
     }
 
-    function testFuzz_capByOwner_keepsEveryOwnerAtATenth(uint256 seed) public pure {
+    function testFuzz_capByOwner_keepsEveryOwnerAtATenthOrItsHeaviestMember(uint256 seed) public pure {
         uint256 members = 10 + seed % 20;
         address[] memory owners = new address[](members);
         uint256[] memory weights = new uint256[](members);
@@ -124,10 +126,13 @@ contract CreditTest is Test {
         }
         for (uint256 i = 0; i < members; i++) {
             uint256 sum = 0;
+            uint256 heaviest = 0;
             for (uint256 j = 0; j < members; j++) {
-                if (owners[j] == owners[i]) sum += capped[j];
+                if (owners[j] != owners[i]) continue;
+                sum += capped[j];
+                heaviest = Math.max(heaviest, weights[j]);
             }
-            assertTrue(sum * 10 <= total, "more than a tenth");
+            assertTrue(sum * 10 <= total || sum == heaviest, "more than a tenth");
         }
     }
 

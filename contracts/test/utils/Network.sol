@@ -94,6 +94,7 @@ abstract contract Network is Test {
     function admissionOf(address account, uint64 epoch) internal pure returns (Admission memory) {
         return Admission({
             account: account,
+            owner: account,
             peerKey: keccak256(abi.encode("peer", account)),
             ekId: keccak256(abi.encode("ek", account)),
             akX: keccak256(abi.encode("ak x", account)),

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { CANDIDACIES_PER_SPONSOR, JUDGING_BLOCKS } from './admission.ts';
 import { CREDIT_NEWCOMER } from './credit.ts';
 import { drawnFrom, JUDGES_EXPECTED, judgeAlpha } from './jury.ts';
-import { ROSTER_MAX } from './roster.ts';
+import { type Member, ROSTER_MAX } from './roster.ts';
 import {
   accusationOf,
   applicationOf,
@@ -212,6 +212,21 @@ describe('the decision on a candidate [MEMB-13]', () => {
     expect(machine.order(remaining, { kind: 'close-candidacy', candidate: candidateOf(stranger) })).toBe(
       'JURY_INCOMPLETE',
     );
+  });
+
+  test('is not decided by judges whom the cap on their owner has left no weight [MEMB-39]', () => {
+    const { drawn } = juryFor(stranger);
+    judge(drawn.slice(0, 2));
+    const [first] = [...machine.state.roster.values()] as [Member];
+    const owned = [...machine.state.roster.values()].map((it) => ({ ...it, owner: 'fleet', credit: 1 }));
+    // Members are cut in order of account, and what rounding leaves goes to the first: here to one that does not judge.
+    const roster = new Map(owned.map((it) => [it.account, it]));
+    roster.set('0', { ...first, account: '0', owner: 'fleet', credit: 1 });
+    for (let i = 1; i < 10; i++) roster.set(`${i}`, { ...first, account: `${i}`, owner: `${i}`, credit: 1 });
+    machine.state = { ...machine.state, roster };
+    ledger.head += JUDGING_BLOCKS;
+    expect(close()).toBe('JURY_INCOMPLETE');
+    expect(outcome()).toBe('open');
   });
 
   test('waits while consensus can take no more members', () => {

@@ -1,5 +1,4 @@
 import { toHex } from '@nemea/core';
-import { weightOf } from './credit.ts';
 import type { RejectionCode } from './errors.ts';
 import {
   drawnFrom,
@@ -12,7 +11,7 @@ import {
 } from './jury.ts';
 import type { Context, Outcome } from './machine.ts';
 import type { NodeRecord, OperationBody } from './operation.ts';
-import { candidateId, conflictsWith, ROSTER_MAX, type Roster, withMember } from './roster.ts';
+import { candidateId, conflictsWith, juryWeightOf, ROSTER_MAX, type Roster, withMember } from './roster.ts';
 import type { Candidacy, Effect } from './state.ts';
 
 /** Open candidacies of one sponsor: no member may fill the state, or crowd out what others have put forward [MEMB-4]. */
@@ -116,7 +115,7 @@ export function closeCandidacy({ state, ledger }: Context, id: string): Outcome 
   if (candidacy === undefined || candidacy.outcome !== 'open') return { rejected: 'CANDIDATE_UNKNOWN' };
   if (state.ledgerBlock < candidacy.openedBlock + JUDGING_BLOCKS) return { rejected: 'TOO_EARLY' };
   const jury = juryOf(state.roster, candidacy);
-  if (jury.judges < judgesNeeded(state.roster)) return { rejected: 'JURY_INCOMPLETE' };
+  if (jury.total === 0 || jury.judges < judgesNeeded(state.roster)) return { rejected: 'JURY_INCOMPLETE' };
   const affirmed = jury.affirming * 3 > jury.total * 2;
   if (!affirmed && jury.refusing * 3 < jury.total) return { rejected: 'JURY_INCOMPLETE' };
   const admitted = affirmed && !conflictsWith(state.roster, candidacy.record);
@@ -151,9 +150,8 @@ function juryOf(
 ): { judges: number; total: number; affirming: number; refusing: number } {
   const jury = { judges: 0, total: 0, affirming: 0, refusing: 0 };
   for (const account of candidacy.seated) {
-    const member = roster.get(account);
-    if (member === undefined) continue;
-    const weight = weightOf(member.credit);
+    if (!roster.has(account)) continue;
+    const weight = juryWeightOf(roster, account);
     const verdict = candidacy.judgements.get(account)?.verdict;
     jury.total += weight;
     if (verdict === undefined) continue;

@@ -44,7 +44,7 @@ const undrawn = () => others.find((member) => !isDrawn(member)) as TestMember;
 describe('a candidacy [MEMB-11]', () => {
   const { record } = testMember('candidate');
 
-  it.each(['akX', 'akY', 'vrfX', 'vrfY', 'level', 'endpoint'] as const)(
+  it.each(['owner', 'akX', 'akY', 'vrfX', 'vrfY', 'level', 'endpoint'] as const)(
     'is another one when its %s is exchanged, so judges never vouch for a forged record',
     (field) => {
       const forged = { ...record, [field]: { ...target.record, level: 3, endpoint: 'elsewhere' }[field] };

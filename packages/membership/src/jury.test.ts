@@ -20,7 +20,16 @@ import {
   taskAlpha,
   taskSeed,
 } from './jury.ts';
-import { genesisRoster, type Member, type Roster, withCredit, withMember } from './roster.ts';
+import {
+  genesisRoster,
+  juryWeightOf,
+  juryWeightTotal,
+  type Member,
+  type Roster,
+  weightTotal,
+  withCredit,
+  withMember,
+} from './roster.ts';
 import { drawContext, TestLedger, type TestMember, testMember, testMembers } from './testing.ts';
 
 const members = testMembers(4);
@@ -31,7 +40,10 @@ const context = { networkId: sha256(fromUtf8('network')), epochSeed: sha256(from
 function crowd(credits: readonly number[]): Roster {
   const [template] = [...roster.values()] as [Member];
   return new Map(
-    credits.map((credit, index) => [`member ${index}`, { ...template, account: `member ${index}`, credit }]),
+    credits.map((credit, index) => [
+      `member ${index}`,
+      { ...template, account: `member ${index}`, owner: `member ${index}`, credit },
+    ]),
   );
 }
 
@@ -55,6 +67,40 @@ describe('a draw', () => {
     expect(heavy / 3_000).toBeLessThan(0.23);
     expect(light / 3_000).toBeGreaterThan(0.08);
     expect(light / 3_000).toBeLessThan(0.12);
+  });
+
+  test('draws no owner of several members more than a tenth, once there are ten owners [MEMB-39]', () => {
+    const single = crowd(new Array(18).fill(100));
+    const fleet = [...crowd(new Array(12).fill(400)).values()].map((it, index) => ({
+      ...it,
+      account: `fleet ${index}`,
+      owner: 'fleet',
+    }));
+    const roster = new Map([...single, ...fleet.map((it) => [it.account, it] as const)]);
+    const share = (accounts: readonly string[]) =>
+      accounts.reduce((sum, account) => sum + attestOdds(roster, roster.get(account) as Member).weight, 0);
+    const all = juryWeightTotal(roster);
+    expect(share(fleet.map(({ account }) => account))).toBe(Math.floor(all / 10));
+    expect(share([...single.keys()])).toBe(weightTotal(single));
+    expect(weightTotal(roster)).toBe(weightTotal(single) + 12 * 20);
+  });
+
+  test('weighs the same in whatever order the members are [DRAW-4]', () => {
+    const owned = [...crowd(Array.from({ length: 30 }, (_, index) => index * 7)).values()].map(
+      (it, index) => ({
+        ...it,
+        owner: `owner ${index % 12}`,
+      }),
+    );
+    const of = (them: readonly Member[]) => new Map(them.map((it) => [it.account, it]));
+    const wanted = of(owned);
+    fc.assert(
+      fc.property(fc.shuffledSubarray(owned, { minLength: owned.length }), (them) => {
+        for (const { account } of owned)
+          expect(juryWeightOf(of(them), account)).toBe(juryWeightOf(wanted, account));
+      }),
+      { numRuns: 20 },
+    );
   });
 
   test('draws everybody where fewer are there than expected', () => {

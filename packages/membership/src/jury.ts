@@ -10,9 +10,9 @@ import {
   ringDistance,
   verifyVrf,
 } from '@nemea/vrf';
-import { CREDIT_DRAW_MIN, weightOf } from './credit.ts';
+import { CREDIT_DRAW_MIN } from './credit.ts';
 import type { LedgerView } from './ledger-view.ts';
-import { type Member, type Roster, vrfPublicKey, weightTotal } from './roster.ts';
+import { juryWeightOf, juryWeightTotal, type Member, type Roster, vrfPublicKey } from './roster.ts';
 import { isSuspended } from './standing.ts';
 
 /** Expected jury sizes. In a small network nearly everybody is drawn; in a large one the work stays constant. */
@@ -99,7 +99,12 @@ export function targetsDrawn(
 
 /** A member's share in the draws of attestors. */
 export function attestOdds(roster: Roster, member: Member, expected = ATTESTORS_EXPECTED): Odds {
-  return { weight: weightOf(member.credit), weightTotal: weightTotal(roster), expected };
+  return oddsOf(roster, member, expected);
+}
+
+/** A member's share in draws of any kind: no owner of several members draws more than a tenth [MEMB-39]. */
+function oddsOf(roster: Roster, member: Member, expected: number): Odds {
+  return { weight: juryWeightOf(roster, member.account), weightTotal: juryWeightTotal(roster), expected };
 }
 
 /** VRF input of the draw "does this member judge this candidate?". */
@@ -133,7 +138,7 @@ export function provenBeta(member: Member, alpha: Uint8Array, proof: Uint8Array)
 
 /** Whether a VRF output draws a member of this roster into a jury of the expected size [MEMB-10]. */
 export function drawnFrom(roster: Roster, member: Member, beta: Uint8Array, expected: number): boolean {
-  return isDrawn({ beta, weight: weightOf(member.credit), weightTotal: weightTotal(roster), expected });
+  return isDrawn({ beta, ...oddsOf(roster, member, expected) });
 }
 
 /** Verifiers that a run needs: never more than there are members beside the executor. */

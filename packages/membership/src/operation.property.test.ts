@@ -33,6 +33,7 @@ const record: fc.Arbitrary<NodeRecord> = fc.record({
   akY: bytes(32),
   vrfX: bytes(32),
   vrfY: bytes(32),
+  owner: account,
   level: fc.integer({ min: 1, max: 3 }),
   endpoint: fc.string({ minLength: 1, maxLength: 100 }),
 });

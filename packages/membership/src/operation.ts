@@ -27,6 +27,8 @@ const proof = byteString(1, 200);
 /** The public keys and claims of a node, as they stand in NodeRegistry once it is admitted. */
 export const nodeRecordSchema = z.strictObject({
   account: accountSchema,
+  /** Who the deposit goes back to: the account itself, or one that has paid into its deposit [MEMB-39]. */
+  owner: accountSchema,
   peerKey: byteString(32),
   ekId: byteString(32),
   akX: byteString(32),

@@ -1,4 +1,4 @@
-/** No owner weighs more than one in this many, once there are as many owners [MEMB-39]. */
+/** No owner of several members weighs more than one in this many, once there are as many owners [MEMB-39]. */
 export const OWNER_SHARES = 10;
 
 /** A member's weight, and whose it is. */
@@ -9,28 +9,38 @@ export interface OwnedWeight {
 
 /**
  * Weights with the cap on owners, in the order given. The cap is the largest whole number that is no more than a tenth of what all owners weigh
- * under it; an owner beyond it is cut to it, its members in proportion, and what rounding leaves goes to the first of
- * them. With fewer than ten owners nobody can weigh a tenth only, and nothing is cut.
+ * under it. An owner beyond it is cut to it, but never below its heaviest member: whoever runs one machine loses nothing by others
+ * joining. Its members are cut in proportion, and what rounding leaves goes to the first of them. With fewer than ten owners
+ * nobody can weigh a tenth only, and nothing is cut.
  */
 export function capByOwner(members: readonly OwnedWeight[]): number[] {
-  const owners = new Map<string, number>();
-  for (const { owner, weight } of members) owners.set(owner, (owners.get(owner) ?? 0) + weight);
-  const cap = ownerCap([...owners.values()]);
-  const capped = members.map(({ owner, weight }) => {
-    const total = owners.get(owner) ?? 0;
-    return total <= cap ? weight : Math.floor((weight * cap) / total);
-  });
+  const owners = new Map<string, { total: number; heaviest: number }>();
+  for (const { owner, weight } of members) {
+    const { total, heaviest } = owners.get(owner) ?? NOTHING;
+    owners.set(owner, { total: total + weight, heaviest: Math.max(heaviest, weight) });
+  }
+  const cap = ownerCap([...owners.values()].map(({ total }) => total));
+  const limits = new Map(
+    [...owners].map(([owner, { total, heaviest }]) => [owner, Math.min(total, Math.max(cap, heaviest))]),
+  );
   const sums = new Map<string, number>();
-  for (const [i, { owner }] of members.entries())
-    sums.set(owner, (sums.get(owner) ?? 0) + (capped[i] as number));
-  return capped.map((weight, i) => {
+  const shares = members.map(({ owner, weight }) => {
+    const { total } = owners.get(owner) ?? NOTHING;
+    const limit = limits.get(owner) ?? 0;
+    const share = total === limit ? weight : Math.floor((weight * limit) / total);
+    sums.set(owner, (sums.get(owner) ?? 0) + share);
+    return share;
+  });
+  return shares.map((share, i) => {
     const { owner } = members[i] as OwnedWeight;
     const sum = sums.get(owner) ?? 0;
-    if (sum >= Math.min(cap, owners.get(owner) ?? 0)) return weight;
+    if (sum === limits.get(owner)) return share;
     sums.set(owner, sum + 1);
-    return weight + 1;
+    return share + 1;
   });
 }
+
+const NOTHING = { total: 0, heaviest: 0 };
 
 /** The cap for owners of these weights; the largest safe integer where there is none. */
 export function ownerCap(owners: readonly number[]): number {

@@ -1,6 +1,7 @@
 import { compareBytes, encodeCbor, fromHex, hashDomain, merkleRoot, toHex } from '@nemea/core';
 import { CREDIT_GENESIS, CREDIT_NEWCOMER, weightOf } from './credit.ts';
 import type { NodeRecord } from './operation.ts';
+import { capByOwner } from './owner-cap.ts';
 import { CONFIDENCE_NEW } from './standing.ts';
 
 /** Members at most: as many as a configuration of the consensus takes [CONS-1] [MEMB-6]. */
@@ -70,6 +71,29 @@ export function weightTotal(roster: Roster): number {
   for (const member of roster.values()) total += weightOf(member.credit);
   totals.set(roster, total);
   return total;
+}
+
+/** What members weigh in draws and juries, by account: their weights with the cap on owners [MEMB-39]. */
+const juries = new WeakMap<Roster, { byAccount: ReadonlyMap<string, number>; total: number }>();
+
+function juryWeights(roster: Roster): { byAccount: ReadonlyMap<string, number>; total: number } {
+  const known = juries.get(roster);
+  if (known !== undefined) return known;
+  const members = membersInOrder(roster);
+  const capped = capByOwner(members.map(({ owner, credit }) => ({ owner, weight: weightOf(credit) })));
+  const byAccount = new Map(members.map(({ account }, i) => [account, capped[i] as number]));
+  const counted = { byAccount, total: capped.reduce((sum, weight) => sum + weight, 0) };
+  juries.set(roster, counted);
+  return counted;
+}
+
+/** A member's weight in draws and juries; 0 for who is no member. Quorums count `weightOf` instead. */
+export function juryWeightOf(roster: Roster, account: string): number {
+  return juryWeights(roster).byAccount.get(account) ?? 0;
+}
+
+export function juryWeightTotal(roster: Roster): number {
+  return juryWeights(roster).total;
 }
 
 /** Replicas of the consensus that this roster gives. */

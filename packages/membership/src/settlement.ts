@@ -1,4 +1,4 @@
-import { creditAfterMissedUpdate, weightOf } from './credit.ts';
+import { creditAfterMissedUpdate } from './credit.ts';
 import { isOutdated, isResult, isSeat } from './epoch-leaf.ts';
 import {
   ATTESTORS_EXPECTED,
@@ -8,7 +8,7 @@ import {
   targetRing,
   targetsDrawn,
 } from './jury.ts';
-import { type Member, type Roster, withCredit } from './roster.ts';
+import { juryWeightOf, type Member, type Roster, withCredit } from './roster.ts';
 import { confidenceAfterEpoch, creditAfterEpoch, type Duty, type Standing, standingOf } from './standing.ts';
 import type { EpochLeaf, ResultLeaf } from './state.ts';
 
@@ -91,7 +91,7 @@ function seatsOf(
 function standingsOf(roster: Roster, seats: ReadonlyMap<string, Seats>): ReadonlyMap<string, Standing> {
   const weights = new Map<string, { affirming: number; seated: number }>();
   for (const [attestor, targets] of seats) {
-    const weight = weightOf(roster.get(attestor)?.credit ?? 0);
+    const weight = juryWeightOf(roster, attestor);
     for (const [target, result] of targets) {
       const sum = weights.get(target) ?? { affirming: 0, seated: 0 };
       sum.seated += weight;

@@ -6,7 +6,7 @@ import type { LedgerView, TaskOnLedger } from './ledger-view.ts';
 import type { Context, Outcome } from './machine.ts';
 import type { OperationBody, Phase } from './operation.ts';
 import { FAILURE_REASONS, isRetried } from './reasons.ts';
-import { type Member, type Roster, weightTotal, withCredit } from './roster.ts';
+import { juryWeightOf, type Member, type Roster, weightTotal, withCredit } from './roster.ts';
 import type { Bid, Effect, Election, MembershipState, TaskState, Vote } from './state.ts';
 
 /** Draws of one task before it fails for want of an executor. The contract allows as many. */
@@ -208,7 +208,7 @@ function lowestDraws(
     const member = roster.get(account);
     const draw = drawOf(bid, role);
     if (member === undefined || draw === null || !eligible(member)) continue;
-    claims.push({ member, beta: draw.beta, proof: draw.proof, weight: weightOf(member.credit) });
+    claims.push({ member, beta: draw.beta, proof: draw.proof, weight: juryWeightOf(roster, account) });
   }
   claims.sort(compareDraws);
   const drawn: { account: string; beta: Uint8Array }[] = [];

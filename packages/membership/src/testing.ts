@@ -41,6 +41,7 @@ export function testMember(
     account,
     record: {
       account,
+      owner: account,
       peerKey: signer.publicKey,
       ekId: sha256(fromUtf8(`ek ${name}`)),
       akX: akPoint.x,

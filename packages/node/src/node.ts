@@ -40,6 +40,8 @@ export interface WorkerImage {
 
 export interface NodeOptions {
   readonly logger: Logger;
+  /** Account that owns this node, has paid into its deposit and gets it back; its own account if absent. */
+  readonly owner?: string;
   /** Present for a genesis member: the doors of all the others. */
   readonly genesisDoors?: readonly Door[];
   readonly image?: WorkerImage;
@@ -228,6 +230,7 @@ export class Node {
         logger: this.#options.logger,
         members: this.#members,
         genesisAccounts: this.#genesisAccounts,
+        owner: this.#options.owner,
         genesisDoors: this.#options.genesisDoors,
       },
       this.#ports,

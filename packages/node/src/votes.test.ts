@@ -47,7 +47,18 @@ function flipped(signature: string): string {
 function recordOf(account: string, n: number): NodeRecord {
   const key = new Uint8Array(32).fill(n + 1);
   const endpoint = '/ip4/127.0.0.1/tcp/1 /ip4/127.0.0.1/tcp/2';
-  return { account, peerKey: key, ekId: key, akX: key, akY: key, vrfX: key, vrfY: key, level: 1, endpoint };
+  return {
+    account,
+    owner: account,
+    peerKey: key,
+    ekId: key,
+    akX: key,
+    akY: key,
+    vrfX: key,
+    vrfY: key,
+    level: 1,
+    endpoint,
+  };
 }
 
 function ballotBox() {

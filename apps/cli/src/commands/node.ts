@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { NodeStatus } from '../devnet/devnet.ts';
 import { makeFolder } from '../files.ts';
-import { LOG_LEVELS, port } from '../options.ts';
+import { account, LOG_LEVELS, port } from '../options.ts';
 import { print } from '../output.ts';
 
 /** Commands load what they need when they run: a node's process holds no code of the demo, and the other way round. */
@@ -55,6 +55,11 @@ export function addNodeCommands(program: Command): void {
     .requiredOption('--dir <DIR>', 'data folder of the node')
     .requiredOption('--network <FILE>', 'network.json of the network')
     .option('--genesis <FILE>', 'doors of the other founding members')
+    .option(
+      '--owner <ACCOUNT>',
+      'who has paid into the deposit and gets it back; else the node itself',
+      account,
+    )
     .option('--image <FILE>', 'worker image to run tasks in; without it the node only attests')
     .addOption(new Option('--log-level <LEVEL>', 'how much it says').choices(LOG_LEVELS).default('info'))
     .addHelpText(
@@ -90,6 +95,11 @@ export function addNodeCommands(program: Command): void {
     .description('join a network with a node that was initialised: the same as `node start` for a stranger')
     .requiredOption('--dir <DIR>', 'data folder of the node')
     .requiredOption('--network <FILE>', 'network.json of the network')
+    .option(
+      '--owner <ACCOUNT>',
+      'who has paid into the deposit and gets it back; else the node itself',
+      account,
+    )
     .option('--image <FILE>', 'worker image to run tasks in')
     .addOption(new Option('--log-level <LEVEL>', 'how much it says').choices(LOG_LEVELS).default('info'))
     .addHelpText('after', '\nExample:\n  nemea join --dir data/node-7 --network .nemea/devnet/network.json')

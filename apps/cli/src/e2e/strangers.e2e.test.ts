@@ -70,7 +70,15 @@ async function refusalOf(device: TpmDevice, changes: Partial<Parameters<typeof j
   const outward = await openOutward({ privateKey: device.keys.peerSeed, networkId: ledger.networkId });
   const { tpm, identity, measured, ekChain } = device;
   const candidate = {
-    ...{ clock: systemClock, ledger, tpm, identity, measured, ekChain, record: recordOf(device, 1) },
+    ...{
+      clock: systemClock,
+      ledger,
+      tpm,
+      identity,
+      measured,
+      ekChain,
+      record: recordOf(device, { level: 1 }),
+    },
     ...{ logger: pino({ level: 'silent' }), ...changes },
   };
   const doors = (await members()).map(({ account, reception, peer }) => ({
@@ -150,7 +158,7 @@ describe('a candidate', () => {
     if (genesis === undefined) throw new Error('no genesis');
     // The thief shows the endorsement key of a TPM that it does not have, and guesses the secret.
     const stolen = {
-      record: { ...recordOf(thief, 1), ekId: recordOf(poor, 1).ekId },
+      record: { ...recordOf(thief, { level: 1 }), ekId: recordOf(poor, { level: 1 }).ekId },
       ekChain: poor.ekChain,
       identity: {
         ...thief.identity,
@@ -160,7 +168,7 @@ describe('a candidate', () => {
     };
     // The twin claims the endorsement and attestation keys of a member.
     const claimed = {
-      record: { ...recordOf(twin, 1), ekId: genesis.ekId, akX: genesis.akX, akY: genesis.akY },
+      record: { ...recordOf(twin, { level: 1 }), ekId: genesis.ekId, akX: genesis.akX, akY: genesis.akY },
     };
     const [other, maker, deposit, credential, conflict] = await Promise.all([
       refusalOf(changed),

@@ -15,6 +15,7 @@ export async function startNode(options: {
   dir: string;
   network: string;
   genesis?: string;
+  owner?: string;
   image?: string;
   logLevel: string;
 }): Promise<void> {
@@ -34,6 +35,7 @@ export async function startNode(options: {
   });
   const node = await start(ports, {
     logger,
+    ...(options.owner === undefined ? {} : { owner: options.owner }),
     ...(options.genesis === undefined
       ? {}
       : {

@@ -12,6 +12,8 @@ const LEVEL_CLAIMED = 1;
 
 export interface Newcomer {
   readonly device: Device;
+  /** Who the deposit goes back to; the device's own account unless it says so. */
+  readonly owner: string | undefined;
   readonly ledger: Ledger;
   readonly logger: Logger;
   readonly members: Members;
@@ -31,11 +33,11 @@ export async function becomeMember(
 }
 
 async function apply(
-  { device, ledger, logger, members, genesisAccounts, genesisDoors }: Newcomer,
+  { device, owner, ledger, logger, members, genesisAccounts, genesisDoors }: Newcomer,
   { clock, openOutward }: Pick<NodePorts, 'clock' | 'openOutward'>,
 ): Promise<void> {
   const { tpm, identity, measured, eventLog, ekChain } = device;
-  const record = recordOf(device, LEVEL_CLAIMED);
+  const record = recordOf(device, { level: LEVEL_CLAIMED, owner });
   const candidate: Candidate = { clock, ledger, logger, tpm, identity, measured, eventLog, ekChain, record };
   const outward = await openOutward({ privateKey: device.keys.peerSeed, networkId: ledger.networkId });
   try {

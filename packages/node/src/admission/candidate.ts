@@ -43,18 +43,19 @@ export interface Door {
   readonly address: string;
 }
 
-/** A device as NodeRegistry would hold it. */
+/** A device as NodeRegistry would hold it. Unless somebody else is to own it, it belongs to its own account. */
 export function recordOf(
   device: Pick<Device, 'account' | 'endpoint' | 'peerKey'> & {
     readonly identity: Pick<DeviceIdentity, 'ekPublic' | 'akPublic' | 'vrfPublic'>;
   },
-  level: number,
+  { level, owner = device.account }: { readonly level: number; readonly owner?: string | undefined },
 ): NodeRecord {
   const { account, endpoint, identity, peerKey } = device;
   const ak = point(identity.akPublic);
   const vrf = point(identity.vrfPublic);
   return {
     account,
+    owner,
     peerKey,
     ekId: sha256(toSpki(parsePublicArea(identity.ekPublic))),
     akX: ak.x,

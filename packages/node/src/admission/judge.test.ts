@@ -70,6 +70,7 @@ async function applicationOf(device: TpmDevice): Promise<Application> {
   const [ak, vrf] = [pointOf(identity.akPublic), pointOf(identity.vrfPublic)];
   const record: NodeRecord = {
     account: device.account,
+    owner: device.account,
     peerKey: device.peerKey,
     ekId: sha256(toSpki(parsePublicArea(identity.ekPublic))),
     akX: ak.x,
@@ -144,6 +145,14 @@ describe('papers are refused [ATT-16]', () => {
     await refused(begin({}, { [field]: sha256(fromUtf8('other')) }), field);
   });
 
+  test('that name an owner who has paid nothing into the deposit [MEMB-39]', async () => {
+    const owner = other.account;
+    chain.answers.set('isBacking', false);
+    await refused(begin({}, { owner }), `owner: ${owner} has paid nothing`);
+    chain.answers.set('isBacking', true);
+    expect((await begin({}, { owner })).application.record.owner).toBe(owner);
+  });
+
   test('whose VRF key was certified for another account, or by another attestation key', async () => {
     const certify = await candidate.identity.certifyVrf(vrfCertificationData(NETWORK_ID, other.account));
     await expect(begin({ certify })).rejects.toMatchObject({ code: expect.stringMatching(/VRF|CERTIF/) });
@@ -207,6 +216,7 @@ test('what a quote is bound to changes with every field of the record', () => {
       ...record,
       [field]: sha256(fromUtf8('other')),
     })),
+    { ...record, owner: other.account },
     { ...record, level: 2 },
     { ...record, endpoint: 'elsewhere' },
   ];

@@ -33,6 +33,7 @@ export function recordBinding(record: NodeRecord): Uint8Array {
   return hashDomain(
     'nemea/record/1',
     new TextEncoder().encode(record.account),
+    new TextEncoder().encode(record.owner),
     record.peerKey,
     record.ekId,
     record.akX,
@@ -85,7 +86,7 @@ export async function beginTrial(
     vrfPublic: application.vrfPublic,
     qualifyingData: vrfCertificationData(ledger.networkId, record.account),
   });
-  await requireDeposit(ledger, record.account);
+  await requireDeposit(ledger, record);
   const enrolment = beginEnrolment({
     ekPublic: application.ekPublic,
     endorsement: ekCertificate,
@@ -177,10 +178,11 @@ export async function requireStanding(
   }
   const endpoint = parseEndpoint(record.endpoint);
   for (const address of [endpoint.overlay, endpoint.reception]) toPeerAddress(peer, address);
-  await requireDeposit(ledger, record.account);
+  await requireDeposit(ledger, record);
 }
 
-async function requireDeposit(ledger: Ledger, account: string): Promise<void> {
+/** The deposit is there, and nobody is named as an owner who has not paid into it [MEMB-39]. */
+async function requireDeposit(ledger: Ledger, { account, owner }: NodeRecord): Promise<void> {
   const [node, minimum] = await Promise.all([
     ledger.read<{ deposit: bigint }>('nodeRegistry', 'node', [account]),
     ledger.read<bigint>('nodeRegistry', 'depositMin'),
@@ -188,4 +190,10 @@ async function requireDeposit(ledger: Ledger, account: string): Promise<void> {
   if (node.deposit < minimum) {
     throw new JudgeError('APPLICATION_INVALID', `deposit: got ${node.deposit}, want at least ${minimum}`);
   }
+  if (owner === account) return;
+  if (!(await ledger.read<boolean>('nodeRegistry', 'isBacking', [owner, account])))
+    throw new JudgeError(
+      'APPLICATION_INVALID',
+      `owner: ${owner} has paid nothing into the deposit of ${account}`,
+    );
 }

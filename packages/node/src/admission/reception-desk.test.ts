@@ -43,6 +43,7 @@ const STRANGER = peerIdOf(rawKey());
 const key = new Uint8Array(32).fill(3);
 const honest: NodeRecord = {
   account: owner.address.toLowerCase(),
+  owner: owner.address.toLowerCase(),
   peerKey,
   ekId: key,
   akX: key,

@@ -100,7 +100,7 @@ function nodeOf(device: TpmDevice): TestNode {
   };
   return {
     account: device.account,
-    record: recordOf(device, 1),
+    record: recordOf(device, { level: 1 }),
     sign: device.sign,
     signer: privateKeyToAccount(`0x${toHex(device.keys.accountKey)}`),
     signQuote: madeByTheTpm,

@@ -484,11 +484,14 @@ const EVENTS = [
 ] as const;
 
 function toRecord(
-  record: { account: Hex; peerKey: Hex; ekId: Hex; akX: Hex; akY: Hex; vrfX: Hex; vrfY: Hex; level: number },
+  record: Record<'account' | 'owner' | 'peerKey' | 'ekId' | 'akX' | 'akY' | 'vrfX' | 'vrfY', Hex> & {
+    level: number;
+  },
   endpoint: string,
 ): NodeRecord {
   return {
     account: record.account.toLowerCase(),
+    owner: record.owner.toLowerCase(),
     peerKey: fromHex(record.peerKey),
     ekId: fromHex(record.ekId),
     akX: fromHex(record.akX),

@@ -17,6 +17,7 @@ export function nemeaDomain(chainId: number, registry: Address) {
 export const voteTypes = {
   Admission: [
     { name: 'account', type: 'address' },
+    { name: 'owner', type: 'address' },
     { name: 'peerKey', type: 'bytes32' },
     { name: 'ekId', type: 'bytes32' },
     { name: 'akX', type: 'bytes32' },

@@ -38,6 +38,7 @@ export function voteMessage(vote: Vote): Record<string, unknown> {
       const { record, epoch } = vote;
       return {
         account: record.account,
+        owner: record.owner,
         peerKey: hex(record.peerKey),
         ekId: hex(record.ekId),
         akX: hex(record.akX),

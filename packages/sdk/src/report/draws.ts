@@ -5,11 +5,15 @@ import {
   creditAfterAttesting,
   creditAfterPass,
   drawnFrom,
+  juryWeightTotal,
   type Member,
   mayBeAsked,
+  OWNER_SHARES,
   provenBeta,
   type Roster,
+  weightOf,
 } from '@nemea/membership';
+import { isDrawn } from '@nemea/vrf';
 import type { Lies } from './finding.ts';
 import { nameOf } from './inquiry.ts';
 import type { Report } from './report.ts';
@@ -86,9 +90,7 @@ export function checkDraw(
   const output = draw.outputOf?.(beta) ?? beta;
   if (spans.some(({ roster }) => draws(roster, draw.account, output, draw.expected))) return 'drawn';
   const unknown = epochsUnknown(rosters, when);
-  const couldBe = spans.some(({ roster }) =>
-    draws(atBest(roster, draw.account, unknown), draw.account, output, draw.expected),
-  );
+  const couldBe = spans.some(({ roster }) => couldDraw(roster, draw.account, output, draw.expected, unknown));
   if (unknown > 0 && couldBe) return 'possible';
   lies.add(`VRF output of ${draw.role} ${name} does not draw it`);
   return 'false';
@@ -97,6 +99,22 @@ export function checkDraw(
 function draws(roster: Roster, account: string, output: Uint8Array, expected: number): boolean {
   const member = roster.get(account);
   return member !== undefined && drawnFrom(roster, member, output, expected);
+}
+
+/** The cap on owners may cut less than is known, and rounds by less than one for each of ten owners. */
+function couldDraw(
+  known: Roster,
+  account: string,
+  output: Uint8Array,
+  expected: number,
+  epochs: number,
+): boolean {
+  const roster = atBest(known, account, epochs);
+  const member = roster.get(account);
+  if (member === undefined) return false;
+  const weight = weightOf(member.credit);
+  const weightTotal = Math.max(weight, juryWeightTotal(roster) - OWNER_SHARES);
+  return isDrawn({ beta: output, weight, weightTotal, expected });
 }
 
 /** The roster after some epochs in which everything went well for one member and ill for all others. */

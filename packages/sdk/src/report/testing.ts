@@ -47,6 +47,7 @@ export function testNode(seed: number): TestNode {
   vrfY[31] = publicKey[0] === 3 ? 1 : 0;
   const record: NodeRecord = {
     account: signer.address.toLowerCase(),
+    owner: signer.address.toLowerCase(),
     peerKey: id('peer'),
     ekId: id('ek'),
     akX: id('ak-x'),

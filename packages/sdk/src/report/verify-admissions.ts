@@ -47,6 +47,7 @@ function checkRecord(
   node: Node,
   record: NodeRecord,
   message: {
+    owner: string;
     peerKey: string;
     ekId: string;
     akX: string;
@@ -59,6 +60,7 @@ function checkRecord(
   for (const key of ['peerKey', 'ekId', 'akX', 'akY', 'vrfX', 'vrfY'] as const) {
     lies.unlessEqual(`${key} on layer 1`, hex0x(record[key]), message[key]);
   }
+  lies.unlessEqual('owner on layer 1', record.owner, message.owner.toLowerCase());
   lies.unlessEqual('level', node.level, record.level);
   lies.unlessEqual('level that was voted', message.level, record.level);
   // A node that was down when the report was made has told no peer id.

@@ -1,6 +1,7 @@
 import { bytesEqual, fromHex, toHex } from '@nemea/core';
 import {
   electionSalt,
+  juryWeightOf,
   type Member,
   mayServe,
   provenBeta,
@@ -9,7 +10,6 @@ import {
   taskAlpha,
   taskDrawSeed,
   VERIFIERS,
-  weightOf,
 } from '@nemea/membership';
 import { compareDraws } from '@nemea/vrf';
 import { contractAbis } from '../client/ledger.ts';
@@ -157,7 +157,7 @@ function inOrder(roster: Roster, proven: Proven, isEligible: (member: Member) =>
   for (const [account, beta] of proven) {
     const member = roster.get(account);
     if (member !== undefined && isEligible(member))
-      draws.push({ account, beta, weight: weightOf(member.credit) });
+      draws.push({ account, beta, weight: juryWeightOf(roster, account) });
   }
   return draws.sort(compareDraws).map(({ account }) => account);
 }

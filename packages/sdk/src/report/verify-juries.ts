@@ -1,5 +1,5 @@
 import { bytesEqual, fromHex } from '@nemea/core';
-import { candidateId, JUDGES_EXPECTED, JUDGES_MIN, judgeAlpha, weightOf } from '@nemea/membership';
+import { candidateId, JUDGES_EXPECTED, JUDGES_MIN, judgeAlpha, juryWeightOf } from '@nemea/membership';
 import { checkDraw, type DrawTime, spansAround } from './draws.ts';
 import { examine, type Finding, type Lies } from './finding.ts';
 import { type Inquiry, nameOf, short } from './inquiry.ts';
@@ -66,7 +66,7 @@ function checkMajority(inquiry: Inquiry, lies: Lies, candidacy: Candidacy): void
     let affirming = 0;
     let total = 0;
     for (const { account, verdict } of judgements) {
-      const weight = weightOf(roster.get(account)?.credit ?? 0);
+      const weight = juryWeightOf(roster, account);
       total += weight;
       if (verdict !== 'contraindicated') affirming += weight;
     }

@@ -38,6 +38,8 @@ export function readContract(chain: Chain, contract: string, functionName: strin
       return state.depositMin;
     case 'nodeRegistry.node':
       return { deposit: nodeOf(state, addressOf(args[0])).deposit };
+    case 'nodeRegistry.isBacking':
+      return nodeOf(state, addressOf(args[1])).backers.has(addressOf(args[0]));
     case 'feeToken.allowance':
       return allowanceOf(state, addressOf(args[0]), addressOf(args[1]));
     case 'feeToken.balanceOf':

@@ -54,6 +54,7 @@ describe('layer 1 on anvil', () => {
       ledgers: await Promise.all(founders.map((founder) => openLedger(network, keyOf(founder)))),
       stranger: await openLedger(network, keyOf(accountAt(STRANGER))),
       deposit,
+      payer: treasury.account,
       drive: (work) => work,
     };
   });
@@ -87,6 +88,7 @@ describe('the layer-1 twin', () => {
     ledgers: founders.map(open),
     stranger: open(accountAt(STRANGER)),
     deposit,
+    payer: treasury,
     drive: (work) => drive(kernel, work),
   };
 

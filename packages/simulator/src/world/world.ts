@@ -189,7 +189,7 @@ function fairWeather(kernel: Kernel): Weather {
 
 function genesisRecord(machine: Machine, tpm: SimulatedTpm) {
   const { identity } = tpm.open();
-  return recordOf({ ...machine, identity }, 1);
+  return recordOf({ ...machine, identity }, { level: 1 });
 }
 
 async function signVote(chain: Chain, machine: Machine, vote: Vote): Promise<[string, string]> {

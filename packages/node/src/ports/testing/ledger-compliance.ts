@@ -13,6 +13,7 @@ export function ledgerCompliance(ground: () => LedgerGround): ComplianceCase[] {
 
   const recordOf = (index: number): NodeRecord => ({
     account: ledger(index).account,
+    owner: ledger(index).account,
     peerKey: digest(`peer ${index}`),
     ekId: digest(`ek ${index}`),
     akX: digest(`ak x ${index}`),
@@ -75,6 +76,10 @@ export function ledgerCompliance(ground: () => LedgerGround): ComplianceCase[] {
         const minimum = await drive(ledger(0).read<bigint>('nodeRegistry', 'depositMin'));
         const node = await drive(ledger(0).read<{ deposit: bigint }>('nodeRegistry', 'node', [want[0]]));
         assert(minimum > 0n && node.deposit >= minimum, `deposit: got ${node.deposit}, want ${minimum}`);
+        const isBacking = (owner: string) =>
+          drive(ledger(0).read<boolean>('nodeRegistry', 'isBacking', [owner, want[0]]));
+        assert(await isBacking(ground().payer), 'who paid the deposit backs the account');
+        assert(!(await isBacking(ground().stranger.account)), 'nobody else does');
       },
     },
     {
@@ -119,6 +124,14 @@ export function ledgerCompliance(ground: () => LedgerGround): ComplianceCase[] {
           bytesEqual(first.record.peerKey, recordOf(0).peerKey),
           'the record is the one that was voted on',
         );
+      },
+    },
+    {
+      title: 'admits nobody under an owner who has not paid',
+      async run() {
+        const owner = ground().stranger.account;
+        const vote: Vote = { ...admission(2), record: { ...recordOf(2), owner } };
+        expectOutcome(await submit(vote), 'OwnerNotBacking');
       },
     },
     {

@@ -8,6 +8,8 @@ export interface LedgerGround {
   /** An account that is no member, and has more tokens than tasks cost here. */
   readonly stranger: Ledger;
   deposit(account: string): Promise<void>;
+  /** The account that pays deposits. */
+  readonly payer: string;
   /** Lets time pass until the work is done. */
   drive<T>(work: Promise<T>): Promise<T>;
 }

@@ -18,6 +18,7 @@ export function depositFor(state: LayerOneState, from: string, account: string, 
   take(state, from, amount);
   const node = nodeOf(state, account);
   node.deposit += amount;
+  node.backers.add(from);
   return [{ type: 'deposit', account, deposit: node.deposit }];
 }
 
@@ -34,6 +35,8 @@ export function admit(
   const node = nodeOf(state, account);
   if (isMember(state, account)) throw new Revert('AlreadyAdmitted', account);
   if (node.deposit < state.depositMin) throw new Revert('DepositTooLow', `${node.deposit}`);
+  if (record.owner !== account && !node.backers.has(record.owner))
+    throw new Revert('OwnerNotBacking', record.owner);
   const ekId = toHex(record.ekId);
   const holder = state.ekHolders.get(ekId);
   if (holder !== undefined && isMember(state, holder.account)) {

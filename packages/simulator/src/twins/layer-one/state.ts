@@ -12,6 +12,8 @@ export interface NodeState {
   status: MemberStatus;
   record: NodeRecord | undefined;
   deposit: bigint;
+  /** Who has paid into the deposit. */
+  readonly backers: Set<string>;
   credit: number;
   weight: number;
   admittedEpoch: number;
@@ -85,6 +87,7 @@ export function nodeOf(state: LayerOneState, account: string): NodeState {
     status: 'none',
     record: undefined,
     deposit: 0n,
+    backers: new Set(),
     credit: 0,
     weight: 0,
     admittedEpoch: 0,
