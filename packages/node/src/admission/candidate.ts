@@ -131,7 +131,8 @@ export async function registerAtGenesis(
 
 /**
  * Joins a running network: applies at every door, answers the judges that the VRF drew, and waits until consensus and
- * layer 1 agree. Throws `ADMISSION_REFUSED` with every reason that a judge gave.
+ * layer 1 agree. Each door is visited at a pace of its own: one that does not answer keeps nobody waiting. Throws
+ * `ADMISSION_REFUSED` with every reason that a judge gave.
  */
 export async function joinNetwork(
   candidate: Candidate,
@@ -139,65 +140,72 @@ export async function joinNetwork(
   doors: readonly Door[],
   timeoutMs: number,
 ): Promise<void> {
-  const { ledger, logger, record } = candidate;
+  const { clock, ledger, record } = candidate;
   const application = await buildApplication(candidate);
-  const deadline = candidate.clock.elapsedMs() + timeoutMs;
-  const reasons = new Set<string>();
-  let appliedEpoch = -1;
-  const answered = new Set<string>();
-  for (;;) {
-    await ledger.sync();
-    if (isAdmitted(ledger, record.account)) return;
-    if (candidate.clock.elapsedMs() > deadline) throw refusedOrLate(reasons, timeoutMs);
-    const epoch = ledger.history.epochOf(ledger.history.head);
-    if (epoch !== appliedEpoch) {
-      appliedEpoch = epoch;
-      answered.clear();
-      const refusals = await applyAtEvery(candidate, outward, doors, application);
-      for (const reason of refusals.flat()) reasons.add(reason);
-      if (refusals.length * 2 > doors.length) throw refusedOrLate(reasons, timeoutMs);
+  const deadline = clock.elapsedMs() + timeoutMs;
+  const findings: Findings = { reasons: new Set(), refusedBy: new Set(), isOver: false };
+  for (const door of doors) void visit(candidate, outward, door, application, findings);
+  try {
+    for (;;) {
+      await ledger.sync();
+      if (isAdmitted(ledger, record.account)) return;
+      const isRefused = findings.refusedBy.size * 2 > doors.length;
+      if (isRefused || clock.elapsedMs() > deadline) throw refusedOrLate(findings.reasons, timeoutMs);
+      await sleep(clock, POLL_MS);
     }
-    const outcomes = await Promise.all(
-      doors.map(async (door) => {
-        try {
-          const outcome = await outcomeAt(outward, door, application, record);
-          if (answered.has(door.account) || outcome === 'refused') return outcome;
-          const judged = await oneTrial(candidate, outward, door, application);
-          if (judged === undefined) return outcome;
-          answered.add(door.account);
-          for (const reason of judged.reasons) reasons.add(reason);
-          return outcome;
-        } catch (error) {
-          logger.warn({ door: door.account, code: errorCode(error) }, 'a door did not answer');
-          return 'open';
-        }
-      }),
-    );
-    if (outcomes.filter((outcome) => outcome === 'refused').length * 2 > doors.length) {
-      throw refusedOrLate(reasons, timeoutMs);
-    }
-    await sleep(candidate.clock, POLL_MS);
+  } finally {
+    findings.isOver = true;
   }
 }
 
-/** Knocks at every door; resolves to the reasons of each one that turned the candidate away. */
-async function applyAtEvery(
-  { logger }: Candidate,
+/** What a candidate has heard at the doors so far. */
+interface Findings {
+  readonly reasons: Set<string>;
+  /** Doors that have turned it away in this epoch, or know that consensus has. */
+  readonly refusedBy: Set<string>;
+  isOver: boolean;
+}
+
+/** Applies at one door in every epoch, and stands trial there when its member is drawn, until all is over. */
+async function visit(
+  candidate: Candidate,
   outward: Outward,
-  doors: readonly Door[],
+  door: Door,
   application: Uint8Array,
-): Promise<readonly string[][]> {
-  const answers = await Promise.all(
-    doors.map(async (door) => {
-      try {
-        return await ask(outward, door, { kind: 'apply', application });
-      } catch (error) {
-        logger.warn({ door: door.account, code: errorCode(error) }, 'a door did not take the application');
-        return undefined;
+  findings: Findings,
+): Promise<void> {
+  const { clock, ledger, logger, record } = candidate;
+  let appliedEpoch = -1;
+  let hasAnswered = false;
+  const note = (reasons: readonly string[]): void => {
+    for (const reason of reasons) findings.reasons.add(reason);
+  };
+  while (!findings.isOver) {
+    try {
+      const epoch = ledger.history.epochOf(ledger.history.head);
+      if (epoch !== appliedEpoch) {
+        const applied = await ask(outward, door, { kind: 'apply', application });
+        appliedEpoch = epoch;
+        hasAnswered = false;
+        findings.refusedBy.delete(door.account);
+        if (applied.kind === 'judged') {
+          note(applied.reasons);
+          findings.refusedBy.add(door.account);
+        }
       }
-    }),
-  );
-  return answers.flatMap((answer) => (answer?.kind === 'judged' ? [answer.reasons] : []));
+      const outcome = await outcomeAt(outward, door, application, record);
+      if (outcome === 'refused') findings.refusedBy.add(door.account);
+      else if (!hasAnswered) {
+        const judged = await oneTrial(candidate, outward, door, application);
+        if (judged !== undefined) note(judged.reasons);
+        hasAnswered = judged !== undefined;
+      }
+    } catch (error) {
+      if (!findings.isOver)
+        logger.warn({ door: door.account, code: errorCode(error) }, 'a door did not answer');
+    }
+    await sleep(clock, POLL_MS);
+  }
 }
 
 function refusedOrLate(reasons: ReadonlySet<string>, timeoutMs: number): CandidateError {

@@ -11,5 +11,7 @@ export interface Verdicts {
   readonly world: World;
   /** Names of hosts that follow the rules, however unlucky they are. */
   readonly honest: ReadonlySet<string>;
+  /** Names of hosts that nobody may let in. */
+  readonly impostors: ReadonlySet<string>;
   fail(checker: string, detail: string): void;
 }

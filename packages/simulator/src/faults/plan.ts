@@ -38,39 +38,69 @@ export const VILLAINS = [
   'bit-rot',
   'tpm-roll-back',
 ] as const;
-export type Villain = (typeof VILLAINS)[number];
+
+/** How a stranger can try to get in that nobody may let in. */
+export const IMPOSTORS = ['self-endorsed', 'borrowed-endorsement', 'tampered'] as const;
+/** How a newcomer can break the rules once it is in. */
+const BAD_NEWCOMERS = ['silent', 'replaying', 'lying-attestor', 'vote-withholding', 'false-vrf'] as const;
+export type Villain = (typeof VILLAINS)[number] | (typeof IMPOSTORS)[number];
 
 /** What one seed does to a network. */
 export interface Plan {
   readonly nodes: number;
+  /** Machines that apply for membership while the network runs. */
+  readonly strangers: number;
   readonly epochMs: number;
   readonly faults: ReadonlySet<Fault>;
-  /** By the host's name. Together they weigh less than a third. */
+  /** By the host's name. Those that are members weigh less than a third together, however many they are. */
   readonly villains: ReadonlyMap<string, Villain>;
   /** `safety`: faults until the end. `liveness`: they stop, and the network must go on. */
   readonly mode: 'safety' | 'liveness';
   readonly faultsMs: number;
 }
 
+/** Whether a host is no founder, and such that no judge may let it in. */
+export function isImpostor({ nodes, villains }: Pick<Plan, 'nodes' | 'villains'>, name: string): boolean {
+  const villain = villains.get(name);
+  return Number(name.slice(1)) >= nodes && IMPOSTORS.some((kind) => kind === villain);
+}
+
 /** Swarm style: each seed leaves out about half of what can go wrong, so that no fault hides another. */
 export function drawPlan(random: SeededRandom): Plan {
   const nodes = random.chance(0.75) ? 4 : 7;
-  const tolerated = Math.floor((nodes - 1) / 3);
-  const count = random.chance(0.7) ? tolerated : random.integer(0, tolerated);
-  const villains = new Map<string, Villain>();
-  while (villains.size < count) villains.set(`n${random.integer(0, nodes - 1)}`, random.pick(VILLAINS));
+  const strangers = random.chance(0.3) ? random.integer(1, 3) : 0;
   return {
     nodes,
+    strangers,
     epochMs: random.pick([6_000, 10_000]),
     faults: new Set(FAULTS.filter(() => random.chance(0.4))),
-    villains,
+    villains: new Map([...badFounders(random, nodes), ...badStrangers(random, nodes, strangers)]),
     mode: random.chance(0.5) ? 'safety' : 'liveness',
     faultsMs: random.integer(20, 40) * 1_000,
   };
 }
 
-export function describePlan({ nodes, epochMs, faults, villains, mode, faultsMs }: Plan): string {
+function badFounders(random: SeededRandom, nodes: number): Map<string, Villain> {
+  const tolerated = Math.floor((nodes - 1) / 3);
+  const count = random.chance(0.7) ? tolerated : random.integer(0, tolerated);
+  const villains = new Map<string, Villain>();
+  while (villains.size < count) villains.set(`n${random.integer(0, nodes - 1)}`, random.pick(VILLAINS));
+  return villains;
+}
+
+/** A newcomer weighs a tenth of a founder: there may be as many bad ones as there are good founders. */
+function badStrangers(random: SeededRandom, nodes: number, strangers: number): Map<string, Villain> {
+  const villains = new Map<string, Villain>();
+  const isCrowd = random.chance(0.4);
+  for (let index = nodes; index < nodes + strangers; index++) {
+    if (isCrowd) villains.set(`n${index}`, random.pick(BAD_NEWCOMERS));
+    else if (random.chance(0.4)) villains.set(`n${index}`, random.pick(IMPOSTORS));
+  }
+  return villains;
+}
+
+export function describePlan({ nodes, strangers, epochMs, faults, villains, mode, faultsMs }: Plan): string {
   const bad = [...villains].map(([name, villain]) => `${name} ${villain}`).join(', ') || 'nobody';
   const list = [...faults].join(' ') || 'none';
-  return `${mode}: ${nodes} nodes, epochs of ${epochMs} ms, faults for ${faultsMs} ms: ${list}; against the rules: ${bad}`;
+  return `${mode}: ${nodes} founders, ${strangers} strangers, epochs of ${epochMs} ms, faults for ${faultsMs} ms: ${list}; against the rules: ${bad}`;
 }

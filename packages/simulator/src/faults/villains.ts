@@ -13,6 +13,7 @@ import { networkIdOf } from '@nemea/sdk';
 import type { Host } from '../world/host.ts';
 import type { World } from '../world/world.ts';
 import type { Counts } from './counts.ts';
+import { asImpostor } from './impostors.ts';
 import type { Villain } from './plan.ts';
 
 const REPLAYED_MAX = 64;
@@ -60,7 +61,10 @@ export function disguise(world: World, villain: Villain, counts: Counts, ports: 
           return device;
         },
       };
-    // These two are what happens to the machine, not what the process does.
+    case 'self-endorsed':
+    case 'borrowed-endorsement':
+      return asImpostor(ports, villain, did);
+    // These are what happens to the machine, not what the process does.
     case 'amnesiac':
     case 'bit-rot':
     case 'tpm-roll-back':

@@ -1,3 +1,4 @@
+import { checkAdmission } from '../checkers/admission.ts';
 import { checkAgreement } from '../checkers/agreement.ts';
 import { checkContradiction } from '../checkers/contradiction.ts';
 import { checkLog } from '../checkers/log.ts';
@@ -6,7 +7,7 @@ import { checkSecrecy } from '../checkers/secrecy.ts';
 import { checkInnocence, checkState } from '../checkers/state.ts';
 import { Accidents } from '../faults/accidents.ts';
 import type { Counts } from '../faults/counts.ts';
-import type { Plan } from '../faults/plan.ts';
+import { isImpostor, type Plan } from '../faults/plan.ts';
 import { Storm } from '../faults/storm.ts';
 import { befall, disguise } from '../faults/villains.ts';
 import { createTask } from '../world/author.ts';
@@ -34,12 +35,18 @@ export function prepare(world: World, plan: Plan, counts: Counts, fail: Fail) {
     const others = [...world.hosts].filter((other) => other !== host);
     world.double(host, new Set(others.filter(() => kernel.random.chance(0.5)).map(({ name }) => name)));
   }
-  const verdicts = { world, honest, fail };
+  const impostors = new Set(world.hosts.map(({ name }) => name).filter((name) => isImpostor(plan, name)));
+  const verdicts = { world, honest, impostors, fail };
   const agreement = checkAgreement(verdicts);
   world.checks.push(agreement);
   world.overlays.observers.push(checkContradiction(verdicts), checkSecrecy(verdicts));
   world.onLog = checkLog(verdicts);
-  const checks = [checkState(verdicts), checkInnocence(verdicts), checkMoney(verdicts)];
+  const checks = [
+    checkState(verdicts, agreement),
+    checkInnocence(verdicts),
+    checkAdmission(verdicts),
+    checkMoney(verdicts),
+  ];
   const authors = kernel.random.fork('authors');
   let isCalm = false;
   kernel.every(TICK_MS, () => {

@@ -148,6 +148,34 @@ export const BUGS: readonly Bug[] = [
     'return this.all().filter((member) => member.account !== this.#ledger.account);',
     'return this.all().filter((member) => member.account > this.#ledger.account);',
   ),
+  bug(
+    'heads-counted-for-layer-1',
+    'a crowd of newcomers that weigh next to nothing keeps certificates from layer 1 [MEMB-34]',
+    'node/src/votes.ts',
+    '      total += weight;\n      if (ballot.signatures.has(account)) signed += weight;',
+    '      total += 1;\n      if (ballot.signatures.has(account)) signed += 1;',
+  ),
+  bug(
+    'heads-counted-by-consensus',
+    'a crowd of newcomers that weigh next to nothing stops the network [CONS-2]',
+    'consensus/src/configuration.ts',
+    'members.map(({ id, publicKey, weight }) => ({ id, publicKey: publicKey.slice(), weight }));',
+    'members.map(({ id, publicKey }) => ({ id, publicKey: publicKey.slice(), weight: 1 }));',
+  ),
+  bug(
+    'activation-not-checked',
+    'who shows the papers of another TPM becomes a member [ATT-17]',
+    'node/src/admission/judge.ts',
+    'if (!checkActivation(trial.enrolment, answer.secret)) {',
+    'if (trial.nonce.length === 0) {',
+  ),
+  bug(
+    'any-root-trusted',
+    'who writes its own endorsement certificate becomes a member [ATT-16]',
+    'node/src/admission/judge.ts',
+    '.filter((certificate) => approved.has(toHex(sha256(certificate))))',
+    '.filter((_, index) => index > 0)',
+  ),
 ];
 
 const PACKAGES = join(import.meta.dirname, '..', '..', '..');

@@ -4,6 +4,7 @@ import { runSeed } from './simulation.ts';
 
 const QUIET: Plan = {
   nodes: 4,
+  strangers: 0,
   epochMs: 6_000,
   faults: new Set(),
   villains: new Map(),

@@ -8,6 +8,9 @@ import { type Fail, prepare } from './arena.ts';
 
 /** When faults have stopped, epochs must be closed again, by everybody who follows the rules, within this time. */
 const RECOVERY_MS = 150_000;
+/** When strangers turn their machines on. */
+const KNOCK_MIN_MS = 3_000;
+const KNOCK_MAX_MS = 15_000;
 const EPOCHS_OF_PROGRESS = 2;
 
 export interface RunResult {
@@ -31,7 +34,7 @@ export interface RunOptions {
 /** Runs one seed: a network, its faults, and the checkers that judge it. */
 export async function runSeed(seed: string, options: RunOptions = {}): Promise<RunResult> {
   const plan = options.plan ?? drawPlan(seededRandom(`plan ${seed}`));
-  const world = new World({ seed, nodes: plan.nodes, epochMs: plan.epochMs });
+  const world = new World({ ...plan, seed });
   if (options.onLine !== undefined) world.kernel.trace.tee(options.onLine);
   const { kernel } = world;
   let violation: Violation | undefined;
@@ -46,6 +49,7 @@ export async function runSeed(seed: string, options: RunOptions = {}): Promise<R
     const run = prepare(world, plan, counts, fail);
     await world.start();
     for (const copy of world.copies) copy.start();
+    letStrangersKnock(world);
     const isDone = (): boolean => violation !== undefined;
     await kernel.runUntil(plan.faultsMs, isDone);
     if (plan.mode === 'liveness' && violation === undefined) {
@@ -67,6 +71,13 @@ export async function runSeed(seed: string, options: RunOptions = {}): Promise<R
     process.off('unhandledRejection', onRejection);
     for (const host of [...world.hosts, ...world.copies]) host.crash();
   }
+}
+
+/** Each turns its machine on at a time of its own. */
+function letStrangersKnock({ kernel, hosts, founders }: World): void {
+  const random = kernel.random.fork('strangers');
+  for (const host of hosts.slice(founders.length))
+    kernel.after(random.integer(KNOCK_MIN_MS, KNOCK_MAX_MS), () => host.start());
 }
 
 /** Liveness: every honest node is up and closes epochs, layer 1 records them, and no task is left in escrow. */

@@ -12,6 +12,8 @@ const PATIENCE_MS = 180_000;
 
 export interface ScenarioOptions {
   readonly nodes: number;
+  /** Machines that are turned on later, numbered after the founders. */
+  readonly strangers?: number;
   /** Members that break the rules, by their number. */
   readonly villains?: Readonly<Record<number, Villain>>;
   readonly epochMs?: number;
@@ -23,10 +25,14 @@ export class Scenario {
   #violation: Violation | undefined;
   readonly #cut = new Set<string>();
 
-  private constructor(title: string, { nodes, villains = {}, epochMs = 6_000 }: ScenarioOptions) {
-    this.world = new World({ seed: title, nodes, epochMs });
+  private constructor(
+    title: string,
+    { nodes, strangers = 0, villains = {}, epochMs = 6_000 }: ScenarioOptions,
+  ) {
+    this.world = new World({ seed: title, nodes, strangers, epochMs });
     const plan: Plan = {
       nodes,
+      strangers,
       epochMs,
       faults: new Set(),
       villains: new Map(Object.entries(villains).map(([index, villain]) => [`n${index}`, villain])),
@@ -92,7 +98,7 @@ export class Scenario {
   }
 
   /** These members have closed so many epochs more than the network had, and layer 1 has recorded them. */
-  async epochsClose(count: number, by = this.world.hosts.map((_, index) => index)): Promise<void> {
+  async epochsClose(count: number, by = this.world.founders.map((_, index) => index)): Promise<void> {
     const wanted = this.world.chain.state.epochLatest + count;
     await this.until(`epoch ${wanted} is closed by ${by.join(', ')}`, () => {
       const isClosed = by.every((index) => (this.member(index).node?.status().epochClosed ?? 0) >= wanted);

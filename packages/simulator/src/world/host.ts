@@ -50,6 +50,8 @@ export class Host {
   readonly clockError: ClockError = { skewMs: 0, drift: 0 };
   /** Lives of its process so far. */
   lives = 0;
+  /** Why its process ended by itself, when it last did. */
+  lastWords = '';
   node: Node | undefined;
   readonly #world: Surroundings;
   readonly #random: SeededRandom;
@@ -90,6 +92,7 @@ export class Host {
     const end = (why: string): void => {
       // A node that could not start has closed its device, and so ended its life; a crash has taken it away.
       if (this.#life !== life) return;
+      this.lastWords = why;
       kernel.note(this.name, `ends: ${why}`);
       this.crash();
       kernel.after(RESTART_MS, () => this.start());

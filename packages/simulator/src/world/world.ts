@@ -6,6 +6,7 @@ import type { NodePorts } from '@nemea/node/ports';
 import { type Network, voteTypedData } from '@nemea/sdk';
 import { privateKeyToAccount } from 'viem/accounts';
 import { Kernel } from '../kernel/kernel.ts';
+import { rootOf } from '../twins/certificate.ts';
 import { type Machine, machineOf } from '../twins/device.ts';
 import { SimulatedDisk } from '../twins/journal.ts';
 import { Chain } from '../twins/layer-one/chain.ts';
@@ -13,7 +14,7 @@ import type { Rpc } from '../twins/ledger.ts';
 import { SimulatedNetwork, type Weather } from '../twins/network.ts';
 import type { OverlayTwin } from '../twins/overlay.ts';
 import type { PublicHostTwin } from '../twins/public-host.ts';
-import { SimulatedTpm } from '../twins/tpm.ts';
+import { MAKER, SimulatedTpm } from '../twins/tpm.ts';
 import { AUTHOR } from './author.ts';
 import { Host, type HostChecks, type Surroundings } from './host.ts';
 import { type LogLine, simulatedLogger } from './logger.ts';
@@ -28,6 +29,8 @@ const RELEASE = { digest: sha256(fromUtf8('the release under test')), name: 'nem
 export interface WorldOptions {
   readonly seed: string;
   readonly nodes: number;
+  /** Machines that are not among the founders: they apply for membership when they are turned on. */
+  readonly strangers?: number;
   readonly epochMs: number;
   /** What nodes log goes into the trace from this level on. */
   readonly logLevel?: string;
@@ -37,7 +40,9 @@ export interface WorldOptions {
 export class World {
   readonly kernel: Kernel;
   readonly chain: Chain;
+  /** The founders, then the strangers. */
   readonly hosts: readonly Host[];
+  readonly founders: readonly Host[];
   readonly overlays: SimulatedNetwork<OverlayTwin>;
   readonly doors: SimulatedNetwork<PublicHostTwin>;
   readonly checks: HostChecks[] = [];
@@ -71,13 +76,13 @@ export class World {
     };
     this.overlays = new SimulatedNetwork(kernel, weather);
     this.doors = new SimulatedNetwork(kernel, weather);
-    const machines = Array.from({ length: options.nodes }, (_, index) =>
+    const machines = Array.from({ length: options.nodes + (options.strangers ?? 0) }, (_, index) =>
       machineOf(`n${index}`, FIRST_PORT + 10 * index),
     );
     const accounts = machines.map(({ account }) => account);
     this.chain = new Chain({
       network: networkOf(options.epochMs),
-      genesis: accounts,
+      genesis: accounts.slice(0, options.nodes),
       governor: GOVERNOR,
       depositMin: DEPOSIT,
       balances: new Map([...accounts, AUTHOR].map((account) => [account, 10n * DEPOSIT])),
@@ -94,13 +99,14 @@ export class World {
           disk: new SimulatedDisk(),
         }),
     );
+    this.founders = this.hosts.slice(0, options.nodes);
   }
 
-  /** Founds the network on layer 1, and turns on every machine. */
+  /** Founds the network on layer 1, and turns on the machines of its founders. */
   async start(): Promise<void> {
     await this.#found();
     this.kernel.every(BLOCK_MS, () => this.#mine());
-    for (const host of this.hosts) host.start();
+    for (const host of this.founders) host.start();
   }
 
   #mine(): void {
@@ -115,14 +121,22 @@ export class World {
   async #found(): Promise<void> {
     const { chain } = this;
     chain.send(GOVERNOR, { kind: 'policy', policy: 'release', digest: RELEASE.digest, approved: true });
-    const votes: Vote[] = this.hosts.map(({ machine, tpm }) => ({
+    chain.send(GOVERNOR, {
+      kind: 'policy',
+      policy: 'ek-root',
+      digest: sha256(rootOf(MAKER)),
+      approved: true,
+    });
+    const votes: Vote[] = this.founders.map(({ machine, tpm }) => ({
       type: 'Admission',
       record: genesisRecord(machine, tpm),
       epoch: 0,
     }));
     for (const { account } of this.hosts) chain.send(account, { kind: 'deposit', account, amount: DEPOSIT });
     for (const vote of votes) {
-      const signatures = await Promise.all(this.hosts.map(({ machine }) => signVote(chain, machine, vote)));
+      const signatures = await Promise.all(
+        this.founders.map(({ machine }) => signVote(chain, machine, vote)),
+      );
       chain.send(GOVERNOR, {
         kind: 'vote',
         vote,

@@ -1,0 +1,67 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { Scenario, type ScenarioOptions } from './scenario.ts';
+
+let s: Scenario;
+afterEach(() => s.end());
+
+const begin = async (options: ScenarioOptions): Promise<void> => {
+  s = await Scenario.begin(expect.getState().currentTestName ?? '', options);
+};
+
+describe('a stranger', () => {
+  it('with papers and an approved release is admitted, catches up, and takes part [ATT-16] [MEMB-13] [MEMB-15]', async () => {
+    await begin({ nodes: 4, strangers: 1 });
+    await s.epochsClose(1);
+    s.member(4).start();
+    await s.until('layer 1 admits it', () => s.statusOnLayerOne(4) === 'active');
+    await s.epochsClose(3, [0, 1, 2, 3, 4]);
+    expect(s.member(4).node?.status()).toMatchObject({ isMember: true, isReady: true, peers: 4 });
+  });
+
+  it('is admitted though one door never answers it', async () => {
+    await begin({ nodes: 4, strangers: 1 });
+    await s.epochsClose(1);
+    s.deafen(0, [4]);
+    s.member(4).start();
+    await s.until('layer 1 admits it', () => s.statusOnLayerOne(4) === 'active');
+    expect(s.member(4).lives).toBe(1);
+    s.heal();
+    await s.epochsClose(2, [0, 1, 2, 3, 4]);
+  });
+
+  it('whose endorsement certificate nobody approved is refused by everybody [ATT-16]', async () => {
+    await begin({ nodes: 4, strangers: 1, villains: { 4: 'self-endorsed' } });
+    s.member(4).start();
+    await s.until('it has tried twice', () => s.member(4).lives > 2);
+    expect(s.member(4).lastWords).toContain('EK_CHAIN_UNTRUSTED');
+    expect(s.statusOnLayerOne(4)).toBe('none');
+    await s.epochsClose(2);
+  });
+
+  it('that shows the papers of another TPM cannot activate what is made for that TPM [ATT-17]', async () => {
+    await begin({ nodes: 4, strangers: 1, villains: { 4: 'borrowed-endorsement' } });
+    s.member(4).start();
+    await s.until('it has tried twice', () => s.member(4).lives > 2);
+    expect(s.member(4).lastWords).toContain('CREDENTIAL_WRONG');
+    expect(s.statusOnLayerOne(4)).toBe('none');
+    await s.epochsClose(2);
+  });
+
+  it('that runs what is not approved is refused by everybody [ATT-18]', async () => {
+    await begin({ nodes: 4, strangers: 1, villains: { 4: 'tampered' } });
+    s.member(4).start();
+    await s.until('it has tried twice', () => s.member(4).lives > 2);
+    expect(s.member(4).lastWords).toContain('RELEASE');
+    expect(s.statusOnLayerOne(4)).toBe('none');
+    await s.epochsClose(2);
+  });
+
+  it('is heard by the weight it has: a crowd of silent newcomers stops nobody [CONS-2] [MEMB-8]', async () => {
+    await begin({ nodes: 4, strangers: 3, villains: { 4: 'silent', 5: 'silent', 6: 'silent' } });
+    for (const index of [4, 5, 6]) s.member(index).start();
+    await s.until('all are members', () =>
+      [4, 5, 6].every((index) => s.statusOnLayerOne(index) === 'active'),
+    );
+    await s.epochsClose(3);
+  });
+});
