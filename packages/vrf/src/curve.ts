@@ -1,3 +1,4 @@
+import { toHex } from '@nemea/core';
 import type { WeierstrassPoint } from '@noble/curves/abstract/weierstrass.js';
 import { p256 } from '@noble/curves/nist.js';
 
@@ -17,9 +18,7 @@ export const PROOF_TO_HASH_FRONT = Uint8Array.of(0x03);
 export const BACK = Uint8Array.of(0x00);
 
 export function toScalar(bytes: Uint8Array): bigint {
-  let value = 0n;
-  for (const byte of bytes) value = (value << 8n) | BigInt(byte);
-  return value;
+  return bytes.length === 0 ? 0n : BigInt(`0x${toHex(bytes)}`);
 }
 
 export function fromScalar(value: bigint, length: number): Uint8Array {

@@ -1,6 +1,7 @@
 /**
  * ECVRF-P256-SHA256-TAI (RFC 9381): prove with a secret in memory, verify proofs from memory or from a TPM, and
- * decide draws in exact integers. Trusts @noble/curves for the arithmetic; both proof encodings give one output.
+ * decide draws in exact integers. Secrets go through @noble/curves alone, public points through WebAssembly assembled here
+ * where that may run; both proof encodings give one output.
  * It does not keep keys, does not choose weights or seeds, and does not stop a host from making many keys: the
  * registry does. Runs in a browser.
  */

@@ -1,8 +1,8 @@
 import { toHex } from '@nemea/core';
 import { p256 } from '@noble/curves/nist.js';
+import { compiledCurve } from './compiled.ts';
 import { type CurvePoint, POINT_BYTES } from './curve.ts';
 import { VrfError, type VrfErrorCode } from './errors.ts';
-import { nativeCurve } from './native.ts';
 
 /** A point from its compressed form, the only one accepted: the identity and points off the curve have none. */
 export function parsePoint(bytes: Uint8Array, code: VrfErrorCode, name: string): CurvePoint {
@@ -31,7 +31,7 @@ export function parsePublicKey(bytes: Uint8Array): CurvePoint {
 
 /** The point of a compressed form of 33 bytes; null when it is none. */
 export function decompress(bytes: Uint8Array): CurvePoint | null {
-  return nativeCurve === null ? decompressPortable(bytes) : nativeCurve.decompress(bytes);
+  return compiledCurve === null ? decompressPortable(bytes) : compiledCurve.decompress(bytes);
 }
 
 export function decompressPortable(bytes: Uint8Array): CurvePoint | null {

@@ -1,0 +1,165 @@
+import { fromHex } from '@nemea/core';
+import { p256 } from '@noble/curves/nist.js';
+import { B_ADDRESS, POINT_SIZE } from './addition.ts';
+import { BASE, type CurvePoint, ORDER, toScalar } from './curve.ts';
+import { ELEMENT_BYTES } from './field.ts';
+import { type Machine, openMachine } from './machine.ts';
+import { signedDigits } from './recoding.ts';
+
+/** Arithmetic on public points of P-256 in WebAssembly: exact, in variable time, many times as fast as in JavaScript. */
+export interface CompiledCurve {
+  /** The point of a compressed form of 33 bytes; null when it is none. */
+  decompress(bytes: Uint8Array): CurvePoint | null;
+  /**
+   * The base point times k, plus each of at most two points times its scalar; in projective coordinates. Null for the few
+   * combinations that come by the identity on the way.
+   */
+  combine(k: bigint, terms: readonly [Term] | readonly [Term, Term]): CurvePoint | null;
+}
+
+/** A point in affine form, not the identity. Scalars are at least 0 and below the order. */
+export type Term = { readonly point: CurvePoint; readonly scalar: bigint };
+
+const { p: P } = p256.Point.CURVE();
+/** P is 3 modulo 4, so this power of a square is a root of it. */
+const ROOT_EXPONENT = ((P + 1n) >> 2n).toString(2);
+
+const TERM_WIDTH = 5;
+const BASE_WIDTH = 7;
+/** Two halves of the scalar of the base point take half as many doublings. */
+const HALF_BITS = 128;
+const HALF = 1n << BigInt(HALF_BITS);
+
+/** Null where a page forbids to compile, or the runtime errs: the arithmetic in JavaScript does the same. */
+export const compiledCurve: CompiledCurve | null = openCompiledCurve();
+
+function openCompiledCurve(): CompiledCurve | null {
+  try {
+    const curve = curveOf(openMachine());
+    return isRight(curve) ? curve : null;
+  } catch {
+    return null; // a runtime without WebAssembly
+  }
+}
+
+function curveOf(machine: Machine): CompiledCurve {
+  const scratch = Array.from({ length: 4 }, () => machine.reserve(ELEMENT_BYTES));
+  const sum = machine.reserve(POINT_SIZE);
+  const base = openTable(machine, BASE_WIDTH);
+  const baseUp = openTable(machine, BASE_WIDTH);
+  const tables = [openTable(machine, TERM_WIDTH), openTable(machine, TERM_WIDTH)];
+
+  writePoint(machine, base.address, BASE);
+  machine.copy(baseUp.address, base.address, POINT_SIZE);
+  for (let i = 0; i < HALF_BITS; i++) machine.double(baseUp.address, baseUp.address);
+  fillTable(machine, base);
+  fillTable(machine, baseUp);
+
+  return {
+    decompress: (bytes) => decompress(machine, scratch, bytes),
+    combine(k, terms) {
+      const rows = [toRow(base, k % HALF), toRow(baseUp, k / HALF)];
+      for (const [i, { point, scalar }] of terms.entries()) {
+        const table = tables[i] as Table;
+        writePoint(machine, table.address, point);
+        fillTable(machine, table);
+        rows.push(toRow(table, scalar));
+      }
+      addUp(machine, sum, rows);
+      return readPoint(machine, sum);
+    },
+  };
+}
+
+/** Odd multiples of a point below 2^(width - 1), and then their inverses. */
+type Table = { readonly address: number; readonly width: number; readonly multiples: number };
+type Row = Table & { readonly digits: Int8Array };
+
+function openTable({ reserve }: Machine, width: number): Table {
+  const multiples = 2 ** (width - 2);
+  return { address: reserve(2 * multiples * POINT_SIZE), width, multiples };
+}
+
+/** Fills the table of the point that stands at its front. */
+function fillTable(machine: Machine, { address, multiples }: Table): void {
+  const inverses = address + multiples * POINT_SIZE;
+  machine.double(inverses, address);
+  for (let at = address + POINT_SIZE; at < inverses; at += POINT_SIZE)
+    machine.addPoints(at, at - POINT_SIZE, inverses);
+  machine.copy(inverses, address, multiples * POINT_SIZE);
+  for (let i = 0; i < multiples; i++) {
+    const y = inverses + i * POINT_SIZE + ELEMENT_BYTES;
+    machine.negate(y, y);
+  }
+}
+
+function toRow(table: Table, scalar: bigint): Row {
+  return { ...table, digits: signedDigits(scalar, table.width) };
+}
+
+/**
+ * All rows at once, so that they share the doublings (Straus 1964). The identity must not be doubled: it is not at the
+ * beginning, and where it is later on, only zeros are left.
+ */
+function addUp(machine: Machine, sum: number, rows: readonly Row[]): void {
+  machine.write(sum, 0n);
+  machine.write(sum + ELEMENT_BYTES, 1n);
+  machine.write(sum + 2 * ELEMENT_BYTES, 0n);
+  let isEmpty = true;
+  for (let power = Math.max(...rows.map(({ digits }) => digits.length)) - 1; power >= 0; power--) {
+    if (!isEmpty) machine.double(sum, sum);
+    for (const { digits, address, multiples } of rows) {
+      const digit = digits[power] ?? 0;
+      if (digit === 0) continue;
+      const index = digit > 0 ? digit >> 1 : multiples + (-digit >> 1);
+      machine.addPoints(sum, sum, address + index * POINT_SIZE);
+      isEmpty = false;
+    }
+  }
+}
+
+function writePoint({ write }: Machine, to: number, { x, y }: CurvePoint): void {
+  write(to, x);
+  write(to + ELEMENT_BYTES, y);
+  write(to + 2 * ELEMENT_BYTES, 1n);
+}
+
+/** No point of P-256, and not the identity either, has an ordinate of 0. */
+function readPoint({ read }: Machine, from: number): CurvePoint | null {
+  const y = read(from + ELEMENT_BYTES);
+  return y === 0n ? null : new p256.Point(read(from), y, read(from + 2 * ELEMENT_BYTES));
+}
+
+/** SEC 1, 2.3.4: y is a root of x^3 - 3x + b, if there is one. */
+function decompress(machine: Machine, scratch: readonly number[], bytes: Uint8Array): CurvePoint | null {
+  const { add, subtract, multiply, square, write, read } = machine;
+  const [x, cube, root, power] = scratch as [number, number, number, number];
+  const abscissa = toScalar(bytes.subarray(1));
+  if (abscissa >= P) return null;
+  write(x, abscissa);
+  square(cube, x);
+  multiply(cube, cube, x);
+  for (let i = 0; i < 3; i++) subtract(cube, cube, x);
+  add(cube, cube, B_ADDRESS);
+  write(root, 1n);
+  for (const bit of ROOT_EXPONENT) {
+    square(root, root);
+    if (bit === '1') multiply(root, root, cube);
+  }
+  square(power, root);
+  if (read(power) !== read(cube)) return null;
+  const y = read(root);
+  const isOdd = ((bytes[0] as number) & 1) === 1;
+  return new p256.Point(abscissa, ((y & 1n) === 1n) === isOdd ? y : P - y, 1n);
+}
+
+/** One known answer, so that a runtime that only looks right is never believed. */
+function isRight(curve: CompiledCurve): boolean {
+  const k = toScalar(fromHex('c3'.repeat(32))) % ORDER;
+  const point = curve.decompress(BASE.toBytes(true));
+  return (
+    point?.equals(BASE) === true &&
+    curve.combine(k, [{ point: point.negate(), scalar: 3n }])?.equals(BASE.multiply(k - 3n)) === true &&
+    curve.decompress(fromHex(`02${'ff'.repeat(32)}`)) === null
+  );
+}
