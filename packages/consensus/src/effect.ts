@@ -5,7 +5,10 @@ import type { TimerId } from './input.ts';
 import type { JournalRecord } from './journal.ts';
 import type { Batch, Content, SignedMessage } from './message.ts';
 
-/** What the rim does for the replica, in exactly this order: a `persist` is durable before the next effect runs. */
+/**
+ * What the rim does for the replica, in this order. A `persist` is durable before anything after it is said, executed,
+ * kept or taken over; until then it may wait for others, so that they reach the disk together.
+ */
 export type Effect =
   /** Write ahead. Once a `base` record is durable, all earlier records may be deleted. */
   | { readonly type: 'persist'; readonly record: JournalRecord }

@@ -27,8 +27,13 @@ import { decisionsRequestCodec, orderAnswerCodec } from './protocol.ts';
 
 /** Inputs that may wait; beyond it new messages are dropped, as a network would. */
 const QUEUE_MAX = 8_192;
+/** Inputs of one turn. What they write goes to disk as one, before anything that they say leaves. */
+const TURN_INPUTS_MAX = 256;
 
 export class LoopError extends CodedError<'LOOP_ANCHOR_UNKNOWN' | 'LOOP_STOPPED'> {}
+
+/** What has to wait until all that was written before it is on disk. */
+type Speech = Extract<Outbound, { type: 'transmit' | 'forward' | 'commit' }>;
 
 /** What execution says of who is to vote: null when nothing changed. */
 export type Voters = Pick<Extract<Input, { type: 'executed' }>, 'members' | 'renews'>;
@@ -73,8 +78,8 @@ export interface RimOptions<State> {
 }
 
 /**
- * The rim around consensus: takes an input, steps the machine, performs the effects in order. What is written ahead is
- * on disk before anything is said.
+ * The rim around consensus: takes what has arrived, steps the machine, performs the effects in order. What is written
+ * ahead is on disk before anything is said: once for all that arrived together, because a disk takes its time.
  */
 export class ReplicaRim<State> {
   readonly #options: RimOptions<State>;
@@ -83,8 +88,10 @@ export class ReplicaRim<State> {
   #sequence = 0;
   #votersLast: Voters = { members: null };
   readonly #queue: Input[] = [];
-  #isRunning = false;
+  #turn: Timer | undefined;
   #isClosed = false;
+  readonly #records: JournalRecord[] = [];
+  readonly #speech: Speech[] = [];
   readonly #timers = new Map<TimerId, Timer>();
 
   private constructor(options: RimOptions<State>, replica: SigningReplica) {
@@ -116,6 +123,7 @@ export class ReplicaRim<State> {
     }
     for (const decision of rim.#log.replay()) await rim.#execute(decision, true);
     rim.#perform(settle(replica, started.effects));
+    rim.#speak();
     return rim;
   }
 
@@ -136,7 +144,7 @@ export class ReplicaRim<State> {
     const isDroppable = input.type === 'message' || input.type === 'request';
     if (this.#queue.length >= QUEUE_MAX && isDroppable) return;
     this.#queue.push(input);
-    if (!this.#isRunning) this.#run();
+    this.#turn ??= this.#options.clock.after(0, () => this.#takeTurn());
   }
 
   /** Answers a replica that lags behind. */
@@ -146,42 +154,56 @@ export class ReplicaRim<State> {
 
   close(): void {
     this.#isClosed = true;
+    this.#turn?.cancel();
     for (const timer of this.#timers.values()) timer.cancel();
     this.#timers.clear();
     this.#queue.length = 0;
   }
 
-  #run(): void {
-    this.#isRunning = true;
+  #takeTurn(): void {
+    this.#turn = undefined;
     try {
-      for (
-        let input = this.#queue.shift();
-        input !== undefined && !this.#isClosed;
-        input = this.#queue.shift()
-      ) {
+      for (const input of this.#queue.splice(0, TURN_INPUTS_MAX)) {
+        if (this.#isClosed) return;
         this.#perform(drive(this.#replica, input));
       }
+      // Records that nothing waits for stay until something does.
+      if (this.#speech.length > 0) this.#speak();
     } catch (error) {
       // Journal or machine failed: a replica that cannot write ahead must not speak.
       this.#stop(error);
-    } finally {
-      this.#isRunning = false;
+      return;
+    }
+    if (this.#queue.length > 0) this.#turn = this.#options.clock.after(0, () => this.#takeTurn());
+  }
+
+  /** Effects in order, but for what speaks: it waits for the records of the whole turn. */
+  #perform(effects: readonly Outbound[]): void {
+    for (const effect of effects) {
+      switch (effect.type) {
+        case 'persist':
+          this.#records.push(effect.record);
+          break;
+        case 'transmit':
+        case 'forward':
+        case 'commit':
+          this.#speech.push(effect);
+          break;
+        case 'checkpoint':
+        case 'install':
+          // What is written after these counts on them.
+          this.#speak();
+          this.#performOne(effect);
+          break;
+        default:
+          this.#performOne(effect);
+      }
     }
   }
 
-  /** Effects in order; records that follow each other go to disk as one. */
-  #perform(effects: readonly Outbound[]): void {
-    let records: JournalRecord[] = [];
-    for (const effect of effects) {
-      if (effect.type === 'persist') {
-        records.push(effect.record);
-        continue;
-      }
-      this.#persist(records);
-      records = [];
-      this.#performOne(effect);
-    }
-    this.#persist(records);
+  #speak(): void {
+    this.#persist(this.#records.splice(0));
+    for (const effect of this.#speech.splice(0)) this.#performOne(effect);
   }
 
   #persist(records: readonly JournalRecord[]): void {

@@ -4,7 +4,7 @@ export interface Clock {
   wallMs(): number;
   /** Milliseconds since some moment; never goes back. Deadlines are measured on it. */
   elapsedMs(): number;
-  /** Runs `task` once, `delayMs` from now, unless it is cancelled before. */
+  /** Runs `task` once, `delayMs` from now, unless it is cancelled before; at 0 as soon as what has arrived is taken in. */
   after(delayMs: number, task: () => void): Timer;
 }
 

@@ -1,0 +1,98 @@
+import { createEd25519Signer, createEd25519Verifier } from '@nemea/consensus/ed25519';
+import { fromUtf8, sha256, toUtf8 } from '@nemea/core';
+import { expect, test } from 'vitest';
+import type { Clock } from './ports/clock.ts';
+import { type Application, ReplicaRim } from './replica-rim.ts';
+import { MemoryJournal, silent } from './testing.ts';
+
+/** A clock that runs what is due now when it is told to, and no timer. */
+function stillClock(): Clock & { turn(): Promise<void> } {
+  const due: (() => void)[] = [];
+  return {
+    wallMs: () => 0,
+    elapsedMs: () => 0,
+    after(delayMs, task) {
+      if (delayMs === 0) due.push(task);
+      return { cancel: () => void due.splice(0, due.length, ...due.filter((other) => other !== task)) };
+    },
+    async turn() {
+      for (const task of due.splice(0)) task();
+      await new Promise((resolve) => setImmediate(resolve));
+    },
+  };
+}
+
+/** Remembers what it was told to execute. */
+function listApplication(): Application<readonly string[]> {
+  let state: readonly string[] = [];
+  return {
+    codec: { encode: (list) => fromUtf8(list.join('\n')), parse: (bytes) => toUtf8(bytes).split('\n') },
+    get state() {
+      return state;
+    },
+    restore: (restored) => {
+      state = restored;
+    },
+    execute: async ({ batch }) => {
+      state = [...state, ...batch.map(toUtf8)];
+      return { members: null };
+    },
+    onRefused: () => undefined,
+  };
+}
+
+async function startAlone() {
+  const happened: string[] = [];
+  const { publicKey, sign } = createEd25519Signer(sha256(fromUtf8('r0')));
+  const journal = new MemoryJournal();
+  const clock = stillClock();
+  const application = listApplication();
+  const write = journal.append.bind(journal);
+  journal.append = (kind, records) => {
+    happened.push(`write ${kind}`);
+    write(kind, records);
+  };
+  const rim = await ReplicaRim.start({
+    id: 'r0',
+    networkId: new Uint8Array(32),
+    members: [{ id: 'r0', publicKey, weight: 1 }],
+    settings: { eagerBatches: 100 },
+    application,
+    clock,
+    journal,
+    logger: silent,
+    transport: {
+      transmit: () => happened.push('say'),
+      forward: () => happened.push('say'),
+      fetch: () => Promise.reject(new Error('nobody is there')),
+    },
+    sign,
+    verifySignature: createEd25519Verifier(),
+    onStopped: (error) => happened.push(error.code),
+  });
+  happened.length = 0;
+  return { rim, clock, application, happened };
+}
+
+test('what arrives together is written at once, and nothing of it is said before that [CONS-6]', async () => {
+  const { rim, clock, application, happened } = await startAlone();
+  for (const name of ['a', 'b', 'c']) rim.take({ type: 'request', operation: fromUtf8(name) });
+  expect(happened).toEqual([]);
+  await clock.turn();
+  // Three sequences: a proposal and a commit of each.
+  expect(happened.filter((event) => event === 'say')).toHaveLength(6);
+  expect(happened.lastIndexOf('write replica')).toBe(0);
+  for (let i = 0; i < 3; i++) await clock.turn();
+  expect(application.state).toEqual(['a', 'b', 'c']);
+  expect(rim.sequence).toBe(3);
+});
+
+test('a closed rim takes nothing more, not even what had arrived', async () => {
+  const { rim, clock, application, happened } = await startAlone();
+  rim.take({ type: 'request', operation: fromUtf8('a') });
+  rim.close();
+  rim.take({ type: 'request', operation: fromUtf8('b') });
+  await clock.turn();
+  expect(happened).toEqual([]);
+  expect(application.state).toEqual([]);
+});
