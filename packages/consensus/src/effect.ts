@@ -6,8 +6,8 @@ import type { JournalRecord } from './journal.ts';
 import type { Batch, Content, SignedMessage } from './message.ts';
 
 /**
- * What the rim does for the replica, in this order. A `persist` is durable before anything after it is said, executed,
- * kept or taken over; until then it may wait for others, so that they reach the disk together.
+ * What the rim does for the replica, in this order. A `persist` is durable before anything after it is said, kept or taken
+ * over; until then it may wait for others, so that they reach the disk together, and in order. A `commit` need not wait.
  */
 export type Effect =
   /** Write ahead. Once a `base` record is durable, all earlier records may be deleted. */

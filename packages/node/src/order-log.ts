@@ -87,7 +87,7 @@ export class OrderLog<State> {
   }
 
   append(decision: Decision): void {
-    this.#journal.append('decision', [encodeDecision(decision)]);
+    this.#journal.appendLater('decision', [encodeDecision(decision)]);
     if (this.#count === 0) this.#first = decision.sequence;
     this.#count++;
   }

@@ -32,7 +32,7 @@ const TURN_INPUTS_MAX = 256;
 
 export class LoopError extends CodedError<'LOOP_ANCHOR_UNKNOWN' | 'LOOP_STOPPED'> {}
 
-/** What has to wait until all that was written before it is on disk. */
+/** What has to wait until all before it is in the journal. */
 type Speech = Extract<Outbound, { type: 'transmit' | 'forward' | 'commit' }>;
 
 /** What execution says of who is to vote: null when nothing changed. */
@@ -201,15 +201,24 @@ export class ReplicaRim<State> {
     }
   }
 
+  /**
+   * Writes, then speaks. What is decided a quorum has on disk as votes, so that to execute it need not wait for the own
+   * disk: a crash makes this replica ask the others again [CONS-22].
+   */
   #speak(): void {
-    this.#persist(this.#records.splice(0));
+    this.#persist(
+      this.#records.splice(0),
+      this.#speech.every(({ type }) => type === 'commit'),
+    );
     for (const effect of this.#speech.splice(0)) this.#performOne(effect);
   }
 
-  #persist(records: readonly JournalRecord[]): void {
+  #persist(records: readonly JournalRecord[], mayWait: boolean): void {
     if (records.length === 0) return;
     const { journal } = this.#options;
-    journal.append('replica', records.map(encodeRecord));
+    const encoded = records.map(encodeRecord);
+    if (mayWait) journal.appendLater('replica', encoded);
+    else journal.append('replica', encoded);
     const base = records.findLastIndex((record) => record.type === 'base');
     if (base !== -1) journal.trim('replica', records.length - base);
   }

@@ -155,6 +155,11 @@ export class MemoryJournal implements Journal {
     this.#records.set(kind, [...this.read(kind), ...records]);
   }
 
+  /** Nothing in memory survives anyway. */
+  appendLater(kind: string, records: readonly Uint8Array[]): void {
+    this.append(kind, records);
+  }
+
   read(kind: string): Uint8Array[] {
     return this.#records.get(kind) ?? [];
   }

@@ -2,6 +2,11 @@
 export interface Journal {
   /** Writes all records in one transaction, durably, in order. */
   append(kind: string, records: readonly Uint8Array[]): void;
+  /**
+   * Keeps records for the next `append` of any kind, with which they reach the disk, before its own and in order. A crash
+   * before that loses them. Whoever reads finds them.
+   */
+  appendLater(kind: string, records: readonly Uint8Array[]): void;
   /** Every record of a kind, oldest first. */
   read(kind: string): Uint8Array[];
   /** Records of a kind by position, counted from 0 over those that are kept. */

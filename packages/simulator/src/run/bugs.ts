@@ -40,8 +40,8 @@ export const BUGS: readonly Bug[] = [
     'speak-before-writing',
     'what was said is lost with the power [CONS-6]',
     'node/src/replica-rim.ts',
-    '    this.#persist(this.#records.splice(0));\n    for (const effect of this.#speech.splice(0)) this.#performOne(effect);',
-    '    for (const effect of this.#speech.splice(0)) this.#performOne(effect);\n    this.#persist(this.#records.splice(0));',
+    'else journal.append(',
+    'else journal.appendLater(',
   ),
   bug(
     'skipped-view-change-proof',

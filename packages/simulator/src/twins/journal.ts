@@ -51,36 +51,51 @@ export class SimulatedDisk {
       if (!life.isOn) throw new DiskError('DISK_GONE', 'this process is dead');
     };
     const list = (kind: string): Uint8Array[] => this.#records.get(kind) ?? [];
+    /** Dies with the process. */
+    const later: { kind: string; record: Uint8Array }[] = [];
+    const write = (kind: string, records: readonly Uint8Array[]): void => {
+      // Whoever appends may go on using its bytes.
+      this.#records.set(kind, [...list(kind), ...records.map((record) => record.slice())]);
+      hooks.onAppend(kind, records);
+    };
+    const settle = (): void => {
+      for (const { kind, record } of later.splice(0)) write(kind, [record]);
+    };
     return {
       append: (kind, records) => {
         alive();
+        if (records.length === 0) return;
         if (this.#isFull) throw new DiskError('DISK_FULL', 'no space is left on the device');
         if (this.#isTearing) {
           this.#isTearing = false;
           hooks.onTorn();
           throw new DiskError('DISK_GONE', 'power was lost');
         }
-        const kept = list(kind);
-        // Whoever appends may go on using its bytes.
-        kept.push(...records.map((record) => record.slice()));
-        this.#records.set(kind, kept);
-        hooks.onAppend(kind, records);
+        settle();
+        write(kind, records);
+      },
+      appendLater: (kind, records) => {
+        alive();
+        for (const record of records) later.push({ kind, record: record.slice() });
       },
       read: (kind) => {
         alive();
+        settle();
         return list(kind).map((record) => record.slice());
       },
       readRange: (kind, from, count) => {
         alive();
+        settle();
         return list(kind)
           .slice(from, from + count)
           .map((record) => record.slice());
       },
       trim: (kind, keep) => {
         alive();
+        settle();
         this.#records.set(kind, keep === 0 ? [] : list(kind).slice(-keep));
       },
-      close: () => undefined,
+      close: settle,
     };
   }
 }

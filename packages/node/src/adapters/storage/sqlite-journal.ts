@@ -3,7 +3,13 @@ import { CodedError } from '@nemea/core';
 import type { Journal } from '../../ports/journal.ts';
 
 export type JournalErrorCode = 'JOURNAL_FOREIGN' | 'JOURNAL_CORRUPT';
+/** What waits for the next append; beyond it, it is written without one. */
+const LATER_RECORDS_MAX = 1_024;
+const LATER_BYTES_MAX = 4 << 20;
+
 export class JournalError extends CodedError<JournalErrorCode> {}
+
+type Waiting = { readonly kind: string; readonly record: Uint8Array };
 
 /**
  * Opens the journal of one node: SQLite in WAL mode with FULL synchronisation, so that `append` returns only once the
@@ -25,16 +31,37 @@ export function openSqliteJournal(path: string, owner: string): Journal {
     'DELETE FROM record WHERE kind = ? AND id <= (SELECT id FROM record WHERE kind = ? ORDER BY id DESC LIMIT 1 OFFSET ?)',
   );
 
+  const later: Waiting[] = [];
+  let laterBytes = 0;
+
   function append(kind: string, records: readonly Uint8Array[]): void {
-    if (records.length === 0) return;
+    if (records.length > 0) write(records.map((record) => ({ kind, record })));
+  }
+
+  function appendLater(kind: string, records: readonly Uint8Array[]): void {
+    for (const record of records) {
+      later.push({ kind, record: record.slice() });
+      laterBytes += record.length;
+    }
+    if (later.length > LATER_RECORDS_MAX || laterBytes > LATER_BYTES_MAX) settle();
+  }
+
+  /** What has waited, and then the records, in one transaction. */
+  function write(records: readonly Waiting[]): void {
     database.exec('BEGIN IMMEDIATE');
     try {
-      for (const record of records) insert.run(kind, record);
+      for (const { kind, record } of [...later, ...records]) insert.run(kind, record);
       database.exec('COMMIT');
     } catch (error) {
       database.exec('ROLLBACK');
       throw error;
     }
+    later.length = 0;
+    laterBytes = 0;
+  }
+
+  function settle(): void {
+    if (later.length > 0) write([]);
   }
 
   function bodies(kind: string, rows: readonly Record<string, unknown>[]): Uint8Array[] {
@@ -47,10 +74,23 @@ export function openSqliteJournal(path: string, owner: string): Journal {
 
   return {
     append,
-    read: (kind) => bodies(kind, select.all(kind)),
-    readRange: (kind, from, count) => bodies(kind, selectRange.all(kind, count, from)),
-    trim: (kind, keep) => void trim.run(kind, kind, keep),
-    close: () => database.close(),
+    appendLater,
+    read(kind) {
+      settle();
+      return bodies(kind, select.all(kind));
+    },
+    readRange(kind, from, count) {
+      settle();
+      return bodies(kind, selectRange.all(kind, count, from));
+    },
+    trim(kind, keep) {
+      settle();
+      trim.run(kind, kind, keep);
+    },
+    close() {
+      settle();
+      database.close();
+    },
   };
 }
 

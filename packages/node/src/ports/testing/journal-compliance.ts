@@ -72,6 +72,38 @@ export function journalCompliance(storage: () => { open(owner: string): Journal 
       },
     },
     {
+      title: 'writes what was for later with the next append, before it, and has lost it when there was none',
+      run() {
+        const disk = storage();
+        const first = disk.open('node-a');
+        first.appendLater('vote', of(1));
+        first.appendLater('vote', of(2));
+        expectRecords(disk.open('node-a').read('vote'));
+        first.append('decision', of(9));
+        expectRecords(disk.open('node-a').read('vote'), 1, 2);
+        first.appendLater('decision', of(8));
+        first.append('decision', of(7));
+        expectRecords(disk.open('node-a').read('decision'), 9, 8, 7);
+      },
+    },
+    {
+      title: 'reads and trims what is for later as if it were written, and writes it when it is closed',
+      run() {
+        const disk = storage();
+        const journal = disk.open('node-a');
+        journal.appendLater('vote', of(1, 2));
+        expectRecords(journal.read('vote'), 1, 2);
+        journal.appendLater('vote', of(3));
+        expectRecords(journal.readRange('vote', 1, 5), 2, 3);
+        journal.appendLater('vote', of(4));
+        journal.trim('vote', 2);
+        expectRecords(journal.read('vote'), 3, 4);
+        journal.appendLater('vote', of(5));
+        journal.close();
+        expectRecords(disk.open('node-a').read('vote'), 3, 4, 5);
+      },
+    },
+    {
       title: 'takes nothing at all without a complaint',
       run() {
         const journal = storage().open('node-a');
