@@ -6,6 +6,8 @@ import { SendQueue } from './send-queue.ts';
 
 /** How long a channel that could not be opened answers at once instead of trying again. */
 const REOPEN_DELAY_MS = 250;
+/** What waits travels together up to this size, about what one packet of the encrypted channel holds. */
+const WRITE_BYTES_MAX = 64 * 1024;
 
 export interface ChannelOptions {
   readonly maxMessageBytes: number;
@@ -110,6 +112,8 @@ export class Channel {
 
   async #drain(): Promise<void> {
     try {
+      // What else is said in this turn travels with it.
+      await Promise.resolve();
       while (this.#queue.length > 0 && !this.#closed) {
         const stream = this.#stream?.open ? this.#stream : await this.#open();
         await this.#writeNext(stream);
@@ -120,10 +124,9 @@ export class Channel {
   }
 
   async #writeNext(stream: FramedStream): Promise<void> {
-    const frame = this.#queue.shift();
-    if (!frame) return;
+    const frames = this.#queue.take(WRITE_BYTES_MAX);
     try {
-      await stream.write(frame);
+      await stream.write(...frames);
     } catch (cause) {
       // The reader may have noticed first; what was queued since then belongs to the next stream.
       if (this.#stream !== stream) return;

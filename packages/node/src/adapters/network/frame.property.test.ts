@@ -2,7 +2,15 @@ import { CodedError } from '@nemea/core';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { TransportError } from '../../ports/transport.ts';
-import { encodeFrame, FRAME_OVERHEAD_BYTES, type Frame, parseFrame, toCode } from './frame.ts';
+import {
+  encodeFrame,
+  FRAME_OVERHEAD_BYTES,
+  type Frame,
+  FrameCutter,
+  joinFrames,
+  parseFrame,
+  toCode,
+} from './frame.ts';
 
 const body = fc.uint8Array({ maxLength: 500 });
 const id = fc.integer({ min: 1, max: 0xffff_ffff });
@@ -19,7 +27,7 @@ test('every frame comes back as it was sent, within the stated overhead', () => 
       const bytes = encodeFrame(sent);
       expect(parseFrame(bytes)).toEqual(sent);
       const bodyBytes = sent.kind === 'error' ? sent.code.length : sent.body.length;
-      expect(bytes.length).toBeLessThanOrEqual(bodyBytes + FRAME_OVERHEAD_BYTES);
+      expect(bytes.length).toBe(bodyBytes + FRAME_OVERHEAD_BYTES);
     }),
   );
 });
@@ -52,6 +60,24 @@ test('a frame with one byte changed, cut or added never parses as the same frame
       }
     }),
   );
+});
+
+test('frames are the same however what carries them is cut into pieces', () => {
+  fc.assert(
+    fc.property(fc.array(frame), fc.array(fc.nat({ max: 2_000 })), (sent, cuts) => {
+      const bytes = joinFrames(sent);
+      const places = [...cuts.filter((cut) => cut < bytes.length), bytes.length].sort((a, b) => a - b);
+      const cutter = new FrameCutter(FRAME_OVERHEAD_BYTES + 500);
+      const got = places.flatMap((end, index) => cutter.take(bytes.subarray(places[index - 1] ?? 0, end)));
+      expect(got.map(parseFrame)).toEqual(sent);
+    }),
+  );
+});
+
+test('a frame that says it is larger than allowed is refused before it is there', () => {
+  const cutter = new FrameCutter(20);
+  expect(cutter.take(Uint8Array.of(0, 0, 0))).toEqual([]);
+  expect(() => cutter.take(Uint8Array.of(21))).toThrow('want at most 20');
 });
 
 test('only plain codes cross the wire', () => {

@@ -1,40 +1,59 @@
-import type { Stream } from '@libp2p/interface';
-import { type LengthPrefixedStream, lpStream } from '@libp2p/utils';
+import type { Stream, StreamCloseEvent } from '@libp2p/interface';
 import { TransportError } from '../../ports/transport.ts';
-import { encodeFrame, FRAME_OVERHEAD_BYTES, type Frame, parseFrame } from './frame.ts';
+import { FRAME_OVERHEAD_BYTES, type Frame, FrameCutter, joinFrames, parseFrame } from './frame.ts';
 
 const READ_BUFFER_BYTES = 4 * 1024 * 1024;
 
 /** A protocol stream cut into frames, with a bound on their size and on the time a write may stand still. */
 export class FramedStream {
   readonly #stream: Stream;
-  readonly #frames: LengthPrefixedStream;
+  readonly #cutter: FrameCutter;
   readonly #writeTimeoutMs: number;
+  readonly #unreadBytesMax: number;
+  readonly #unread: Uint8Array[] = [];
+  #unreadBytes = 0;
+  /** Why nothing more will come. */
+  #end: Error | undefined;
+  #wake: (() => void) | undefined;
 
   constructor(stream: Stream, options: { maxMessageBytes: number; writeTimeoutMs: number }) {
-    const maxDataLength = options.maxMessageBytes + FRAME_OVERHEAD_BYTES;
+    const frameBytesMax = options.maxMessageBytes + FRAME_OVERHEAD_BYTES;
     this.#stream = stream;
-    this.#frames = lpStream(stream, { maxDataLength, maxBufferSize: maxDataLength + READ_BUFFER_BYTES });
+    this.#cutter = new FrameCutter(frameBytesMax);
+    this.#unreadBytesMax = frameBytesMax + READ_BUFFER_BYTES;
     this.#writeTimeoutMs = options.writeTimeoutMs;
+    stream.addEventListener('message', ({ data }) => this.#receive(data.subarray()));
+    stream.addEventListener('remoteCloseWrite', () => this.#finish(ended('peer said goodbye')));
+    stream.addEventListener('close', ({ error }) => this.#finish(error ?? ended('stream closed')));
   }
 
   get open(): boolean {
     return this.#stream.status === 'open' && this.#stream.remoteWriteStatus === 'writable';
   }
 
-  /** The next frame; throws when the stream ends, breaks the framing or exceeds the size limit. */
+  /** The next frame; throws when the stream ends, breaks the framing or exceeds the size limit. One reader at a time. */
   async read(): Promise<Frame> {
-    const bytes = await this.#frames.read();
-    return parseFrame(bytes.subarray());
+    for (;;) {
+      const bytes = this.#unread.shift();
+      if (bytes !== undefined) {
+        this.#unreadBytes -= bytes.length;
+        return parseFrame(bytes);
+      }
+      if (this.#end !== undefined) throw this.#end;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
   }
 
-  /** Resolves when the frame left for the peer. A peer that stops reading loses the stream. */
-  async write(frame: Frame): Promise<void> {
+  /** Resolves when the frames, which travel together, left for the peer. A peer that stops reading loses the stream. */
+  async write(...frames: readonly Frame[]): Promise<void> {
+    if (this.#stream.send(joinFrames(frames))) return;
     const timer = setTimeout(() => {
       this.abort(new TransportError('PEER_SILENT', `peer read nothing for ${this.#writeTimeoutMs} ms`));
     }, this.#writeTimeoutMs);
     try {
-      await this.#frames.write(encodeFrame(frame));
+      await this.#drained();
     } finally {
       clearTimeout(timer);
     }
@@ -56,4 +75,45 @@ export class FramedStream {
   abort(error: Error): void {
     this.#stream.abort(error);
   }
+
+  /** `onDrain` of libp2p 3.3 resolves at once from the second time on. */
+  #drained(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const onDrain = (): void => {
+        this.#stream.removeEventListener('close', onClose);
+        resolve();
+      };
+      const onClose = ({ error }: StreamCloseEvent): void => {
+        this.#stream.removeEventListener('drain', onDrain);
+        reject(error ?? ended('stream closed while writing'));
+      };
+      this.#stream.addEventListener('drain', onDrain, { once: true });
+      this.#stream.addEventListener('close', onClose, { once: true });
+    });
+  }
+
+  #receive(piece: Uint8Array): void {
+    if (this.#end !== undefined) return;
+    try {
+      for (const frame of this.#cutter.take(piece)) {
+        this.#unread.push(frame);
+        this.#unreadBytes += frame.length;
+      }
+      if (this.#unreadBytes > this.#unreadBytesMax)
+        throw new TransportError('QUEUE_FULL', `${this.#unreadBytes} bytes wait to be read`);
+    } catch (error) {
+      this.#finish(error instanceof Error ? error : ended('stream failed'));
+      return;
+    }
+    this.#wake?.();
+  }
+
+  #finish(reason: Error): void {
+    this.#end ??= reason;
+    this.#wake?.();
+  }
+}
+
+function ended(detail: string): TransportError {
+  return new TransportError('STREAM_CLOSED', detail);
 }

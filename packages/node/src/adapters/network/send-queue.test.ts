@@ -9,7 +9,7 @@ test('a full queue gives up its oldest plain message for the new one', () => {
   queue.push(send(1));
   queue.push(send(2));
   expect(queue.push(send(3))).toEqual({ accepted: true, dropped: 1 });
-  expect([queue.shift(), queue.shift()].map((frame) => frame?.body.length)).toEqual([2, 3]);
+  expect(queue.take(100).map(({ body }) => body.length)).toEqual([2, 3]);
 });
 
 test('bytes are bounded as well as messages', () => {
@@ -42,4 +42,12 @@ test('a message larger than the whole queue empties it of plain messages only', 
   queue.push(request(1));
   expect(queue.push(send(11))).toEqual({ accepted: false, dropped: 0 });
   expect(queue.length).toBe(1);
+});
+
+test('frames leave together as far as they fit, and one that fits nowhere leaves alone', () => {
+  const queue = new SendQueue({ messagesMax: 10, bytesMax: 100 });
+  for (const length of [8, 3, 4, 4]) queue.push(send(length));
+  const lengths = () => queue.take(7).map(({ body }) => body.length);
+  expect([lengths(), lengths(), lengths(), lengths()]).toEqual([[8], [3, 4], [4], []]);
+  expect(queue.push(send(100))).toEqual({ accepted: true, dropped: 0 });
 });

@@ -32,8 +32,18 @@ export class SendQueue {
     return { accepted: true, dropped };
   }
 
-  shift(): Outgoing | undefined {
-    return this.#removeAt(0);
+  /** The oldest, and those after it that fit beside it into so many bytes. */
+  take(bytesMax: number): Outgoing[] {
+    const taken: Outgoing[] = [];
+    let bytes = 0;
+    for (const frame of this.#frames) {
+      bytes += frame.body.length;
+      if (taken.length > 0 && bytes > bytesMax) break;
+      taken.push(frame);
+    }
+    this.#frames.splice(0, taken.length);
+    for (const { body } of taken) this.#bytes -= body.length;
+    return taken;
   }
 
   /** Forgets a request that nobody waits for any more. */
@@ -54,9 +64,8 @@ export class SendQueue {
     return this.#frames.length < this.#messagesMax && this.#bytes + frame.body.length <= this.#bytesMax;
   }
 
-  #removeAt(index: number): Outgoing | undefined {
+  #removeAt(index: number): void {
     const [frame] = this.#frames.splice(index, 1);
     if (frame) this.#bytes -= frame.body.length;
-    return frame;
   }
 }
