@@ -1,7 +1,7 @@
 import { assert, bytesEqual } from '@nemea/core';
 import type { Decision } from './certificate.ts';
 import { type Configuration, createConfiguration, type Member, sameMembers } from './configuration.ts';
-import { CHECKPOINT_INTERVAL, OPERATION_WINDOW, WINDOW } from './limits.ts';
+import { CHECKPOINT_INTERVAL, OPERATION_WINDOW, PROPOSALS_MAX, WINDOW } from './limits.ts';
 import { keyOf, type OperationId } from './operation.ts';
 import { pruneOwn } from './speech.ts';
 import {
@@ -116,6 +116,27 @@ export function retract(state: ReplicaState): void {
   state.unproposed.clear();
   for (const [id, operation] of state.pending) {
     if (!isOrdered(state, id)) state.unproposed.set(id, operation);
+  }
+}
+
+/**
+ * Bounds what views leave behind that decide nothing. What leads to the replica's own tip and to the anchor is kept, for others
+ * may have to ask for it; of the rest the oldest goes [CONS-23].
+ */
+export function forgetAbandoned(state: ReplicaState): void {
+  const { proposals, tip, anchor } = state;
+  if (proposals.size <= PROPOSALS_MAX) return;
+  const kept = new Set<string>();
+  for (const end of [tip, anchor]) {
+    let key = end === null ? '' : keyOf(end.digest);
+    for (let next = proposals.get(key); next !== undefined; next = proposals.get(key)) {
+      kept.add(key);
+      key = keyOf(next.parent);
+    }
+  }
+  for (const key of proposals.keys()) {
+    if (proposals.size <= PROPOSALS_MAX) return;
+    if (!kept.has(key)) proposals.delete(key);
   }
 }
 

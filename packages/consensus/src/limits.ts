@@ -34,6 +34,8 @@ export const CHECKPOINTS_KEPT = 3;
 export const VIEW_DISTANCE_MAX = 3;
 /** Votes are kept this far ahead of what is decided, for a replica that runs a little behind the others. */
 export const VOTES_AHEAD_MAX = 2 * WINDOW;
+/** Batches kept of views that decided nothing, beside those that may be needed to go on: the newest. */
+export const PROPOSALS_MAX = 8 * WINDOW;
 /** Statements kept of one sender about the epoch that has not begun. */
 export const FUTURE_STATEMENTS_MAX = 3 * CHECKPOINT_INTERVAL;
 export const CLAIMS_MAX = 256;

@@ -10,8 +10,10 @@ import {
   FUTURE_STATEMENTS_MAX,
   OPERATION_BYTES_MAX,
   PENDING_OPERATIONS_MAX,
+  PROPOSALS_MAX,
   VIEW_DISTANCE_MAX,
   VOTES_AHEAD_MAX,
+  WINDOW,
 } from './limits.ts';
 import {
   type Batch,
@@ -23,7 +25,7 @@ import {
   type Statement,
   type ViewChange,
 } from './message.ts';
-import { decisionDigest } from './operation.ts';
+import { decisionDigest, keyOf } from './operation.ts';
 import { createReplica, step } from './replica.ts';
 import { createCheapSigner, verifyCheaply } from './testing/signatures.ts';
 
@@ -260,18 +262,19 @@ describe('a decision from a peer', () => {
   });
 });
 
-describe('a new view', () => {
-  const newView = (senders: readonly string[]): [Content, Uint8Array] => {
-    const evidence = encodeNewViewEvidence({
-      viewChanges: senders.map((sender) => {
-        const content: ViewChange = { kind: 'view-change', epoch: 1, view: 1, committed: 0, tip: null };
-        return { message: say(sender, content).message, sender, content };
-      }),
-      signatures: [],
-    });
-    return [{ kind: 'new-view', epoch: 1, view: 1, evidence: evidenceDigest(evidence) }, evidence];
-  };
+/** A view that is bound to nothing, by view changes of these members. */
+function newView(senders: readonly string[], view = 1): [Content, Uint8Array] {
+  const evidence = encodeNewViewEvidence({
+    viewChanges: senders.map((sender) => {
+      const content: ViewChange = { kind: 'view-change', epoch: 1, view, committed: 0, tip: null };
+      return { message: say(sender, content).message, sender, content };
+    }),
+    signatures: [],
+  });
+  return [{ kind: 'new-view', epoch: 1, view, evidence: evidenceDigest(evidence) }, evidence];
+}
 
+describe('a new view', () => {
   test('of a quorum of view changes opens the view [CONS-16]', () => {
     const replica = start();
     replica.hear(primaryOfNext, ...withEvidence(newView(peers)));
@@ -319,6 +322,29 @@ describe('whatever peers send stays within bounds [CONS-23]', () => {
     }
     for (const statements of state.future.values()) expect(statements.length).toBe(FUTURE_STATEMENTS_MAX);
     expect(state.future.size).toBe(peers.length);
+  });
+
+  test('of batches of views that decide nothing the newest are kept, and those that lead to the own tip', () => {
+    const { state, hear } = start();
+    hear(primaryOfFirst, prePrepare(), batch);
+    hear(primaryOfNext, prepare());
+    expect(state.tip).toMatchObject({ view: 0, sequence: 1 });
+    let latest = digest;
+    for (let view = 1; view < 40; view++) {
+      const primary = primaryOf(configuration, view);
+      if (primary === backup) continue;
+      hear(primary, ...withEvidence(newView(peers, view)));
+      latest = new Uint8Array(32);
+      for (let sequence = 1; sequence <= WINDOW; sequence++) {
+        const proposed = [fromUtf8(`${view} ${sequence}`)];
+        latest = decisionDigest(latest, proposed);
+        hear(primary, { kind: 'pre-prepare', epoch: 1, view, sequence, digest: latest }, proposed);
+      }
+      expect(state.accepted).toHaveLength(WINDOW);
+      expect(state.proposals.size).toBeLessThanOrEqual(PROPOSALS_MAX + WINDOW);
+    }
+    expect(state.proposals.size).toBeGreaterThan(PROPOSALS_MAX);
+    for (const needed of [digest, latest]) expect(state.proposals.has(keyOf(needed))).toBe(true);
   });
 
   test('one view change and a few checkpoints are kept of each member', () => {

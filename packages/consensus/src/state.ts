@@ -376,8 +376,11 @@ export function findProposal(state: ReplicaState, digest: Uint8Array): Proposal 
   return null;
 }
 
-export function rememberProposal(state: ReplicaState, proposal: Proposal): void {
-  state.proposals.set(keyOf(proposal.digest), proposal);
+/** The latest comes last. */
+export function rememberProposal({ proposals }: ReplicaState, proposal: Proposal): void {
+  const key = keyOf(proposal.digest);
+  proposals.delete(key);
+  proposals.set(key, proposal);
 }
 
 /** Where the view is bound to repeat undecided sequences [CONS-16], or null. */

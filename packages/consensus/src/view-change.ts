@@ -3,7 +3,7 @@ import { askForBatches, noteClaim } from './catch-up.ts';
 import { holds, verifyPreparedCertificate } from './certificate.ts';
 import { primaryOf } from './configuration.ts';
 import { catchContradiction } from './contradiction.ts';
-import { retract } from './decision.ts';
+import { forgetAbandoned, retract } from './decision.ts';
 import { VIEW_DISTANCE_MAX } from './limits.ts';
 import {
   type Certificate,
@@ -53,6 +53,7 @@ export function leaveView(state: ReplicaState, view: number): void {
   state.newView = null;
   state.committedTo = 0;
   state.attempts++;
+  forgetAbandoned(state);
   forgetDistantBallots(state);
   pruneOwn(state);
 }
@@ -166,6 +167,7 @@ export function enterView(
   for (const [id, { statement }] of state.viewChanges) {
     if (statement.content.view <= view) state.viewChanges.delete(id);
   }
+  forgetAbandoned(state);
   forgetDistantBallots(state);
   pruneOwn(state);
 }
