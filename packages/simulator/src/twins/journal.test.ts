@@ -8,7 +8,7 @@ const noHooks = { onAppend: () => undefined, onTorn: () => undefined };
 describe('the journal on a simulated disk', () => {
   const storage = () => {
     const disk = new SimulatedDisk();
-    return { open: (owner: string) => disk.open(owner, new Life(), noHooks) };
+    return { open: (owner: string) => disk.open(owner, new Life(), noHooks), rot: () => disk.rot() };
   };
   for (const { title, run } of journalCompliance(storage)) it(title, run);
 

@@ -1,7 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, it } from 'vitest';
+import { DatabaseSync } from 'node:sqlite';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { journalCompliance } from '../../ports/testing/journal-compliance.ts';
 import { openSqliteJournal } from './sqlite-journal.ts';
 
@@ -12,6 +13,23 @@ describe('the journal in SQLite', () => {
   });
   afterEach(() => rmSync(dir, { recursive: true }));
 
-  const storage = () => ({ open: (owner: string) => openSqliteJournal(join(dir, 'j.sqlite'), owner) });
+  const path = () => join(dir, 'j.sqlite');
+  const storage = () => ({
+    open: (owner: string) => openSqliteJournal(path(), owner),
+    rot: (record: Uint8Array) => {
+      const file = readFileSync(path());
+      const at = file.indexOf(record);
+      expect(at).toBeGreaterThan(0);
+      file[at] = (file[at] as number) ^ 1;
+      writeFileSync(path(), file);
+    },
+  });
   for (const { title, run } of journalCompliance(storage)) it(title, run);
+
+  it('of a format without checksums is refused', () => {
+    const database = new DatabaseSync(path());
+    database.exec('CREATE TABLE record (id INTEGER PRIMARY KEY, kind TEXT, body BLOB) STRICT');
+    database.close();
+    expect(() => openSqliteJournal(path(), 'node-a')).toThrow('format 0, want 1');
+  });
 });

@@ -1,4 +1,5 @@
 import { DatabaseSync } from 'node:sqlite';
+import { crc32 } from 'node:zlib';
 import { CodedError } from '@nemea/core';
 import type { Journal } from '../../ports/journal.ts';
 
@@ -11,22 +12,29 @@ export class JournalError extends CodedError<JournalErrorCode> {}
 
 type Waiting = { readonly kind: string; readonly record: Uint8Array };
 
+/** Of the tables below. A journal of another one is refused: what it lacks cannot be made up. */
+const FORMAT = 1;
+
 /**
  * Opens the journal of one node: SQLite in WAL mode with FULL synchronisation, so that `append` returns only once the
- * records are on disk. `owner` names the machine state that the journal belongs to; another one's is refused.
+ * records are on disk. `owner` names the machine state that the journal belongs to; another one's is refused. Each record
+ * has a checksum, because SQLite has none: what a disk has changed since is refused with `JOURNAL_CORRUPT`.
  */
 export function openSqliteJournal(path: string, owner: string): Journal {
   const database = new DatabaseSync(path);
   database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -2000;');
+  requireFormat(database);
   database.exec(
-    'CREATE TABLE IF NOT EXISTS record (id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, body BLOB NOT NULL) STRICT;' +
+    'CREATE TABLE IF NOT EXISTS record (id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, body BLOB NOT NULL, checksum INTEGER NOT NULL) STRICT;' +
       'CREATE INDEX IF NOT EXISTS record_kind ON record (kind, id);' +
       'CREATE TABLE IF NOT EXISTS owner (name TEXT NOT NULL) STRICT;',
   );
   claim(database, owner);
-  const insert = database.prepare('INSERT INTO record (kind, body) VALUES (?, ?)');
-  const select = database.prepare('SELECT body FROM record WHERE kind = ? ORDER BY id');
-  const selectRange = database.prepare('SELECT body FROM record WHERE kind = ? ORDER BY id LIMIT ? OFFSET ?');
+  const insert = database.prepare('INSERT INTO record (kind, body, checksum) VALUES (?, ?, ?)');
+  const select = database.prepare('SELECT body, checksum FROM record WHERE kind = ? ORDER BY id');
+  const selectRange = database.prepare(
+    'SELECT body, checksum FROM record WHERE kind = ? ORDER BY id LIMIT ? OFFSET ?',
+  );
   const trim = database.prepare(
     'DELETE FROM record WHERE kind = ? AND id <= (SELECT id FROM record WHERE kind = ? ORDER BY id DESC LIMIT 1 OFFSET ?)',
   );
@@ -50,7 +58,8 @@ export function openSqliteJournal(path: string, owner: string): Journal {
   function write(records: readonly Waiting[]): void {
     database.exec('BEGIN IMMEDIATE');
     try {
-      for (const { kind, record } of [...later, ...records]) insert.run(kind, record);
+      for (const { kind, record } of [...later, ...records])
+        insert.run(kind, record, checksumOf(kind, record));
       database.exec('COMMIT');
     } catch (error) {
       database.exec('ROLLBACK');
@@ -65,10 +74,10 @@ export function openSqliteJournal(path: string, owner: string): Journal {
   }
 
   function bodies(kind: string, rows: readonly Record<string, unknown>[]): Uint8Array[] {
-    return rows.map((row) => {
-      if (!(row.body instanceof Uint8Array))
-        throw new JournalError('JOURNAL_CORRUPT', `record of kind ${kind} is no blob`);
-      return row.body;
+    return rows.map(({ body, checksum }) => {
+      if (!(body instanceof Uint8Array) || checksum !== checksumOf(kind, body))
+        throw new JournalError('JOURNAL_CORRUPT', `a record of kind ${kind} does not match its checksum`);
+      return body;
     });
   }
 
@@ -92,6 +101,21 @@ export function openSqliteJournal(path: string, owner: string): Journal {
       database.close();
     },
   };
+}
+
+/** Against accidents of the disk, not against forgers: CRC-32 over the kind and the body. */
+function checksumOf(kind: string, body: Uint8Array): number {
+  return crc32(body, crc32(kind));
+}
+
+function requireFormat(database: DatabaseSync): void {
+  const format = database.prepare('PRAGMA user_version').get()?.user_version;
+  const isNew = database.prepare('SELECT name FROM sqlite_schema').get() === undefined;
+  if (isNew) database.exec(`PRAGMA user_version = ${FORMAT}`);
+  else if (format !== FORMAT) {
+    database.close();
+    throw new JournalError('JOURNAL_FOREIGN', `journal of format ${String(format)}, want ${FORMAT}`);
+  }
 }
 
 function claim(database: DatabaseSync, owner: string): void {

@@ -1,4 +1,4 @@
-import { assert, bytesEqual } from '@nemea/core';
+import { assert, bytesEqual, sha256 } from '@nemea/core';
 import type { Journal } from '../journal.ts';
 
 /** One rule that every adapter of a port keeps; `run` throws when it does not. */
@@ -7,8 +7,15 @@ export interface ComplianceCase {
   run(): void | Promise<void>;
 }
 
-/** The suite for a journal. `storage` is a fresh disk; opened again, it has what was written before. */
-export function journalCompliance(storage: () => { open(owner: string): Journal }): ComplianceCase[] {
+/** A fresh disk. Opened again, it has what was written before. */
+export interface JournalGround {
+  open(owner: string): Journal;
+  /** Changes a bit of this record where it lies, while nobody has the journal open. */
+  rot(record: Uint8Array): void;
+}
+
+/** The suite for a journal. */
+export function journalCompliance(storage: () => JournalGround): ComplianceCase[] {
   const of = (...values: number[]): Uint8Array[] => values.map((value) => Uint8Array.of(value));
   const expectRecords = (got: readonly Uint8Array[], ...want: number[]): void => {
     assert(got.length === want.length, `records: got ${got.length}, want ${want.length}`);
@@ -113,18 +120,40 @@ export function journalCompliance(storage: () => { open(owner: string): Journal 
       },
     },
     {
+      title: 'refuses a record in which the disk has changed a bit',
+      run() {
+        const disk = storage();
+        const record = sha256(new TextEncoder().encode('a record like no other'));
+        const first = disk.open('node-a');
+        first.append('vote', [...of(1), record, ...of(2)]);
+        first.close();
+        disk.rot(record);
+        for (const read of [
+          (journal: Journal) => journal.read('vote'),
+          (journal: Journal) => journal.readRange('vote', 1, 1),
+        ]) {
+          const code = codeOf(() => read(disk.open('node-a')));
+          assert(code === 'JOURNAL_CORRUPT', `code: got ${String(code)}, want JOURNAL_CORRUPT`);
+        }
+      },
+    },
+    {
       title: 'refuses the journal of another machine state',
       run() {
         const disk = storage();
         disk.open('node-a').close();
-        let code: unknown;
-        try {
-          disk.open('node-b').close();
-        } catch (error) {
-          code = (error as { code?: unknown }).code;
-        }
+        const code = codeOf(() => disk.open('node-b').close());
         assert(code === 'JOURNAL_FOREIGN', `code: got ${String(code)}, want JOURNAL_FOREIGN`);
       },
     },
   ];
+}
+
+function codeOf(run: () => unknown): unknown {
+  try {
+    run();
+  } catch (error) {
+    return (error as { code?: unknown }).code;
+  }
+  return undefined;
 }
