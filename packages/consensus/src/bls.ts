@@ -108,7 +108,7 @@ export function aggregateCertificate(
   const message = commitBytes(networkId, place);
   const byPlace = new Map<number, Signature>();
   for (const { sender, signature } of signatures) {
-    const at = configuration.placeOf.get(sender);
+    const at = configuration.byId.get(sender)?.place;
     const parsed = at === undefined ? null : toSignature(signature);
     if (at !== undefined && parsed !== null) byPlace.set(at, parsed);
   }

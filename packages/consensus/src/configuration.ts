@@ -5,14 +5,15 @@ import { MEMBER_ID_LENGTH_MAX, MEMBERS_MAX, TURN_MAX, WEIGHT_MAX } from './limit
 /** One voting replica. `publicKey` is its raw Ed25519 key (32 bytes), `weight` a positive integer. */
 export type Member = { readonly id: string; readonly publicKey: Uint8Array; readonly weight: number };
 
+/** A member in its place in the list. */
+export type Seat = Member & { readonly place: number };
+
 /** Who votes, ordered by id [CONS-1]. A configuration holds for one epoch, from the sequence `epoch` on [CONS-11]. */
 export type Configuration = {
   readonly epoch: number;
-  readonly members: readonly Member[];
+  readonly members: readonly Seat[];
   readonly weightTotal: number;
-  readonly byId: ReadonlyMap<string, Member>;
-  /** Where a member stands in the list. */
-  readonly placeOf: ReadonlyMap<string, number>;
+  readonly byId: ReadonlyMap<string, Seat>;
 };
 
 /** Orders and checks the members. Throws `CONFIGURATION_INVALID`. */
@@ -20,9 +21,10 @@ export function createConfiguration(members: readonly Member[], epoch = 1): Conf
   if (members.length === 0 || members.length > MEMBERS_MAX) {
     throw invalid(`members: got ${members.length}, want 1 to ${MEMBERS_MAX}`);
   }
-  const ordered = members.map(({ id, publicKey, weight }) => ({ id, publicKey: publicKey.slice(), weight }));
-  ordered.sort((a, b) => (a.id < b.id ? -1 : 1));
-  const byId = new Map<string, Member>();
+  const ordered = [...members]
+    .sort((a, b) => (a.id < b.id ? -1 : 1))
+    .map(({ id, publicKey, weight }, place) => ({ id, publicKey: publicKey.slice(), weight, place }));
+  const byId = new Map<string, Seat>();
   const keys = new Set<string>();
   let weightTotal = 0;
   for (const member of ordered) {
@@ -33,8 +35,7 @@ export function createConfiguration(members: readonly Member[], epoch = 1): Conf
     weightTotal += member.weight;
   }
   if (keys.size !== ordered.length) throw invalid('two members share a public key');
-  const placeOf = new Map(ordered.map(({ id }, place) => [id, place]));
-  return { epoch, members: ordered, weightTotal, byId, placeOf };
+  return { epoch, members: ordered, weightTotal, byId };
 }
 
 export function sameMembers(a: Configuration, b: Configuration): boolean {

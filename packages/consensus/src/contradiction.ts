@@ -23,7 +23,7 @@ export function catchContradiction(turn: Turn, statement: Verified<Statement>): 
 /** What the sender has said that this statement could contradict. */
 function statementsOf(state: ReplicaState, { sender, content }: Statement): Statement[] {
   const kept: (Statement | undefined)[] = [];
-  const place = state.configuration.placeOf.get(sender) ?? -1;
+  const place = state.configuration.byId.get(sender)?.place ?? -1;
   switch (content.kind) {
     case 'pre-prepare':
     case 'prepare':

@@ -1,6 +1,6 @@
 import { ByteReader, ByteWriter, CoreError } from '@nemea/core';
 import type { CheckpointProof } from './checkpoint.ts';
-import type { Configuration, Member } from './configuration.ts';
+import type { Member } from './configuration.ts';
 import { ConsensusError } from './errors.ts';
 import { MEMBERS_MAX, MESSAGE_BYTES_MAX, RECENT_MAX, WEIGHT_MAX, WINDOW } from './limits.ts';
 import {
@@ -42,7 +42,7 @@ export type OwnStatement<C extends Content = Content> = {
 export type Link = { readonly sequence: number; readonly parent: Uint8Array; readonly batch: Batch };
 
 /** A configuration without what follows from it. */
-export type Epoch = Pick<Configuration, 'epoch' | 'members'>;
+export type Epoch = { readonly epoch: number; readonly members: readonly Member[] };
 
 /** All that a replica must remember at a checkpoint; it replaces every earlier record. */
 export type BaseRecord = {

@@ -2,7 +2,13 @@ import { bytesEqual, type Verified } from '@nemea/core';
 import type { VerifySignature } from './authenticate.ts';
 import type { Decision } from './certificate.ts';
 import type { CheckpointHeader, CheckpointProof, Transfer } from './checkpoint.ts';
-import { type Configuration, createConfiguration, type Member, primaryOf } from './configuration.ts';
+import {
+  type Configuration,
+  createConfiguration,
+  type Member,
+  primaryOf,
+  type Seat,
+} from './configuration.ts';
 import type { Effect } from './effect.ts';
 import type { Epoch, OwnStatement } from './journal.ts';
 import { BATCH_OPERATIONS_MAX, CHECKPOINT_INTERVAL, WINDOW } from './limits.ts';
@@ -333,11 +339,11 @@ export function ballotOf(state: ReplicaState, sequence: number, view: number): B
   }
   let ballot = views.get(view);
   if (ballot === undefined) {
-    const { members, placeOf } = state.configuration;
+    const { members, byId } = state.configuration;
     ballot = {
       view,
       sequence,
-      primary: placeOf.get(primaryOf(state.configuration, view)) as number,
+      primary: (byId.get(primaryOf(state.configuration, view)) as Seat).place,
       proposal: null,
       prepares: new Array(members.length),
       prepareWeight: 0,

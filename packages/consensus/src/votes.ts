@@ -1,7 +1,7 @@
 /** Votes as they come in: kept once for each member, counted by weight, held against what was said before. */
 import { assertNever, bytesEqual, type Verified } from '@nemea/core';
 import { noteClaim } from './catch-up.ts';
-import type { Configuration, Member } from './configuration.ts';
+import type { Configuration, Seat } from './configuration.ts';
 import { catchContradiction } from './contradiction.ts';
 import { FUTURE_STATEMENTS_MAX, MEMBERS_MAX, VIEW_DISTANCE_MAX, VOTES_AHEAD_MAX, WINDOW } from './limits.ts';
 import { type Batch, type MemberSignature, type Statement, stripMessage, type Vote } from './message.ts';
@@ -28,16 +28,16 @@ export function handleVote(turn: Turn, statement: Verified<Statement<Vote>>): bo
     keepForLater(state, statement);
     return true;
   }
-  const place = state.configuration.placeOf.get(sender);
-  if (place === undefined || sequence > state.committed + VOTES_AHEAD_MAX) return true;
+  const seat = state.configuration.byId.get(sender);
+  if (seat === undefined || sequence > state.committed + VOTES_AHEAD_MAX) return true;
   if (Math.abs(view - state.view) > VIEW_DISTANCE_MAX) return true;
   const ballot = ballotOf(state, sequence, view);
-  if (mayContradict(state, ballot, place, content.digest) && catchContradiction(turn, statement)) {
+  if (mayContradict(state, ballot, seat.place, content.digest) && catchContradiction(turn, statement)) {
     // A primary that proposes two batches is not worth the wait for the timer.
     if (view === state.view && sender === primaryOfView(state)) startViewChange(turn, view + 1);
     return true;
   }
-  return recordVote(turn, ballot, statement, place);
+  return recordVote(turn, ballot, statement, seat);
 }
 
 /** Whether anything is kept of the sender that a closer look is worth: most have voted for the same before. */
@@ -63,7 +63,7 @@ function recordVote(
   turn: Turn,
   ballot: Ballot,
   statement: Verified<Statement<Vote>>,
-  place: number,
+  { place, weight }: Seat,
 ): boolean {
   const { configuration } = turn.state;
   const { content, message } = statement;
@@ -73,8 +73,7 @@ function recordVote(
       ballot.prepares[place] = statement;
       // After a restart the own vote has brought the batch back, and only the signature is missing.
       if (ballot.proposal === null) learnProposal(turn.state, ballot, content.digest, message.batch);
-      else if (bytesEqual(ballot.proposal.digest, content.digest))
-        ballot.prepareWeight += weightAt(configuration, place);
+      else if (bytesEqual(ballot.proposal.digest, content.digest)) ballot.prepareWeight += weight;
       return true;
     case 'prepare': {
       if (isAgreed(configuration, ballot.prepareWeight, ballot.proposal?.digest, content.digest))
@@ -88,7 +87,7 @@ function recordVote(
         return true;
       }
       const wasQuorum = hasQuorum(configuration, ballot.prepareWeight);
-      ballot.prepareWeight += weightAt(configuration, place);
+      ballot.prepareWeight += weight;
       return !wasQuorum && hasQuorum(configuration, ballot.prepareWeight);
     }
     case 'commit': {
@@ -98,16 +97,12 @@ function recordVote(
       ballot.commitDigest ??= content.digest;
       if (!bytesEqual(ballot.commitDigest, content.digest)) return false;
       const wasQuorum = hasQuorum(configuration, ballot.commitWeight);
-      ballot.commitWeight += weightAt(configuration, place);
+      ballot.commitWeight += weight;
       return !wasQuorum && hasQuorum(configuration, ballot.commitWeight);
     }
     default:
       return assertNever(content.kind);
   }
-}
-
-function weightAt({ members }: Configuration, place: number): number {
-  return (members[place] as Member).weight;
 }
 
 /** Whether a quorum has said the same already: one more voice adds nothing. */
@@ -160,8 +155,8 @@ export function takeFuture(turn: Turn): void {
 
 function weightFor({ configuration }: ReplicaState, votes: Votes, digest: Uint8Array): number {
   let weight = 0;
-  for (const [place, member] of configuration.members.entries()) {
-    const vote = votes[place];
+  for (const member of configuration.members) {
+    const vote = votes[member.place];
     if (vote !== undefined && bytesEqual(vote.content.digest, digest)) weight += member.weight;
   }
   return weight;
