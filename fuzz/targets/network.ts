@@ -127,6 +127,9 @@ const CODECS = [
   protocol.admissionResponseCodec,
   protocol.resultNoticeCodec,
   protocol.decisionsRequestCodec,
+  protocol.queryCodec,
+  protocol.queryAnswerCodec,
+  protocol.agreedStateCodec,
 ].map(({ parse, encode }): Target['run'] => {
   return codec(parse as (input: Uint8Array) => never, encode as (value: never) => Uint8Array);
 });
@@ -143,6 +146,9 @@ const protocolMessages = [
     task: run,
   },
   { evidence: few, stateDigest: digest, signature },
+  { fresh: digest },
+  { sequence: 7, result: few, signature },
+  { epochClosed: 2, members: 4, rosterRoot: digest },
   { ...run, phase: 'after', runSalt: digest, certificate: few },
   {
     ...run,

@@ -164,6 +164,11 @@ export class Node {
     return this.#chronicle.record(this.#device.account, this.#loop?.state);
   }
 
+  /** What a quorum of members says of the network now, this one among them [CONS-29]. */
+  agreed() {
+    return this.#requireServices().reads.agreed();
+  }
+
   /** The newest result that this node's own judge reached about each other node, claim by claim. */
   attestations() {
     return this.#appraisals.newest();
@@ -250,6 +255,7 @@ export class Node {
     const services = openServices(context, this.#ports, {
       chronicle: this.#chronicle,
       imageDigest: this.#options.image?.digest,
+      place: () => loop.place,
     });
     this.#services = services;
     this.#closers.push(() => services.votes.close());
@@ -343,6 +349,7 @@ export class Node {
       [PROTOCOLS.challenge]: protocol(8, (peer, message) =>
         this.#requireServices().target.answer(peer, message),
       ),
+      [PROTOCOLS.query]: protocol(8, async (_peer, message) => this.#requireServices().reads.answer(message)),
       [PROTOCOLS.phase]: protocol(4, (peer, message) =>
         this.#requireServices().verifier.onNotice(peer, message),
       ),

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import {
   admissionRequestCodec,
   admissionResponseCodec,
+  agreedStateCodec,
   answerCodec,
   applicationCodec,
   challengeCodec,
@@ -13,6 +14,8 @@ import {
   parseEndpoint,
   phaseNoticeCodec,
   phaseResultCodec,
+  queryAnswerCodec,
+  queryCodec,
   resultNoticeCodec,
   signedPhaseResultCodec,
   voteMessageCodec,
@@ -100,6 +103,9 @@ const examples = [
     capsuleDigest: digest,
     certificate: null,
   }),
+  example('query', queryCodec, { fresh: digest }),
+  example('query answer', queryAnswerCodec, { sequence: 7, result: few, signature: new Uint8Array(64) }),
+  example('agreed state', agreedStateCodec, { epochClosed: 2, members: 4, rosterRoot: digest }),
   example('decisions request', decisionsRequestCodec, { from: 9 }),
 ];
 

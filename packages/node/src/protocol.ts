@@ -16,6 +16,7 @@ export const PROTOCOLS = {
   vote: '/nemea/vote/1',
   challenge: '/nemea/challenge/1',
   phase: '/nemea/phase/1',
+  query: '/nemea/query/1',
   report: '/nemea/report/1',
   admission: '/nemea/admission/1',
   key: '/nemea/key/1',
@@ -66,6 +67,23 @@ export const answerCodec = codec(
     stateDigest: byteString(32),
     signature: byteString(64),
   }),
+);
+
+/** What members are asked without ordering it: the fresh number makes old answers worthless [CONS-29]. */
+export const queryCodec = codec('query', 64, z.strictObject({ fresh: byteString(32) }));
+
+/** A member's answer, signed with its peer key together with the question. */
+export const queryAnswerCodec = codec(
+  'query answer',
+  512,
+  z.strictObject({ sequence: uint, result: byteString(1, 256), signature: byteString(64) }),
+);
+
+/** What members answer: equal bytes are equal knowledge. */
+export const agreedStateCodec = codec(
+  'agreed state',
+  256,
+  z.strictObject({ epochClosed: uint, members: uint, rosterRoot: byteString(32) }),
 );
 
 /** The executor tells its verifiers that a phase began, and opens its blinded run to them. */

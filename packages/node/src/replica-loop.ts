@@ -18,6 +18,7 @@ import { MembershipApplication } from './membership-application.ts';
 import { Rate } from './peers/rate.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Journal } from './ports/journal.ts';
+import type { Place } from './reads.ts';
 import { LoopError, ReplicaRim, type ReplicaTransport } from './replica-rim.ts';
 
 /** Messages that wait for a block that this node has not seen, and for how long. */
@@ -112,6 +113,12 @@ export class ReplicaLoop {
   /** Highest sequence that this node has executed. */
   get sequence(): number {
     return this.#rim.sequence;
+  }
+
+  /** Who votes, as far as this node has executed, and whether this one does. */
+  get place(): Place {
+    const { configuration } = this.#rim.replica;
+    return { configuration, sequence: this.sequence, isFollowing: this.isFollowing };
   }
 
   get view(): number {

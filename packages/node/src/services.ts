@@ -10,6 +10,7 @@ import { Repeats } from './duties/turns.ts';
 import { NodeError } from './errors.ts';
 import { sleep } from './ports/clock.ts';
 import type { NodePorts } from './ports/node-ports.ts';
+import { type Place, Reads } from './reads.ts';
 import { Bidder } from './tasks/bidder.ts';
 import { Executor } from './tasks/executor.ts';
 import { RunPhases } from './tasks/phases.ts';
@@ -21,6 +22,7 @@ const ELECTION_POLL_MS = 20;
 /** What a member does beside ordering: it votes, attests, answers, bids, verifies and runs. */
 export interface Services {
   readonly votes: Votes;
+  readonly reads: Reads;
   readonly target: Target;
   readonly verifier: Verifier;
   readonly executor: Executor | undefined;
@@ -33,7 +35,11 @@ export interface Services {
 export function openServices(
   context: NodeContext,
   ports: Pick<NodePorts, 'sandbox' | 'openStore'>,
-  options: { readonly chronicle: Chronicle; readonly imageDigest: Uint8Array | undefined },
+  options: {
+    readonly chronicle: Chronicle;
+    readonly imageDigest: Uint8Array | undefined;
+    readonly place: () => Place;
+  },
 ): Services {
   const { chronicle, imageDigest } = options;
   const { sandbox } = ports;
@@ -62,6 +68,7 @@ export function openServices(
   const bidder = new Bidder(context, canRun);
   return {
     votes,
+    reads: new Reads(context, options.place),
     target: new Target(context, phases),
     verifier: new Verifier(context, (taskId, attempt) => bidder.verifyProof(taskId, attempt)),
     executor,

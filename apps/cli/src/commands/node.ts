@@ -1,5 +1,4 @@
 import { type Command, Option } from 'commander';
-import type { NodeStatus } from '../devnet/devnet.ts';
 import { makeFolder } from '../files.ts';
 import { account, LOG_LEVELS, port } from '../options.ts';
 import { print } from '../output.ts';
@@ -70,14 +69,16 @@ export function addNodeCommands(program: Command): void {
 
   node
     .command('status')
-    .description('what a running node says of itself')
+    .description('what a running node says of itself, or what a quorum of members says of the network')
     .requiredOption('--dir <DIR>', 'data folder of the node')
+    .option('--agreed', 'ask all members, and take what a quorum signs alike')
     .option('--json', 'print one JSON line')
     .addHelpText('after', '\nExample:\n  nemea node status --dir data/node-7 --json')
-    .action(async (options: { dir: string; json?: boolean }) => {
+    .action(async (options: { dir: string; agreed?: boolean; json?: boolean }) => {
       const { callControl } = await import('@nemea/node/control');
       const { socketPath } = await import('@nemea/node/device');
-      const status = await callControl<NodeStatus>(socketPath(options.dir, 'control.sock'), 'GET /status');
+      const route = options.agreed === true ? 'GET /agreed' : 'GET /status';
+      const status = await callControl<object>(socketPath(options.dir, 'control.sock'), route);
       print(
         options,
         status,

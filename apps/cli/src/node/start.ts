@@ -52,6 +52,7 @@ export async function startNode(options: {
       ...node.status(),
       rssMb: Math.round(process.memoryUsage.rss() / 1_048_576),
     }),
+    'GET /agreed': async () => node.agreed(),
     'GET /attestations': async () => node.attestations(),
     'GET /record': async () => node.record(),
     'POST /load-release': async (body) =>

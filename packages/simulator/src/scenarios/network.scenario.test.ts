@@ -27,6 +27,15 @@ describe('a network of four', () => {
     await s.epochsClose(2);
   });
 
+  it('tells whoever asks what a quorum knows alike, without ordering the question [CONS-29]', async () => {
+    await begin({ nodes: 4 });
+    await s.epochsClose(1);
+    s.member(3).crash();
+    expect(await s.asksTheMembers(0)).toMatchObject({ epochClosed: 1, members: 4 });
+    s.member(2).crash();
+    expect(await s.asksTheMembers(0)).toMatchObject({ code: 'ANSWERS_DIVIDED' });
+  });
+
   it('decides nothing without a quorum, and goes on once there is one again [CONS-2]', async () => {
     await begin({ nodes: 4 });
     await s.epochsClose(1);

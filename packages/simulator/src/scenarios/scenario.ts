@@ -106,6 +106,19 @@ export class Scenario {
     });
   }
 
+  /** What a quorum of members says alike to one of them, or the error that it gets. */
+  async asksTheMembers(index: number): Promise<unknown> {
+    let answer: unknown;
+    const asked = this.member(index).node?.agreed();
+    assert(asked !== undefined, `member ${index} is not on`);
+    void asked.then(
+      (agreed) => (answer = agreed),
+      (error: unknown) => (answer = error),
+    );
+    await this.until(`member ${index} has its answer`, () => answer !== undefined);
+    return answer;
+  }
+
   /** Somebody asks for a run that no machine here can do. */
   taskIsCreated(): void {
     createTask(this.world, this.world.kernel.random.fork('author'));
