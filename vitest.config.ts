@@ -9,6 +9,7 @@ export default defineConfig({
       'scripts/**/*.test.ts',
       'examples/**/*.test.ts',
       'fuzz/**/*.test.ts',
+      'bench/**/*.test.ts',
     ],
     pool: 'forks',
     maxWorkers: 2,

@@ -72,7 +72,7 @@ export async function benchConsensus(): Promise<Row[]> {
 }
 
 /** The checks that the replicas make, and nothing else. */
-function rawVerify(): () => number {
+export function rawVerify(): () => number {
   const seed = sha256(fromUtf8('signer'));
   const prefix = Buffer.from('302e020100300506032b657004220420', 'hex');
   const privateKey = createPrivateKey({ key: Buffer.concat([prefix, seed]), format: 'der', type: 'pkcs8' });

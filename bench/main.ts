@@ -25,7 +25,10 @@ const QUICK: Readonly<Record<string, () => Promise<Bench>>> = {
 const NETWORK: typeof QUICK = {
   network: async () => (await import('./network.bench.ts')).benchNetwork,
 };
-const ALL = { ...QUICK, ...NETWORK };
+const PEERS: typeof QUICK = {
+  loopback: async () => (await import('./loopback.bench.ts')).benchLoopback,
+};
+const ALL = { ...QUICK, ...NETWORK, ...PEERS };
 
 async function main(): Promise<void> {
   const { values } = parseArgs({

@@ -1,7 +1,7 @@
 import type { Samples } from './measure.ts';
 
 /** What a value counts; `perS` is a rate, so more is better, and everything else is a cost. */
-export type Unit = 'perS' | 'gbPerS' | 'ms' | 's' | 'mb' | 'gas';
+export type Unit = 'perS' | 'gbPerS' | 'ms' | 's' | 'mb' | 'bytes' | 'gas';
 
 export interface Measured {
   readonly name: string;

@@ -77,6 +77,8 @@ export function formatValue(value: number, unit: Unit): string {
       return `${value.toFixed(2)} s`;
     case 'mb':
       return `${value.toFixed(0)} MB`;
+    case 'bytes':
+      return `${Math.round(value).toLocaleString('en')} B`;
     case 'gas':
       return `${Math.round(value / 1000)}k gas`;
   }
