@@ -1,6 +1,7 @@
 import { bytesEqual, fromUtf8, mintVerified, toHex } from '@nemea/core';
 import { signStatement } from '../authenticate.ts';
 import type { Decision } from '../certificate.ts';
+import { compact, type Transfer } from '../checkpoint.ts';
 import {
   type Configuration,
   createConfiguration,
@@ -11,8 +12,10 @@ import {
 import { drive, type Outbound, type SigningReplica, settle } from '../driver.ts';
 import type { Input, TimerId } from '../input.ts';
 import { encodeRecord, parseRecord } from '../journal.ts';
+import { CHECKPOINT_INTERVAL } from '../limits.ts';
 import {
   type Batch,
+  type Checkpoint,
   type Content,
   encodeNewViewEvidence,
   encodeSignatures,
@@ -29,13 +32,15 @@ import { decisionDigest } from '../operation.ts';
 import { hasQuorum, isQuorum } from '../quorum.ts';
 import { createReplica } from '../replica.ts';
 import { restoreReplica } from '../restore.ts';
-import { acceptedEnd, type ReplicaOptions, type ReplicaState } from '../state.ts';
+import { acceptedEnd, openAnchor, type ReplicaOptions, type ReplicaState, type Turn } from '../state.ts';
 import { isHigher } from '../view-change.ts';
 import { createRandom, type Random } from './random.ts';
 import { createCheapSigner, verifyCheaply } from './signatures.ts';
 
 const NETWORK_ID = new Uint8Array(32).fill(0x41);
 const OPERATIONS = [...'abcdefghijkl'].map(fromUtf8);
+/** Decided before the adversary comes: the first checkpoint is two decisions away. */
+const HISTORY = CHECKPOINT_INTERVAL - 2;
 const IN_FLIGHT_MAX = 400;
 
 type Honest = {
@@ -52,8 +57,8 @@ type Seen = Tip & { readonly epoch: number; readonly byKind: Map<string, Map<str
 /**
  * Honest replicas that run the production code, and one mind that controls the network and all faulty members. It sees
  * every message at once, delivers in any order or never, fires any timer at any time, signs with the faulty members'
- * keys whatever serves it, and picks which certificates and view changes to show to whom. Nothing is on a clock: a run
- * is a function of its seed. `moves` counts what it did, so that a test can tell that it was not idle.
+ * keys whatever serves it, picks which certificates and view changes to show to whom, and lets journals begin anew and
+ * replicas go on from checkpoints. Nothing is on a clock: a run is a function of its seed. `moves` counts what it did, so that a test can tell that it was not idle.
  */
 export class World {
   readonly #random: Random;
@@ -65,10 +70,24 @@ export class World {
   readonly #seen = new Map<string, Seen>();
   readonly #viewChanges = new Map<number, Map<string, Statement<ViewChange>>>();
   readonly #batches = new Map<string, Batch>();
+  /** Signatures under checkpoints, by digest and sender. */
+  readonly #checkpoints = new Map<string, Map<string, Uint8Array>>();
+  /** States to go on from, proven by a quorum. */
+  readonly #transfers: Transfer[] = [];
   #timeoutChance = 0.01;
   /** Digests that some quorum may show a commit certificate for, by sequence, and the view of the first. */
   readonly decidable = new Map<number, Map<string, number>>();
-  readonly moves = { proposals: 0, newViews: 0, viewsEntered: 0, restarts: 0, lateDecisions: 0 };
+  readonly moves = {
+    proposals: 0,
+    newViews: 0,
+    viewsEntered: 0,
+    restarts: 0,
+    lateDecisions: 0,
+    /** Journals that began anew while a view was bound to repeat something. */
+    compactions: 0,
+    /** Replicas that went on from a checkpoint while a view was under way that others had opened or left. */
+    transfers: 0,
+  };
 
   constructor({ weights, faulty, seed }: { weights: readonly number[]; faulty: number; seed: number }) {
     this.#random = createRandom(seed);
@@ -87,7 +106,8 @@ export class World {
       if (chosen.length < faulty && 3 * weight < this.#configuration.weightTotal) chosen.push(id);
     }
     this.#faulty = chosen;
-    for (const { id } of members) if (!chosen.includes(id)) this.#start(id, members);
+    const history = this.#history();
+    for (const { id } of members) if (!chosen.includes(id)) this.#start(id, members, history);
   }
 
   /** One move of the adversary. */
@@ -95,6 +115,8 @@ export class World {
     // Storms of time-outs, and calm in which something gets decided.
     if (this.#random.chance(0.004)) this.#timeoutChance = this.#random.chance(0.5) ? 0.002 : 0.05;
     const dice = this.#random.next();
+    if (this.#random.chance(0.01)) this.#compact();
+    if (this.#random.chance(0.01)) this.#transfer();
     if (dice < this.#timeoutChance) this.#fireTimer();
     else if (dice < 0.055) this.#restart();
     else if (dice < 0.13) this.#propose();
@@ -104,7 +126,24 @@ export class World {
     else this.#deliver();
   }
 
-  #start(id: string, members: readonly Member[]): void {
+  /** What all had agreed on in peace. */
+  #history(): Decision[] {
+    const decisions: Decision[] = [];
+    let digest: Uint8Array = new Uint8Array(32);
+    for (let sequence = 1; sequence <= HISTORY; sequence++) {
+      const batch = [fromUtf8(`history ${sequence}`)];
+      digest = decisionDigest(digest, batch);
+      const place = { epoch: 1, view: 0, sequence, digest };
+      const signatures = this.#configuration.members.map(({ id }) => ({
+        sender: id,
+        signature: this.#signed(id, { kind: 'commit', ...place }, [], NO_EVIDENCE).message.signature,
+      }));
+      decisions.push({ sequence, batch, certificate: { ...place, signatures } });
+    }
+    return decisions;
+  }
+
+  #start(id: string, members: readonly Member[], history: readonly Decision[]): void {
     const settings = { eagerBatches: 32, batchOperations: 1 };
     const options = { id, networkId: NETWORK_ID, members, verify: verifyCheaply, settings };
     const { state, effects } = createReplica(options);
@@ -119,6 +158,8 @@ export class World {
     };
     this.#honest.push(honest);
     this.#perform(honest, settle(honest.replica, effects));
+    this.#feed(honest, { type: 'decisions', decisions: history });
+    for (const { sequence } of history) this.#feed(honest, { type: 'executed', sequence, members: null });
     for (const operation of OPERATIONS) {
       if (this.#random.chance(0.8)) this.#feed(honest, { type: 'request', operation });
     }
@@ -135,6 +176,7 @@ export class World {
     for (const effect of effects) {
       switch (effect.type) {
         case 'persist':
+          if (effect.record.type === 'base') honest.journal = [];
           honest.journal.push(encodeRecord(effect.record));
           break;
         case 'transmit':
@@ -152,7 +194,7 @@ export class World {
         }
         case 'fetch': {
           const from = this.#honest.find(({ id }) => id === effect.from);
-          const decisions = from?.decisions.slice(effect.sequence - 1) ?? [];
+          const decisions = from?.decisions.slice(effect.sequence - 1).filter(isKept) ?? [];
           this.#send(honest, { type: 'decisions', decisions });
           break;
         }
@@ -193,6 +235,45 @@ export class World {
     this.#feed(honest, { type: 'timeout', id });
   }
 
+  /** A journal may begin anew at any moment: the adversary likes those in which something must still be repeated. */
+  #compact(): void {
+    const honest = this.#pick(this.#honest);
+    const { state } = honest.replica;
+    if (openAnchor(state) === null) return;
+    const turn: Turn = { state, effects: [] };
+    compact(turn);
+    this.#perform(honest, settle(honest.replica, turn.effects));
+    this.moves.compactions++;
+  }
+
+  /** With the faulty members' signatures what few honest ones have executed is a checkpoint already. */
+  #noteCheckpoint(content: Checkpoint, { sender, signature }: SignedMessage): void {
+    const key = toHex(content.digest);
+    const signed = this.#checkpoints.get(key) ?? new Map<string, Uint8Array>();
+    this.#checkpoints.set(key, signed.set(sender, signature));
+    for (const id of this.#faulty)
+      signed.set(id, this.#signed(id, content, [], NO_EVIDENCE).message.signature);
+    if (!isQuorum(this.#configuration, [...signed.keys()])) return;
+    const signatures = [...signed].map(([id, by]) => ({ sender: id, signature: by }));
+    for (const { replica } of this.#honest) {
+      for (const { transfer, digest, encoded } of replica.state.unstable) {
+        if (!bytesEqual(digest, content.digest)) continue;
+        this.#transfers.push({ ...transfer, proofs: [{ header: encoded, signatures }] });
+        return;
+      }
+    }
+  }
+
+  /** Somebody goes on from a checkpoint, in whatever view it is, be it behind by much or by little. */
+  #transfer(): void {
+    const honest = this.#pick(this.#honest);
+    const transfer = this.#pick(this.#transfers);
+    if (transfer === undefined) return;
+    const { committed, view } = honest.replica.state;
+    this.#feed(honest, { type: 'transfer', transfer });
+    if (honest.replica.state.committed > committed && view > 0) this.moves.transfers++;
+  }
+
   /** A crash that loses no durable record. */
   #restart(): void {
     if (!this.#random.chance(0.1)) return;
@@ -223,6 +304,9 @@ export class World {
       case 'commit':
         this.#seenOf(content).byKind.get('commit')?.set(message.sender, message.signature);
         this.#check(content);
+        return;
+      case 'checkpoint':
+        this.#noteCheckpoint(content, message);
         return;
       case 'view-change': {
         const byView = this.#viewChanges.get(content.view) ?? new Map<string, Statement<ViewChange>>();
@@ -437,6 +521,11 @@ export class World {
   get states(): ReplicaState[] {
     return this.#honest.map(({ replica }) => replica.state);
   }
+}
+
+/** Who went on from a checkpoint has no decisions before it. */
+function isKept(decision: Decision | undefined): decision is Decision {
+  return decision !== undefined;
 }
 
 /** Only what was signed by its sender's key is ever in flight. */
