@@ -42,7 +42,7 @@ export const VILLAINS = [
 /** How a stranger can try to get in that nobody may let in. */
 export const IMPOSTORS = ['self-endorsed', 'borrowed-endorsement', 'tampered'] as const;
 /** How a newcomer can break the rules once it is in. */
-const BAD_NEWCOMERS = ['silent', 'replaying', 'lying-attestor', 'vote-withholding', 'false-vrf'] as const;
+const BAD_NEWCOMERS = ['silent', 'vote-withholding', 'lying-attestor'] as const;
 export type Villain = (typeof VILLAINS)[number] | (typeof IMPOSTORS)[number];
 
 /** What one seed does to a network. */
@@ -51,6 +51,10 @@ export interface Plan {
   /** Machines that apply for membership while the network runs. */
   readonly strangers: number;
   readonly epochMs: number;
+  /** A founder that gives up membership. */
+  readonly leaver?: string;
+  /** Whether a new release is rolled out, and the old one withdrawn. */
+  readonly isUpdated: boolean;
   readonly faults: ReadonlySet<Fault>;
   /** By the host's name. Those that are members weigh less than a third together, however many they are. */
   readonly villains: ReadonlyMap<string, Villain>;
@@ -68,13 +72,17 @@ export function isImpostor({ nodes, villains }: Pick<Plan, 'nodes' | 'villains'>
 /** Swarm style: each seed leaves out about half of what can go wrong, so that no fault hides another. */
 export function drawPlan(random: SeededRandom): Plan {
   const nodes = random.chance(0.75) ? 4 : 7;
-  const strangers = random.chance(0.3) ? random.integer(1, 3) : 0;
+  const bad = badFounders(random, nodes);
+  const leaver = drawLeaver(random, nodes, bad);
+  const { strangers, bad: badStrangers } = drawStrangers(random, nodes);
   return {
     nodes,
     strangers,
+    ...(leaver === undefined ? {} : { leaver }),
+    isUpdated: random.chance(0.15),
     epochMs: random.pick([6_000, 10_000]),
     faults: new Set(FAULTS.filter(() => random.chance(0.4))),
-    villains: new Map([...badFounders(random, nodes), ...badStrangers(random, nodes, strangers)]),
+    villains: new Map([...bad, ...badStrangers]),
     mode: random.chance(0.5) ? 'safety' : 'liveness',
     faultsMs: random.integer(20, 40) * 1_000,
   };
@@ -88,19 +96,40 @@ function badFounders(random: SeededRandom, nodes: number): Map<string, Villain> 
   return villains;
 }
 
-/** A newcomer weighs a tenth of a founder: there may be as many bad ones as there are good founders. */
-function badStrangers(random: SeededRandom, nodes: number, strangers: number): Map<string, Villain> {
-  const villains = new Map<string, Villain>();
-  const isCrowd = random.chance(0.4);
-  for (let index = nodes; index < nodes + strangers; index++) {
-    if (isCrowd) villains.set(`n${index}`, random.pick(BAD_NEWCOMERS));
-    else if (random.chance(0.4)) villains.set(`n${index}`, random.pick(IMPOSTORS));
-  }
-  return villains;
+/** Who leaves may be off before the others have let it go: it counts among those that may fail. */
+function drawLeaver(
+  random: SeededRandom,
+  nodes: number,
+  bad: ReadonlyMap<string, Villain>,
+): string | undefined {
+  const leaver = `n${random.integer(0, nodes - 1)}`;
+  const isTolerated = bad.size < Math.floor((nodes - 1) / 3) && !bad.has(leaver);
+  return isTolerated && random.chance(0.4) ? leaver : undefined;
 }
 
-export function describePlan({ nodes, strangers, epochMs, faults, villains, mode, faultsMs }: Plan): string {
+/** A newcomer weighs a tenth of a founder: there may be nearly as many bad ones as there are good founders. */
+function drawStrangers(
+  random: SeededRandom,
+  nodes: number,
+): { strangers: number; bad: Map<string, Villain> } {
+  const isCrowd = random.chance(0.2);
+  const crowd = random.pick(BAD_NEWCOMERS);
+  const crowdCount = nodes === 4 ? 3 : 2;
+  const strangers = isCrowd ? crowdCount : random.chance(0.3) ? random.integer(1, 2) : 0;
+  const bad = new Map<string, Villain>();
+  for (let index = nodes; index < nodes + strangers; index++) {
+    if (isCrowd) bad.set(`n${index}`, crowd);
+    else if (random.chance(0.4)) bad.set(`n${index}`, random.pick(IMPOSTORS));
+  }
+  return { strangers, bad };
+}
+
+export function describePlan(plan: Plan): string {
+  const { nodes, strangers, leaver, isUpdated, epochMs, faults, villains, mode, faultsMs } = plan;
   const bad = [...villains].map(([name, villain]) => `${name} ${villain}`).join(', ') || 'nobody';
   const list = [...faults].join(' ') || 'none';
-  return `${mode}: ${nodes} founders, ${strangers} strangers, epochs of ${epochMs} ms, faults for ${faultsMs} ms: ${list}; against the rules: ${bad}`;
+  const change = [leaver === undefined ? '' : `, ${leaver} leaves`, isUpdated ? ', a new release' : ''].join(
+    '',
+  );
+  return `${mode}: ${nodes} founders, ${strangers} strangers${change}, epochs of ${epochMs} ms, faults for ${faultsMs} ms: ${list}; against the rules: ${bad}`;
 }

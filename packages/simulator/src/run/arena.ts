@@ -1,6 +1,7 @@
 import { checkAdmission } from '../checkers/admission.ts';
 import { checkAgreement } from '../checkers/agreement.ts';
 import { checkContradiction } from '../checkers/contradiction.ts';
+import { checkCredit } from '../checkers/credit.ts';
 import { checkLog } from '../checkers/log.ts';
 import { checkMoney } from '../checkers/money.ts';
 import { checkSecrecy } from '../checkers/secrecy.ts';
@@ -38,13 +39,15 @@ export function prepare(world: World, plan: Plan, counts: Counts, fail: Fail) {
   const impostors = new Set(world.hosts.map(({ name }) => name).filter((name) => isImpostor(plan, name)));
   const verdicts = { world, honest, impostors, fail };
   const agreement = checkAgreement(verdicts);
-  world.checks.push(agreement);
+  const credit = checkCredit(verdicts, agreement);
+  world.checks.push(agreement, { ...credit, onUp: () => undefined });
   world.overlays.observers.push(checkContradiction(verdicts), checkSecrecy(verdicts));
   world.onLog = checkLog(verdicts);
   const checks = [
     checkState(verdicts, agreement),
     checkInnocence(verdicts),
     checkAdmission(verdicts),
+    credit.check,
     checkMoney(verdicts),
   ];
   const authors = kernel.random.fork('authors');

@@ -176,6 +176,27 @@ export const BUGS: readonly Bug[] = [
     '.filter((certificate) => approved.has(toHex(sha256(certificate))))',
     '.filter((_, index) => index > 0)',
   ),
+  bug(
+    'absence-for-nothing',
+    'who is not there keeps its credit [MEMB-7]',
+    'membership/src/standing.ts',
+    '    ? creditAfterAbsence(credit)\n    : standing',
+    '    ? credit\n    : standing',
+  ),
+  bug(
+    'newcomer-with-the-credit-of-a-founder',
+    'a stranger weighs as much as a founder from its first day [MEMB-6]',
+    'membership/src/roster.ts',
+    'credit: CREDIT_NEWCOMER,',
+    'credit: CREDIT_GENESIS,',
+  ),
+  bug(
+    'leavers-kept',
+    'who gave up membership keeps its say [MEMB-21]',
+    'membership/src/attestation.ts',
+    'const roster = withoutLeavers(settled, ledger.leavers(boundaryBlock));',
+    'const roster = withoutLeavers(settled, new Set());',
+  ),
 ];
 
 const PACKAGES = join(import.meta.dirname, '..', '..', '..');

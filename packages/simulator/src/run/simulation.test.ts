@@ -5,6 +5,7 @@ import { runSeed } from './simulation.ts';
 const QUIET: Plan = {
   nodes: 4,
   strangers: 0,
+  isUpdated: false,
   epochMs: 6_000,
   faults: new Set(),
   villains: new Map(),

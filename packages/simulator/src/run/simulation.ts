@@ -3,6 +3,7 @@ import { Counts } from '../faults/counts.ts';
 import { drawPlan, type Plan } from '../faults/plan.ts';
 import { seededRandom } from '../kernel/random.ts';
 import { tasksOpen } from '../world/author.ts';
+import { leave, rollOut } from '../world/operators.ts';
 import { World } from '../world/world.ts';
 import { type Fail, prepare } from './arena.ts';
 
@@ -11,6 +12,9 @@ const RECOVERY_MS = 150_000;
 /** When strangers turn their machines on. */
 const KNOCK_MIN_MS = 3_000;
 const KNOCK_MAX_MS = 15_000;
+/** When members leave, and releases are rolled out. */
+const CHANGE_MIN_MS = 6_000;
+const CHANGE_MAX_MS = 18_000;
 const EPOCHS_OF_PROGRESS = 2;
 
 export interface RunResult {
@@ -50,6 +54,7 @@ export async function runSeed(seed: string, options: RunOptions = {}): Promise<R
     await world.start();
     for (const copy of world.copies) copy.start();
     letStrangersKnock(world);
+    change(world, plan);
     const isDone = (): boolean => violation !== undefined;
     await kernel.runUntil(plan.faultsMs, isDone);
     if (plan.mode === 'liveness' && violation === undefined) {
@@ -80,6 +85,16 @@ function letStrangersKnock({ kernel, hosts, founders }: World): void {
     kernel.after(random.integer(KNOCK_MIN_MS, KNOCK_MAX_MS), () => host.start());
 }
 
+/** What operators and governors do, beside what goes wrong. */
+function change(world: World, { leaver, isUpdated }: Plan): void {
+  const { kernel, hosts } = world;
+  const random = kernel.random.fork('operators');
+  const leaving = hosts.find(({ name }) => name === leaver);
+  if (leaving !== undefined)
+    kernel.after(random.integer(CHANGE_MIN_MS, CHANGE_MAX_MS), () => leave(world, leaving));
+  if (isUpdated) kernel.after(random.integer(CHANGE_MIN_MS, CHANGE_MAX_MS), () => rollOut(world, random));
+}
+
 /** Liveness: every honest node is up and closes epochs, layer 1 records them, and no task is left in escrow. */
 async function recover(
   world: World,
@@ -88,7 +103,7 @@ async function recover(
   fail: Fail,
 ): Promise<void> {
   const { kernel, chain } = world;
-  const hosts = world.hosts.filter(({ name }) => honest.has(name));
+  const hosts = world.hosts.filter(({ name, isLeaving }) => honest.has(name) && !isLeaving);
   const closed = (): number => Math.min(...hosts.map(({ node }) => node?.status().epochClosed ?? 0));
   const before = Math.max(
     chain.state.epochLatest,

@@ -65,3 +65,71 @@ describe('a stranger', () => {
     await s.epochsClose(3);
   });
 });
+
+describe('a member that gives up membership', () => {
+  it('has no say from then on, leaves the roster, and the others go on [MEMB-21]', async () => {
+    await begin({ nodes: 4 });
+    await s.epochsClose(1);
+    s.leaves(3);
+    await s.until('it is off', () => !s.member(3).isOn);
+    expect(s.statusOnLayerOne(3)).toBe('exiting');
+    expect(s.creditOf(3, 0)).toBeUndefined();
+    await s.epochsClose(3, [0, 1, 2]);
+  });
+
+  it('may be replaced by a stranger [MEMB-13] [MEMB-21]', async () => {
+    await begin({ nodes: 4, strangers: 1 });
+    await s.epochsClose(1);
+    s.leaves(0);
+    s.member(4).start();
+    await s.until('one is off', () => !s.member(0).isOn);
+    await s.until('the other is in', () => s.statusOnLayerOne(4) === 'active');
+    await s.epochsClose(3, [1, 2, 3, 4]);
+  });
+});
+
+describe('a new release', () => {
+  it('replaces the old one while the network runs: who updates stays a member with its credit [MEMB-24]', async () => {
+    await begin({ nodes: 4 });
+    await s.epochsClose(1);
+    s.nextReleaseIsApproved();
+    for (const index of [0, 1, 2, 3]) {
+      s.updates(index);
+      await s.epochsClose(1);
+    }
+    s.firstReleaseIsWithdrawn();
+    await s.epochsClose(3);
+    expect([0, 1, 2, 3].map((index) => s.statusOnLayerOne(index))).toEqual(Array(4).fill('active'));
+  });
+
+  it('leaves a stranger with the old one before the door [ATT-18]', async () => {
+    await begin({ nodes: 4, strangers: 1 });
+    s.nextReleaseIsApproved();
+    await s.epochsClose(1);
+    for (const index of [0, 1, 2, 3]) s.updates(index);
+    await s.epochsClose(1);
+    s.firstReleaseIsWithdrawn();
+    await s.epochsClose(1);
+    s.member(4).start();
+    await s.until('it has tried twice', () => s.member(4).lives > 2);
+    expect(s.member(4).lastWords).toContain('RELEASE');
+    s.updates(4);
+    await s.epochsClose(3, [0, 1, 2, 3, 4]);
+  });
+
+  it('takes all credit from who has not updated in eight epochs, and gives it back once it has [MEMB-37]', async () => {
+    await begin({ nodes: 4, epochMs: 4_000 });
+    await s.epochsClose(1);
+    s.nextReleaseIsApproved();
+    for (const index of [0, 1, 2]) s.updates(index);
+    await s.epochsClose(2, [0, 1, 2]);
+    s.firstReleaseIsWithdrawn();
+    await s.epochsClose(6, [0, 1, 2]);
+    expect(s.creditOf(3, 0)).toBeGreaterThan(0);
+    await s.until('its credit is gone', () => s.creditOf(3, 0) === 0);
+    expect(s.statusOnLayerOne(3)).toBe('active');
+    s.updates(3);
+    await s.until('it draws again', () => (s.creditOf(3, 0) ?? 0) > 0);
+    await s.epochsClose(2);
+  });
+});

@@ -5,7 +5,8 @@ import type { Plan, Villain } from '../faults/plan.ts';
 import { prepare } from '../run/arena.ts';
 import { createTask, tasksOpen } from '../world/author.ts';
 import type { Host } from '../world/host.ts';
-import { World } from '../world/world.ts';
+import { approveRelease, leave, NEXT_RELEASE, update } from '../world/operators.ts';
+import { FIRST_RELEASE, World } from '../world/world.ts';
 
 /** How long a scenario may take, in its own time, to get where it says it gets. */
 const PATIENCE_MS = 180_000;
@@ -33,6 +34,7 @@ export class Scenario {
     const plan: Plan = {
       nodes,
       strangers,
+      isUpdated: false,
       epochMs,
       faults: new Set(),
       villains: new Map(Object.entries(villains).map(([index, villain]) => [`n${index}`, villain])),
@@ -124,6 +126,23 @@ export class Scenario {
     createTask(this.world, this.world.kernel.random.fork('author'));
   }
 
+  /** Gives up membership on layer 1. */
+  leaves(index: number): void {
+    leave(this.world, this.member(index));
+  }
+
+  nextReleaseIsApproved(): void {
+    approveRelease(this.world, NEXT_RELEASE);
+  }
+
+  firstReleaseIsWithdrawn(): void {
+    approveRelease(this.world, FIRST_RELEASE, false);
+  }
+
+  updates(index: number): void {
+    update(this.world, this.member(index));
+  }
+
   feesInEscrow(): number {
     return tasksOpen(this.world);
   }
@@ -134,6 +153,13 @@ export class Scenario {
 
   statusOnLayerOne(index: number): string {
     return this.world.chain.state.nodes.get(this.member(index).account)?.status ?? 'none';
+  }
+
+  creditOf(index: number, by: number): number | undefined {
+    const { account } = this.member(index);
+    return this.member(by)
+      .node?.status()
+      .members.find((member) => member.account === account)?.credit;
   }
 
   end(): void {

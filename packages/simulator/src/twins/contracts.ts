@@ -13,6 +13,10 @@ export function callOf(contract: string, functionName: string, args: Arguments):
   switch (`${contract}.${functionName}`) {
     case 'disputes.report':
       return toReport(args);
+    case 'nodeRegistry.requestExit':
+      return { kind: 'exit' };
+    case 'nodeRegistry.withdraw':
+      return { kind: 'withdraw' };
     case 'feeToken.approve':
       return { kind: 'approve', spender: addressOf(args[0]), amount: args[1] as bigint };
     case 'capsuleRegistry.register':

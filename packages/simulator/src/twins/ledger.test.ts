@@ -1,6 +1,11 @@
 import { toHex } from '@nemea/core';
 import { ANVIL_MNEMONIC, startAnvil } from '@nemea/node/anvil';
-import { type LedgerGround, ledgerCompliance, taskLedgerCompliance } from '@nemea/node/ports/testing';
+import {
+  type LedgerGround,
+  leavingLedgerCompliance,
+  ledgerCompliance,
+  taskLedgerCompliance,
+} from '@nemea/node/ports/testing';
 import { type Ledger, type Network, openLedger } from '@nemea/sdk';
 import type { Hex } from 'viem';
 import { type HDAccount, mnemonicToAccount } from 'viem/accounts';
@@ -22,7 +27,11 @@ const founders = [0, 1, 2, 3].map((index) => accountAt(FIRST + index));
 const addresses = founders.map(({ address }) => address.toLowerCase());
 
 /** One story: tasks are run by the members that the first half has left. */
-const suite = (ground: () => LedgerGround) => [...ledgerCompliance(ground), ...taskLedgerCompliance(ground)];
+const suite = (ground: () => LedgerGround) => [
+  ...ledgerCompliance(ground),
+  ...taskLedgerCompliance(ground),
+  ...leavingLedgerCompliance(ground),
+];
 
 /** The same suite over the contracts on anvil, and over the twin: where they differ, the twin is wrong. */
 describe('layer 1 on anvil', () => {

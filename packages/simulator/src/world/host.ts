@@ -53,6 +53,10 @@ export class Host {
   /** Why its process ended by itself, when it last did. */
   lastWords = '';
   node: Node | undefined;
+  /** What it runs from its next start on. */
+  release: Release;
+  /** Once its operator has given up membership nobody turns it on again. */
+  isLeaving = false;
   readonly #world: Surroundings;
   readonly #random: SeededRandom;
   #life: Life | undefined;
@@ -65,6 +69,7 @@ export class Host {
     this.machine = parts.machine;
     this.tpm = parts.tpm;
     this.disk = parts.disk;
+    this.release = world.release;
     this.#world = world;
     this.#random = world.kernel.random.fork(`host ${parts.name}`);
   }
@@ -79,7 +84,7 @@ export class Host {
 
   /** Power on: the supervisor starts the node, and starts it again whenever it ends by itself. */
   start(): void {
-    if (this.isOn) return;
+    if (this.isOn || this.isLeaving) return;
     const { kernel, checks } = this.#world;
     const life = new Life();
     this.#life = life;
@@ -117,8 +122,8 @@ export class Host {
   }
 
   #ports(life: Life, random: SeededRandom): NodePorts {
-    const { kernel, chain, overlays, doors, release, verifySignature, route } = this.#world;
-    const { machine, name, tpm } = this;
+    const { kernel, chain, overlays, doors, verifySignature, route } = this.#world;
+    const { machine, name, tpm, release } = this;
     const peer = peerIdOf(machine.peerKey);
     const rpc = this.#world.rpc(name);
     return {

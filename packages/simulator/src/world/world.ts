@@ -23,8 +23,8 @@ const BLOCK_MS = 1_000;
 const START_S = Date.UTC(2026, 5, 1) / 1_000;
 const DEPOSIT = 1_000n;
 const FIRST_PORT = 10_000;
-const GOVERNOR = `0x${'60'.repeat(20)}`;
-const RELEASE = { digest: sha256(fromUtf8('the release under test')), name: 'nemea under test' };
+export const GOVERNOR = `0x${'60'.repeat(20)}`;
+export const FIRST_RELEASE = { digest: sha256(fromUtf8('the release under test')), name: 'nemea under test' };
 
 export interface WorldOptions {
   readonly seed: string;
@@ -120,7 +120,7 @@ export class World {
 
   async #found(): Promise<void> {
     const { chain } = this;
-    chain.send(GOVERNOR, { kind: 'policy', policy: 'release', digest: RELEASE.digest, approved: true });
+    chain.send(GOVERNOR, { kind: 'policy', policy: 'release', digest: FIRST_RELEASE.digest, approved: true });
     chain.send(GOVERNOR, {
       kind: 'policy',
       policy: 'ek-root',
@@ -176,7 +176,7 @@ export class World {
       chain,
       overlays,
       doors,
-      release: RELEASE,
+      release: FIRST_RELEASE,
       verifySignature: rememberedVerifier(),
       logger: (name) =>
         simulatedLogger(kernel, name, { level: logLevel, onLine: (line) => this.onLog(line) }),

@@ -4,6 +4,7 @@ export { type CapsuleStoreGround, capsuleStoreCompliance } from './capsule-store
 export { deviceCompliance } from './device-compliance.ts';
 export { folderCompliance } from './folder-compliance.ts';
 export { type ComplianceCase, journalCompliance } from './journal-compliance.ts';
+export { leavingLedgerCompliance } from './leaving-ledger-compliance.ts';
 export { ledgerCompliance } from './ledger-compliance.ts';
 export type { LedgerGround } from './ledger-story.ts';
 export { type OverlayGround, overlayCompliance } from './overlay-compliance.ts';

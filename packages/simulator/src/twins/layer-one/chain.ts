@@ -4,7 +4,7 @@ import type { AttestationRequest, BlockHeader, LedgerEvent, Network, PolicyKind 
 import { type CapsuleTerms, type ReleaseRuleOnContract, registerCapsule, setRule } from './capsules.ts';
 import { report, resolve } from './disputes.ts';
 import { commitExecutor, createTask, fail, refund, settle, type TaskTerms } from './escrow.ts';
-import { admit, depositFor, evict, recordEpoch, requestExit } from './registry.ts';
+import { admit, depositFor, evict, recordEpoch, requestExit, withdraw } from './registry.ts';
 import { approve, type Block, type Emitted, type LayerOneState, Revert } from './state.ts';
 
 /** What can be sent to layer 1: a vote with its certificate, or a call by an account for itself. */
@@ -12,6 +12,7 @@ export type Call =
   | { readonly kind: 'vote'; readonly vote: Vote; readonly signatures: readonly string[] }
   | { readonly kind: 'deposit'; readonly account: string; readonly amount: bigint }
   | { readonly kind: 'exit' }
+  | { readonly kind: 'withdraw' }
   | {
       readonly kind: 'policy';
       readonly policy: PolicyKind;
@@ -55,6 +56,7 @@ export interface ChainOptions {
 }
 
 const GRACE_S = 60;
+const EXIT_DELAY_S = 60;
 const SUSPENSION_EPOCHS = 10;
 
 /** Layer 1 as a machine: one chain, no forks, the contracts' rules; a transaction that they refuse changes nothing. */
@@ -73,6 +75,7 @@ export class Chain {
       genesisPending: options.genesis.length,
       depositMin: options.depositMin,
       graceS: GRACE_S,
+      exitDelayS: EXIT_DELAY_S,
       suspensionEpochs: SUSPENSION_EPOCHS,
       reserve: 0n,
       balances: new Map(options.balances),
@@ -82,6 +85,7 @@ export class Chain {
       vrfKeys: new Map(),
       epochLatest: 0,
       boundaryBlock: 0,
+      creditRoot: '',
       policies: new Map(),
       tasks: new Map(),
       taskNonces: new Map(),
@@ -144,7 +148,9 @@ export class Chain {
       case 'deposit':
         return depositFor(state, from, call.account, call.amount);
       case 'exit':
-        return requestExit(state, from);
+        return requestExit(state, from, block);
+      case 'withdraw':
+        return withdraw(state, from, block);
       case 'policy':
         return this.#changePolicy(from, call);
       case 'report':

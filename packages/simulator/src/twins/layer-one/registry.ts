@@ -99,14 +99,31 @@ export function evict(
 }
 
 /** NodeRegistry.requestExit */
-export function requestExit(state: LayerOneState, account: string): Emitted[] {
+export function requestExit(state: LayerOneState, account: string, block: Block): Emitted[] {
   if (state.genesisPending !== 0) throw new Revert('GenesisIncomplete', `${state.genesisPending}`);
   const node = nodeOf(state, account);
   if (node.status !== 'active') throw new Revert('NodeNotActive', account);
   node.weight = 0;
   node.status = 'exiting';
   node.suspendedUntil = state.epochLatest + 1;
+  node.exitAvailableAtS = block.timestampS + state.exitDelayS;
+  const { record, suspendedUntil } = node;
+  if (record !== undefined) state.ekHolders.set(toHex(record.ekId), { account, suspendedUntil });
   return [{ type: 'weight', account, credit: 0, weight: 0 }];
+}
+
+/** NodeRegistry.withdraw */
+export function withdraw(state: LayerOneState, account: string, block: Block): Emitted[] {
+  const node = nodeOf(state, account);
+  const { status, deposit } = node;
+  const isExiting = status === 'exiting';
+  if (status === 'active' || (isExiting && block.timestampS < node.exitAvailableAtS))
+    throw new Revert('DepositLocked', `until ${node.exitAvailableAtS}`);
+  if (deposit === 0n && !isExiting) throw new Revert('NothingToWithdraw', account);
+  if (isExiting) node.status = 'left';
+  node.deposit = 0n;
+  pay(state, isExiting ? (node.record?.owner ?? account) : account, deposit);
+  return [];
 }
 
 /** NodeRegistry.applyCredit, by the escrow. */
@@ -143,6 +160,7 @@ export function recordEpoch(
   requireQuorum(state, vote, signatures);
   state.epochLatest = vote.epoch;
   state.boundaryBlock = vote.boundaryBlock;
+  state.creditRoot = toHex(vote.creditRoot);
   return [{ type: 'epoch', epoch: vote.epoch }];
 }
 

@@ -18,6 +18,8 @@ export interface NodeState {
   weight: number;
   admittedEpoch: number;
   suspendedUntil: number;
+  /** When an exiting node gets its deposit back. */
+  exitAvailableAtS: number;
 }
 
 export interface TaskOnContract {
@@ -41,6 +43,7 @@ export interface LayerOneState {
   genesisPending: number;
   readonly depositMin: bigint;
   readonly graceS: number;
+  readonly exitDelayS: number;
   readonly suspensionEpochs: number;
   reserve: bigint;
   readonly balances: Map<string, bigint>;
@@ -50,6 +53,8 @@ export interface LayerOneState {
   readonly vrfKeys: Map<string, string>;
   epochLatest: number;
   boundaryBlock: number;
+  /** Hex; of the latest epoch. */
+  creditRoot: string;
   readonly policies: Map<string, Set<string>>;
   readonly tasks: Map<string, TaskOnContract>;
   readonly taskNonces: Map<string, number>;
@@ -92,6 +97,7 @@ export function nodeOf(state: LayerOneState, account: string): NodeState {
     weight: 0,
     admittedEpoch: 0,
     suspendedUntil: 0,
+    exitAvailableAtS: 0,
   };
   state.nodes.set(account, fresh);
   return fresh;
