@@ -9,7 +9,7 @@ import {
 } from '@nemea/membership';
 import type { Device, NodePorts, Overlay } from '@nemea/node/ports';
 import { answerCodec, challengeCodec, PROTOCOLS } from '@nemea/node/protocol';
-import { networkIdOf } from '@nemea/sdk';
+import { LedgerError, networkIdOf } from '@nemea/sdk';
 import type { Host } from '../world/host.ts';
 import type { World } from '../world/world.ts';
 import type { Counts } from './counts.ts';
@@ -23,9 +23,12 @@ export function disguise(world: World, villain: Villain, counts: Counts, ports: 
   const did = (): void => counts.add(villain);
   switch (villain) {
     case 'silent':
-      return withOverlay(ports, (overlay) => ({ send: () => did(), request: overlay.request }));
+      return withOverlay(withoutSubmissions(ports), (overlay) => ({
+        send: () => did(),
+        request: overlay.request,
+      }));
     case 'vote-withholding':
-      return withOverlay(ports, (overlay) => ({
+      return withOverlay(withoutSubmissions(ports), (overlay) => ({
         request: overlay.request,
         send: (peer, protocol, message) => {
           if (protocol === PROTOCOLS.vote) did();
@@ -71,6 +74,16 @@ export function disguise(world: World, villain: Villain, counts: Counts, ports: 
     case 'equivocating':
       return ports;
   }
+}
+
+/** Takes no certificate to layer 1: what others have signed does not get there by this member. */
+function withoutSubmissions(ports: NodePorts): NodePorts {
+  const submitVote = (): Promise<never> =>
+    Promise.reject(new LedgerError('LEDGER_UNREACHABLE', 'this member submits nothing'));
+  return {
+    ...ports,
+    openLedger: async (accountKey) => ({ ...(await ports.openLedger(accountKey)), submitVote }),
+  };
 }
 
 type Speech = Pick<Overlay, 'send' | 'request'>;
