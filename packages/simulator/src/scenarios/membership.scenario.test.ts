@@ -18,6 +18,18 @@ describe('a stranger', () => {
     expect(s.member(4).node?.status()).toMatchObject({ isMember: true, isReady: true, peers: 4 });
   });
 
+  it('is admitted under an owner only once that one has paid into its deposit [MEMB-39]', async () => {
+    await begin({ nodes: 4, strangers: 1 });
+    await s.epochsClose(1);
+    s.member(4).owner = s.member(0).account;
+    s.member(4).start();
+    await s.until('it has tried twice', () => s.member(4).lives > 2);
+    expect(s.member(4).lastWords).toContain('has paid nothing into the deposit');
+    await s.paysFor(4, 0);
+    await s.until('layer 1 admits it', () => s.statusOnLayerOne(4) === 'active');
+    await s.epochsClose(2, [0, 1, 2, 3, 4]);
+  });
+
   it('is admitted though one door never answers it', async () => {
     await begin({ nodes: 4, strangers: 1 });
     await s.epochsClose(1);

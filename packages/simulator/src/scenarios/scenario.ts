@@ -121,6 +121,13 @@ export class Scenario {
     return answer;
   }
 
+  /** One machine's account pays for the deposit of another's. */
+  async paysFor(index: number, by: number): Promise<void> {
+    const { account } = this.member(index);
+    this.world.chain.send(this.member(by).account, { kind: 'deposit', account, amount: 1n });
+    await this.passes(5_000);
+  }
+
   /** Somebody asks for a run that no machine here can do. */
   taskIsCreated(): void {
     createTask(this.world, this.world.kernel.random.fork('author'));

@@ -50,6 +50,8 @@ export class Host {
   readonly clockError: ClockError = { skewMs: 0, drift: 0 };
   /** Lives of its process so far. */
   lives = 0;
+  /** Whom it names as its owner when it applies; itself, if nobody. */
+  owner: string | undefined;
   /** Why its process ended by itself, when it last did. */
   lastWords = '';
   node: Node | undefined;
@@ -102,7 +104,9 @@ export class Host {
       this.crash();
       kernel.after(RESTART_MS, () => this.start());
     };
-    startNode(ports, { logger: this.#world.logger(this.name) }).then(
+    const { owner } = this;
+    const options = { logger: this.#world.logger(this.name), ...(owner === undefined ? {} : { owner }) };
+    startNode(ports, options).then(
       (node) => {
         if (!life.isOn) return;
         kernel.note(this.name, 'is up');
