@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, totalmem } from 'node:os';
 
@@ -17,7 +18,7 @@ export interface Environment {
 }
 
 /** Call at the start; the function it returns, at the end. */
-export function observeMachine(commit: string): () => Environment {
+export function observeMachine(): () => Environment {
   const loadBefore = load();
   const stalledBeforeUs = stalledUs();
   const startMs = performance.now();
@@ -29,7 +30,7 @@ export function observeMachine(commit: string): () => Environment {
         : (stalledAfterUs - stalledBeforeUs) / 1000 / (performance.now() - startMs);
     return {
       date: new Date().toISOString().slice(0, 16),
-      commit,
+      commit: commit(),
       node: process.versions.node,
       openssl: process.versions.openssl,
       processor: cpus()[0]?.model ?? 'unknown',
@@ -55,4 +56,11 @@ function stalledUs(): number | null {
     // A kernel without it, or one that hides it from containers.
     return null;
   }
+}
+
+function commit(): string {
+  const options = { cwd: import.meta.dirname, encoding: 'utf8' } as const;
+  const head = execFileSync('git', ['rev-parse', '--short', 'HEAD'], options).trim();
+  const changes = execFileSync('git', ['status', '--porcelain', '--untracked-files=no'], options).trim();
+  return changes === '' ? head : `${head} with changes`;
 }

@@ -4,7 +4,7 @@
  */
 
 import type { LoadResult } from './loopback/load.ts';
-import { type Level, measureTrial, type Trial, type TrialOptions } from './loopback/trial.ts';
+import { type Level, measureTrial, type Rates, type Trial, type TrialOptions } from './loopback/trial.ts';
 import { type Samples, summarize } from './measure.ts';
 import { type Row, rowOf } from './row.ts';
 
@@ -16,7 +16,7 @@ export const FULL_TRIAL: TrialOptions = {
 };
 
 export async function benchLoopback(): Promise<Row[]> {
-  return rowsOf(await measureTrial({ ...FULL_TRIAL, levels: [1, 512] }));
+  return rowsOf(await measureTrial(FULL_TRIAL));
 }
 
 export function rowsOf(trial: Trial): Row[] {
@@ -67,11 +67,11 @@ export function rowsOf(trial: Trial): Row[] {
     rowOf({
       group,
       unit: 'perS',
-      own: { name: 'puts, each signed by itself, n = 4', samples: trial.signedEach },
-      peer: { name: 'limit by 4 Ed25519 checks each', samples: divide(trial.verify, 4) },
+      own: { name: 'puts, each signed by itself, n = 4', samples: trial.signedEach.puts },
+      peer: { name: 'limit by 4 Ed25519 checks each', samples: divide(trial.signedEach.verify, 4) },
     }),
-    decisionRow(4, trial.decisionsOf4, trial.verify),
-    decisionRow(16, trial.decisionsOf16, trial.verify, 0.5),
+    decisionRow(4, trial.decisionsOf4),
+    decisionRow(16, trial.decisionsOf16, 0.5),
     rowOf({
       group,
       unit: 's',
@@ -98,12 +98,12 @@ export function rowsOf(trial: Trial): Row[] {
 }
 
 /** Each replica checks 4f + 1 votes of a decision (n = 3f + 1), and the signature of its put. */
-function decisionRow(size: number, samples: Samples, verify: Samples, atLeast?: number): Row {
+function decisionRow(size: number, { decisions, verify }: Rates, atLeast?: number): Row {
   const checks = size * (4 * Math.floor((size - 1) / 3) + 1) + size;
   return rowOf({
     group: 'loopback',
     unit: 'perS',
-    own: { name: `decisions of one put, n = ${size}`, samples },
+    own: { name: `decisions of one put, n = ${size}`, samples: decisions },
     peer: { name: `limit by ${checks} Ed25519 checks each`, samples: divide(verify, checks) },
     ...(atLeast === undefined ? {} : { target: { of: 'ratio', atLeast } }),
   });

@@ -1,7 +1,6 @@
 /**
  * `npm run bench`: one table of ratios, measured side by side in one run. Reads README.md for what each line means.
  */
-import { execFileSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { observeMachine } from './environment.ts';
 import type { Row } from './row.ts';
@@ -50,7 +49,7 @@ async function main(): Promise<void> {
       throw new NoSuchBench(`no benchmark ${name}: choose from ${Object.keys(ALL).join(', ')}`);
     return { name, load };
   });
-  const finish = observeMachine(commit());
+  const finish = observeMachine();
   const rows: Row[] = [];
   for (const { name, load } of chosen) {
     process.stderr.write(`${name} ...\n`);
@@ -63,13 +62,6 @@ async function main(): Promise<void> {
     process.stdout.write(
       `${formatTable(rows)}\n\n${formatTargets(rows)}\n${formatEnvironment(environment)}\n`,
     );
-}
-
-function commit(): string {
-  const options = { cwd: import.meta.dirname, encoding: 'utf8' } as const;
-  const head = execFileSync('git', ['rev-parse', '--short', 'HEAD'], options).trim();
-  const changes = execFileSync('git', ['status', '--porcelain', '--untracked-files=no'], options).trim();
-  return changes === '' ? head : `${head} with changes`;
 }
 
 class NoSuchBench extends Error {}

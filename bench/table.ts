@@ -2,7 +2,7 @@ import type { Environment } from './environment.ts';
 import type { Samples } from './measure.ts';
 import type { Row, Target, Unit } from './row.ts';
 
-const HEADINGS = ['measured', 'value', 'spread', 'beside it, in the same run', 'ratio', 'target', ''];
+export const HEADINGS = ['measured', 'value', 'spread', 'beside it, in the same run', 'ratio', 'target', ''];
 
 export function formatTable(rows: readonly Row[]): string {
   const lines = rows.map(cellsOf);
@@ -50,7 +50,8 @@ export function formatEnvironment(environment: Environment): string {
   ].join('\n');
 }
 
-function cellsOf(row: Row): string[] {
+/** One row under `HEADINGS`. */
+export function cellsOf(row: Row): string[] {
   const { own, peer, unit } = row;
   return [
     `  ${own.name}`,

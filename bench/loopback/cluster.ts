@@ -16,6 +16,8 @@ export interface ClusterOptions {
   /** A folder for the journals; one on a disk, for they are synchronised. */
   readonly dir: string;
   readonly settings?: Partial<Settings>;
+  /** What the client does not hear of for so long it sends to all. */
+  readonly resendMs?: number;
 }
 
 /** Replicas in processes of their own, connected, and a client in this process that is connected to all. */
@@ -28,9 +30,12 @@ export interface Cluster {
   close(): Promise<void>;
 }
 
-const RESEND_MS = 1_000;
-
-export async function startCluster({ size, dir, settings = {} }: ClusterOptions): Promise<Cluster> {
+export async function startCluster({
+  size,
+  dir,
+  settings = {},
+  resendMs = 1_000,
+}: ClusterOptions): Promise<Cluster> {
   const networkId = new Uint8Array(randomBytes(32));
   const replicas = Array.from({ length: size }, (_, index) => new Replica(`r${index}`));
   const members: Member[] = replicas.map(({ id, publicKey }) => ({ id, publicKey, weight: 1 }));
@@ -62,7 +67,7 @@ export async function startCluster({ size, dir, settings = {} }: ClusterOptions)
     networkId,
     publicKey,
     members,
-    resendMs: RESEND_MS,
+    resendMs,
     sign,
     send: (id, bundle) => overlay.send(peerOf.get(id) as string, PROTOCOLS.request, bundle),
   });

@@ -3,7 +3,7 @@
  * consensus. Started by `cluster.ts`, which tells it over IPC who it is and who the others are.
  */
 import { join } from 'node:path';
-import { authenticate, isRedundant, type Member, parseMessage, type Settings } from '@nemea/consensus';
+import { type Member, parseMessage, type Settings } from '@nemea/consensus';
 import { createEd25519Signer, createEd25519Verifier } from '@nemea/consensus/ed25519';
 import { fromHex, toHex } from '@nemea/core';
 import { systemClock } from '@nemea/node/clock';
@@ -92,13 +92,6 @@ async function startReplica(config: ReplicaConfig): Promise<{
     if (revision === undefined) rim?.take({ type: 'request', operation: bytes });
     else reply(bundle.number, revision);
   };
-  const receiveMessage = (bytes: Uint8Array): void => {
-    if (rim === undefined) return;
-    const message = parseMessage(bytes);
-    if (isRedundant(rim.replica, message)) return;
-    const statement = authenticate({ networkId, message, publicKeyOf: (id) => keys.get(id), verify });
-    rim.take({ type: 'message', statement });
-  };
   const protocol = (handle: (message: Uint8Array) => Uint8Array | undefined) => ({
     maxMessageBytes: MESSAGE_BYTES_MAX,
     maxInFlight: 256,
@@ -109,7 +102,7 @@ async function startReplica(config: ReplicaConfig): Promise<{
     listen: '/ip4/127.0.0.1/tcp/0',
     networkId,
     protocols: {
-      [PROTOCOLS.consensus]: protocol((message) => void receiveMessage(message)),
+      [PROTOCOLS.consensus]: protocol((message) => void rim?.hear(parseMessage(message))),
       [PROTOCOLS.request]: protocol((message) => void receiveRequest(message)),
       [PROTOCOLS.decisions]: protocol((request) => rim?.decisionsFrom(request)),
       [REPLY]: protocol(() => undefined),
@@ -149,6 +142,7 @@ async function startReplica(config: ReplicaConfig): Promise<{
               timeoutMs: FETCH_TIMEOUT_MS,
             }),
         },
+        publicKeyOf: (id) => keys.get(id),
         sign,
         verifySignature: verify,
         onStopped: (error) => {

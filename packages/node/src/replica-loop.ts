@@ -1,4 +1,4 @@
-import { authenticate, isRedundant, parseMessage, primaryOf, type Settings } from '@nemea/consensus';
+import { parseMessage, primaryOf, type Settings } from '@nemea/consensus';
 import { sha256, toHex } from '@nemea/core';
 import {
   type Effect,
@@ -172,17 +172,9 @@ export class ReplicaLoop {
 
   /** A replica spoke. A proposal is looked at only once every block it builds on has been seen here, too. */
   receiveMessage(bytes: Uint8Array): void {
-    const { ledger, publicKeyOf, verifySignature } = this.#options;
     const message = parseMessage(bytes);
-    if (isRedundant(this.#rim.replica, message)) return;
-    const statement = authenticate({
-      networkId: ledger.networkId,
-      message,
-      publicKeyOf,
-      verify: verifySignature,
-    });
     const operations = message.batch.map((operation) => parseSignedOperation(operation));
-    this.#whenAnchored(operations, () => this.#rim.take({ type: 'message', statement }));
+    this.#whenAnchored(operations, () => this.#rim.hear(message));
   }
 
   /** Answers a replica that lags behind. */

@@ -66,6 +66,7 @@ async function startAlone() {
       forward: () => happened.push('say'),
       fetch: () => Promise.reject(new Error('nobody is there')),
     },
+    publicKeyOf: () => publicKey,
     sign,
     verifySignature: createEd25519Verifier(),
     onStopped: (error) => happened.push(error.code),
@@ -95,4 +96,18 @@ test('a closed rim takes nothing more, not even what had arrived', async () => {
   await clock.turn();
   expect(happened).toEqual([]);
   expect(application.state).toEqual([]);
+});
+
+test('what nobody signed is passed over, and what comes with it is taken', async () => {
+  const { rim, clock, application } = await startAlone();
+  rim.hear({
+    payload: Uint8Array.of(7),
+    sender: 'r0',
+    signature: new Uint8Array(64),
+    batch: [],
+    evidence: new Uint8Array(0),
+  });
+  rim.take({ type: 'request', operation: fromUtf8('a') });
+  for (let i = 0; i < 3; i++) await clock.turn();
+  expect(application.state).toEqual(['a']);
 });

@@ -1,10 +1,13 @@
 import {
+  authenticate,
+  ConsensusError,
   createReplica,
   type Decision,
   drive,
   encodeMessage,
   encodeRecord,
   type Input,
+  isRedundant,
   type JournalRecord,
   type Member,
   type Outbound,
@@ -14,6 +17,7 @@ import {
   type ReplicaState,
   restoreReplica,
   type Settings,
+  type SignedMessage,
   type SigningReplica,
   settle,
   type TimerId,
@@ -34,6 +38,9 @@ export class LoopError extends CodedError<'LOOP_ANCHOR_UNKNOWN' | 'LOOP_STOPPED'
 
 /** What has to wait until all before it is in the journal. */
 type Speech = Extract<Outbound, { type: 'transmit' | 'forward' | 'commit' }>;
+
+/** What somebody said, not looked at yet. */
+type Heard = { readonly type: 'heard'; readonly message: SignedMessage };
 
 /** What execution says of who is to vote: null when nothing changed. */
 export type Voters = Pick<Extract<Input, { type: 'executed' }>, 'members' | 'renews'>;
@@ -71,6 +78,8 @@ export interface RimOptions<State> {
   readonly journal: Journal;
   readonly logger: Logger;
   readonly transport: ReplicaTransport;
+  /** Keys of everybody who is, was or is about to be a member. */
+  publicKeyOf(id: string): Uint8Array | undefined;
   sign(message: Uint8Array): Uint8Array;
   verifySignature(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
   /** Journal or machine failed: this replica will not speak any more. */
@@ -87,7 +96,7 @@ export class ReplicaRim<State> {
   readonly #log: OrderLog<State>;
   #sequence = 0;
   #votersLast: Voters = { members: null };
-  readonly #queue: Input[] = [];
+  readonly #queue: (Input | Heard)[] = [];
   #turn: Timer | undefined;
   #isClosed = false;
   readonly #records: JournalRecord[] = [];
@@ -138,10 +147,19 @@ export class ReplicaRim<State> {
   }
 
   /** Gives the machine what happened, after all that happened before. */
-  take(input: Input): void {
+  take(input: Exclude<Input, { type: 'message' }>): void {
+    this.#enqueue(input);
+  }
+
+  /** Takes what a replica said. Its signature is checked in its turn: by then it may be one voice more than needed. */
+  hear(message: SignedMessage): void {
+    this.#enqueue({ type: 'heard', message });
+  }
+
+  #enqueue(input: Input | Heard): void {
     if (this.#isClosed) return;
     // Only what a network may lose is dropped: the machine counts on its own timers and answers.
-    const isDroppable = input.type === 'message' || input.type === 'request';
+    const isDroppable = input.type === 'heard' || input.type === 'request';
     if (this.#queue.length >= QUEUE_MAX && isDroppable) return;
     this.#queue.push(input);
     this.#turn ??= this.#options.clock.after(0, () => this.#takeTurn());
@@ -165,7 +183,8 @@ export class ReplicaRim<State> {
     try {
       for (const input of this.#queue.splice(0, TURN_INPUTS_MAX)) {
         if (this.#isClosed) return;
-        this.#perform(drive(this.#replica, input));
+        const known = input.type === 'heard' ? this.#authenticate(input.message) : input;
+        if (known !== undefined) this.#perform(drive(this.#replica, known));
       }
       // Records that nothing waits for stay until something does.
       if (this.#speech.length > 0) this.#speak();
@@ -175,6 +194,18 @@ export class ReplicaRim<State> {
       return;
     }
     if (this.#queue.length > 0) this.#turn = this.#options.clock.after(0, () => this.#takeTurn());
+  }
+
+  #authenticate(message: SignedMessage): Input | undefined {
+    const { networkId, publicKeyOf, verifySignature: verify, logger } = this.#options;
+    if (isRedundant(this.#replica.state, message)) return undefined;
+    try {
+      return { type: 'message', statement: authenticate({ networkId, message, publicKeyOf, verify }) };
+    } catch (error) {
+      if (!(error instanceof ConsensusError)) throw error;
+      logger.info({ sender: message.sender, code: error.code }, 'message refused');
+      return undefined;
+    }
   }
 
   /** Effects in order, but for what speaks: it waits for the records of the whole turn. */
