@@ -62,12 +62,18 @@ export class MembershipApplication implements Application<MembershipState> {
     if (from === 'peers') this.#tell({ type: 'roster', roster: state.roster });
   }
 
-  /** Applies a decision to the shared state; returns who is to vote if that changed. */
+  /** Applies a decision; the state is that of the last one until this one is whole. Returns who is to vote if that changed. */
   async execute(decision: Decision, isReplay: boolean): Promise<Voters> {
     const before = replicasOf(this.#state.roster);
     const effects: Effect[] = [];
-    for (const bytes of decision.batch) effects.push(...(await this.#apply(bytes)));
-    const after = replicasOf(this.#state.roster);
+    let state = this.#state;
+    for (const bytes of decision.batch) {
+      const applied = await this.#apply(state, bytes);
+      state = applied.state;
+      effects.push(...applied.effects);
+    }
+    this.#state = state;
+    const after = replicasOf(state.roster);
     const renews = effects.some(({ type }) => type === 'rejoined');
     for (const effect of effects) if (!isReplay || isToldAgain(effect)) this.#tell(effect);
     return { members: renews || !sameReplicas(before, after) ? after : null, renews };
@@ -77,10 +83,10 @@ export class MembershipApplication implements Application<MembershipState> {
     this.#options.onRefused(operation);
   }
 
-  isAuthentic(signed: SignedOperation): boolean {
+  isAuthentic(signed: SignedOperation, { roster } = this.#state): boolean {
     const { ledger, logger, verifySignature } = this.#options;
     const { author } = signed.operation;
-    const key = this.#state.roster.get(author)?.peerKey;
+    const key = roster.get(author)?.peerKey;
     if (key === undefined) return false;
     try {
       authenticateOperation(ledger.networkId, signed, key, verifySignature);
@@ -113,22 +119,23 @@ export class MembershipApplication implements Application<MembershipState> {
     }
   }
 
-  async #apply(bytes: Uint8Array): Promise<readonly Effect[]> {
+  async #apply(
+    state: MembershipState,
+    bytes: Uint8Array,
+  ): Promise<{ state: MembershipState; effects: readonly Effect[] }> {
     let signed: SignedOperation;
     try {
       signed = parseSignedOperation(bytes);
     } catch {
       // Every replica finds the same bytes unreadable and passes over them.
-      return [];
+      return { state, effects: [] };
     }
     await this.#waitForBlock(signed.operation.anchor.block);
-    if (!this.isAnchored([signed]) || !this.isAuthentic(signed)) return [];
-    const key = this.#state.roster.get(signed.operation.author)?.peerKey as Uint8Array;
+    if (!this.isAnchored([signed]) || !this.isAuthentic(signed, state)) return { state, effects: [] };
+    const key = state.roster.get(signed.operation.author)?.peerKey as Uint8Array;
     const { ledger, verifySignature } = this.#options;
     const operation = authenticateOperation(ledger.networkId, signed, key, verifySignature);
-    const { state, effects } = applyOperation(this.#state, operation, ledger.history, verifySignature);
-    this.#state = state;
-    return effects;
+    return applyOperation(state, operation, ledger.history, verifySignature);
   }
 
   /** A quorum has seen the block, so it exists; this node only has to read it, however long its RPC takes. */

@@ -18,6 +18,8 @@ import { KeyAgent } from './key-agent.ts';
 import type { OwnerDevice, OwnerPorts } from './owner-ports.ts';
 import { ResultBox } from './result-box.ts';
 
+export type { OwnerDevice, OwnerPorts } from './owner-ports.ts';
+
 const RESULT_TIMEOUT_MS = 20_000;
 const RESULT_BYTES_MAX = 256 << 20;
 

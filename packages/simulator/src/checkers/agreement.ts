@@ -4,18 +4,15 @@ import { snapshotCodec } from '@nemea/node/protocol';
 import type { Host, HostChecks } from '../world/host.ts';
 import type { Verdicts } from './checker.ts';
 
-export interface Written {
-  /** Decisions of all. */
-  readonly decisions: number;
-  /** The last decision on a host's disk. */
-  lastOf(name: string): number;
-}
-
 /**
  * No two honest replicas decide differently at one height [CONS-10], in any of their lives, and what one has decided is
  * on its disk in order, without a gap. No operation is decided twice [CONS-12].
  */
-export function checkAgreement({ world, honest, fail }: Verdicts): HostChecks & Written {
+export function checkAgreement({
+  world,
+  honest,
+  fail,
+}: Verdicts): Pick<HostChecks, 'onAppend'> & { readonly decisions: number } {
   const decided = new Map<number, { by: string; digest: string }>();
   const snapshots = new Map<number, { by: string; digest: string }>();
   const last = new Map<string, number>();
@@ -44,7 +41,6 @@ export function checkAgreement({ world, honest, fail }: Verdicts): HostChecks & 
     get decisions() {
       return decided.size;
     },
-    lastOf: (name) => last.get(name) ?? 0,
     onAppend(host: Host, kind: string, records: readonly Uint8Array[]) {
       if (!honest.has(host.name)) return;
       if (kind === 'snapshot') for (const record of records) takeOver(host.name, record);
@@ -65,7 +61,6 @@ export function checkAgreement({ world, honest, fail }: Verdicts): HostChecks & 
         last.set(host.name, sequence);
       }
     },
-    onUp() {},
   };
 }
 

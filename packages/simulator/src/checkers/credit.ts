@@ -13,7 +13,6 @@ import {
 } from '@nemea/membership';
 import { LedgerHistory, networkIdOf } from '@nemea/sdk';
 import type { HostChecks } from '../world/host.ts';
-import type { Written } from './agreement.ts';
 import type { Verdicts } from './checker.ts';
 import { type Account, creditsAfter, isDrawn, type Report, stepsTo } from './credit-rules.ts';
 
@@ -26,10 +25,11 @@ const SEQUENCES_KEPT = 64;
  * the machine's word: it runs over the same decisions here; how much that is worth is not. Held against the machine after each
  * decision, against every honest node, and against the root that layer 1 has of each epoch [MEMB-20].
  */
-export function checkCredit(
-  { world, honest, fail }: Verdicts,
-  written: Written,
-): Pick<HostChecks, 'onAppend'> & { check(): void } {
+export function checkCredit({
+  world,
+  honest,
+  fail,
+}: Verdicts): Pick<HostChecks, 'onAppend'> & { check(): void } {
   const { chain } = world;
   const { network } = chain.state;
   const networkId = networkIdOf(network.chainId, network.contracts.nodeRegistry);
@@ -159,7 +159,7 @@ export function checkCredit(
       follow();
       for (const { name, node } of world.hosts) {
         const status = honest.has(name) ? node?.status() : undefined;
-        if (status === undefined || status.sequence < written.lastOf(name)) continue;
+        if (status === undefined) continue;
         const own = counted.get(status.sequence);
         const held = textOf(new Map(status.members.map((member) => [member.account, member])));
         if (own !== undefined && own !== held)

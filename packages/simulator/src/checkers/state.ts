@@ -1,18 +1,15 @@
 import { CREDIT_MAX } from '@nemea/membership';
-import type { Written } from './agreement.ts';
 import type { Verdicts } from './checker.ts';
 
 const SEQUENCES_KEPT = 64;
 
 /** Honest nodes that have executed as much have the same members with the same credit, within its bounds [MEMB-2] [MEMB-7]. */
-export function checkState({ world, honest, fail }: Verdicts, written: Written): () => void {
+export function checkState({ world, honest, fail }: Verdicts): () => void {
   const known = new Map<number, { by: string; members: string }>();
   return () => {
     for (const host of world.hosts) {
       if (!honest.has(host.name) || host.node === undefined) continue;
       const { sequence, members, epochClosed } = host.node.status();
-      // It waits for a block in the middle of the next decision: its state is that of no sequence.
-      if (sequence < written.lastOf(host.name)) continue;
       for (const { account, credit } of members) {
         if (!Number.isInteger(credit) || credit < 0 || credit > CREDIT_MAX)
           fail('credit', `${host.name} has ${account} at ${credit}`);

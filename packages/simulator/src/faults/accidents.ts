@@ -1,6 +1,8 @@
 import type { SeededRandom } from '../kernel/random.ts';
+import type { SandboxCondition } from '../twins/sandbox.ts';
 import type { Host } from '../world/host.ts';
-import type { World } from '../world/world.ts';
+import type { OwnerHost } from '../world/owner-host.ts';
+import { GOOD_MACHINE, type World } from '../world/world.ts';
 import type { Counts } from './counts.ts';
 import type { Fault } from './plan.ts';
 
@@ -19,13 +21,14 @@ export class Accidents {
     this.#counts = counts;
     this.#random = world.kernel.random.fork('accidents');
     world.conditions.rpc = (name) => () => this.#rpc(name);
+    world.conditions.sandbox = () => this.#sandbox();
     for (const host of world.hosts) this.#setClock(host);
   }
 
   /** Called every second. */
   happen(): void {
     if (this.#isOver) return;
-    const { kernel, hosts } = this.#world;
+    const { kernel, hosts, owners } = this.#world;
     const random = this.#random;
     const host = random.pick(hosts);
     if (this.#strikes('crash', 0.06)) this.#powerOff(host, random.integer(100, 10_000));
@@ -40,6 +43,7 @@ export class Accidents {
       host.tpm.reset();
     }
     if (this.#strikes('tpm-lock-out', 0.03)) host.tpm.lockOut(random.integer(500, 5_000));
+    if (this.#strikes('owner-crash', 0.03)) this.#turnOff(random.pick(owners), random.integer(100, 5_000));
     if (this.#strikes('rpc-down', 0.05))
       this.#rpcDownUntilMs.set(host.name, kernel.nowMs + random.integer(500, 8_000));
   }
@@ -61,6 +65,21 @@ export class Accidents {
     this.#world.kernel.note(host.name, `loses power for ${offMs} ms`);
     host.crash();
     this.#world.kernel.after(offMs, () => host.start());
+  }
+
+  #turnOff(owner: OwnerHost, offMs: number): void {
+    this.#world.kernel.note(owner.name, `loses power for ${offMs} ms`);
+    owner.crash();
+    this.#world.kernel.after(offMs, () => owner.start());
+  }
+
+  #sandbox(): SandboxCondition {
+    if (this.#isOver) return GOOD_MACHINE;
+    return {
+      slowness: this.#strikes('slow-sandbox', 0.4) ? this.#random.integer(2, 10) : 1,
+      isLittering: this.#strikes('littering-sandbox', 0.3),
+      isBreaking: this.#strikes('failing-sandbox', 0.3),
+    };
   }
 
   #setClock(host: Host): void {

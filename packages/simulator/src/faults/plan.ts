@@ -20,8 +20,22 @@ export const FAULTS = [
   'tpm-lock-out',
   'rpc-slow',
   'rpc-down',
+  'slow-sandbox',
+  'littering-sandbox',
+  'failing-sandbox',
+  'owner-crash',
 ] as const;
 export type Fault = (typeof FAULTS)[number];
+
+/** How a member can break the rules where tasks are run. */
+export const TASK_VILLAINS = [
+  'stalling',
+  'boasting',
+  'smuggling',
+  'careless-verifier',
+  'withholding-verifier',
+] as const;
+export type TaskVillain = (typeof TASK_VILLAINS)[number];
 
 /** How a member can break the rules, or be so broken that it counts as one that does. */
 export const VILLAINS = [
@@ -43,7 +57,7 @@ export const VILLAINS = [
 export const IMPOSTORS = ['self-endorsed', 'borrowed-endorsement', 'tampered'] as const;
 /** How a newcomer can break the rules once it is in. */
 const BAD_NEWCOMERS = ['silent', 'vote-withholding', 'lying-attestor'] as const;
-export type Villain = (typeof VILLAINS)[number] | (typeof IMPOSTORS)[number];
+export type Villain = (typeof VILLAINS)[number] | TaskVillain | (typeof IMPOSTORS)[number];
 
 /** What one seed does to a network. */
 export interface Plan {
@@ -58,6 +72,8 @@ export interface Plan {
   readonly faults: ReadonlySet<Fault>;
   /** By the host's name. Those that are members weigh less than a third together, however many they are. */
   readonly villains: ReadonlyMap<string, Villain>;
+  /** Whether owners of data order tasks; where one refuses, it is the last of them, and gives no key to anybody. */
+  readonly owners: 'idle' | 'ordering' | 'refusing';
   /** `safety`: faults until the end. `liveness`: they stop, and the network must go on. */
   readonly mode: 'safety' | 'liveness';
   readonly faultsMs: number;
@@ -72,7 +88,9 @@ export function isImpostor({ nodes, villains }: Pick<Plan, 'nodes' | 'villains'>
 /** Swarm style: each seed leaves out about half of what can go wrong, so that no fault hides another. */
 export function drawPlan(random: SeededRandom): Plan {
   const nodes = random.chance(0.75) ? 4 : 7;
-  const bad = badFounders(random, nodes);
+  const owners = random.pick(['idle', 'ordering', 'ordering', 'refusing'] as const);
+  const kinds: readonly Villain[] = owners !== 'idle' && random.chance(0.5) ? TASK_VILLAINS : VILLAINS;
+  const bad = badFounders(random, nodes, kinds);
   const leaver = drawLeaver(random, nodes, bad);
   const { strangers, bad: badStrangers } = drawStrangers(random, nodes);
   return {
@@ -85,14 +103,15 @@ export function drawPlan(random: SeededRandom): Plan {
     villains: new Map([...bad, ...badStrangers]),
     mode: random.chance(0.5) ? 'safety' : 'liveness',
     faultsMs: random.integer(20, 40) * 1_000,
+    owners,
   };
 }
 
-function badFounders(random: SeededRandom, nodes: number): Map<string, Villain> {
+function badFounders(random: SeededRandom, nodes: number, kinds: readonly Villain[]): Map<string, Villain> {
   const tolerated = Math.floor((nodes - 1) / 3);
   const count = random.chance(0.7) ? tolerated : random.integer(0, tolerated);
   const villains = new Map<string, Villain>();
-  while (villains.size < count) villains.set(`n${random.integer(0, nodes - 1)}`, random.pick(VILLAINS));
+  while (villains.size < count) villains.set(`n${random.integer(0, nodes - 1)}`, random.pick(kinds));
   return villains;
 }
 
@@ -125,11 +144,11 @@ function drawStrangers(
 }
 
 export function describePlan(plan: Plan): string {
-  const { nodes, strangers, leaver, isUpdated, epochMs, faults, villains, mode, faultsMs } = plan;
+  const { nodes, strangers, leaver, isUpdated, epochMs, faults, villains, mode, faultsMs, owners } = plan;
   const bad = [...villains].map(([name, villain]) => `${name} ${villain}`).join(', ') || 'nobody';
   const list = [...faults].join(' ') || 'none';
   const change = [leaver === undefined ? '' : `, ${leaver} leaves`, isUpdated ? ', a new release' : ''].join(
     '',
   );
-  return `${mode}: ${nodes} founders, ${strangers} strangers${change}, epochs of ${epochMs} ms, faults for ${faultsMs} ms: ${list}; against the rules: ${bad}`;
+  return `${mode}: ${nodes} founders, ${strangers} strangers${change}, owners ${owners}, epochs of ${epochMs} ms, faults for ${faultsMs} ms: ${list}; against the rules: ${bad}`;
 }

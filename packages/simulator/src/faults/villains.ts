@@ -14,7 +14,9 @@ import type { Host } from '../world/host.ts';
 import type { World } from '../world/world.ts';
 import type { Counts } from './counts.ts';
 import { asImpostor } from './impostors.ts';
+import { type Speech, withOverlay } from './overlay.ts';
 import type { Villain } from './plan.ts';
+import { asTaskVillain } from './task-villains.ts';
 
 const REPLAYED_MAX = 64;
 
@@ -64,6 +66,12 @@ export function disguise(world: World, villain: Villain, counts: Counts, ports: 
           return device;
         },
       };
+    case 'stalling':
+    case 'boasting':
+    case 'smuggling':
+    case 'careless-verifier':
+    case 'withholding-verifier':
+      return asTaskVillain(world, villain, ports, did);
     case 'self-endorsed':
     case 'borrowed-endorsement':
       return asImpostor(ports, villain, did);
@@ -83,31 +91,6 @@ function withoutSubmissions(ports: NodePorts): NodePorts {
   return {
     ...ports,
     openLedger: async (accountKey) => ({ ...(await ports.openLedger(accountKey)), submitVote }),
-  };
-}
-
-type Speech = Pick<Overlay, 'send' | 'request'>;
-
-function withOverlay(ports: NodePorts, change: (overlay: Overlay) => Speech): NodePorts {
-  return {
-    ...ports,
-    openOverlay: async (options) => {
-      const overlay = await ports.openOverlay(options);
-      const own: Overlay = {
-        peerId: overlay.peerId,
-        addresses: overlay.addresses,
-        counters: overlay.counters,
-        connect: (address) => overlay.connect(address),
-        send: (peer, protocol, message) => overlay.send(peer, protocol, message),
-        request: (peer, protocol, message, timing) => overlay.request(peer, protocol, message, timing),
-        setMembers: (members) => overlay.setMembers(members),
-        evict: (peer) => overlay.evict(peer),
-        readmit: (peer) => overlay.readmit(peer),
-        peers: () => overlay.peers(),
-        close: () => overlay.close(),
-      };
-      return { ...own, ...change(own) };
-    },
   };
 }
 

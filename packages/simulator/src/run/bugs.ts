@@ -197,6 +197,48 @@ export const BUGS: readonly Bug[] = [
     'const roster = withoutLeavers(settled, ledger.leavers(boundaryBlock));',
     'const roster = withoutLeavers(settled, new Set());',
   ),
+  bug(
+    'settled-unverified',
+    'a task is settled before its verifiers have said a word [MEMB-31]',
+    'membership/src/task.ts',
+    'if (affirming * 3 < election.verifiers.length * 2) return waiting;',
+    '',
+  ),
+  bug(
+    'runs-never-expire',
+    'a task whose executor stalls stays in escrow [MEMB-32]',
+    'node/src/duties/tasks.ts',
+    'else this.#expire(state, id, task.attempt, task.election.electedBlock);',
+    '',
+  ),
+  bug(
+    'result-in-the-clear',
+    'whoever stands between executor and receiver reads the result',
+    'node/src/tasks/executor.ts',
+    'const cid = await run.store.put(capsule);',
+    'const cid = await run.store.put(plaintext);',
+  ),
+  bug(
+    'key-in-the-log',
+    'the key of a capsule is in the log of its key agent',
+    'node/src/owner/key-agent.ts',
+    'const fileKey = await capsule.unwrapKey();',
+    "const fileKey = await capsule.unwrapKey();\n    logger.warn({ key: toHex(fileKey) }, 'unwrapped');",
+  ),
+  bug(
+    'first-result-believed',
+    'an owner opens what it was brought first, and not what layer 1 settled',
+    'node/src/owner/result-box.ts',
+    'const digest = named.find((candidate) => arrived.includes(candidate));',
+    'const digest = named.length > 0 ? arrived[0] : undefined;',
+  ),
+  bug(
+    'container-left-behind',
+    'a machine is not wiped after a run, and never clean again',
+    'node/src/tasks/executor.ts',
+    'await session?.wipe();',
+    '',
+  ),
 ];
 
 const PACKAGES = join(import.meta.dirname, '..', '..', '..');

@@ -11,10 +11,12 @@ const QUIET: Plan = {
   villains: new Map(),
   mode: 'liveness',
   faultsMs: 10_000,
+  owners: 'idle',
 };
 const ROUGH: Plan = {
   ...QUIET,
-  faults: new Set(['loss', 'delay', 'reordering', 'crash', 'tpm-reset', 'rpc-slow']),
+  faults: new Set(['loss', 'delay', 'reordering', 'crash', 'tpm-reset', 'rpc-slow', 'slow-sandbox']),
+  owners: 'ordering',
 };
 
 describe('a simulated network', () => {

@@ -2,6 +2,7 @@ import type { Violation } from '../checkers/checker.ts';
 import { Counts } from '../faults/counts.ts';
 import { drawPlan, type Plan } from '../faults/plan.ts';
 import { seededRandom } from '../kernel/random.ts';
+import type { Order } from '../tasks/order-book.ts';
 import { tasksOpen } from '../world/author.ts';
 import { leave, rollOut } from '../world/operators.ts';
 import { World } from '../world/world.ts';
@@ -16,6 +17,9 @@ const KNOCK_MAX_MS = 15_000;
 const CHANGE_MIN_MS = 6_000;
 const CHANGE_MAX_MS = 18_000;
 const EPOCHS_OF_PROGRESS = 2;
+/** From then on one of the orders must be settled within this time, each of which has so long before the next. */
+const SERVICE_MS = 240_000;
+const ORDER_MS = 80_000;
 
 export interface RunResult {
   readonly seed: string;
@@ -60,6 +64,7 @@ export async function runSeed(seed: string, options: RunOptions = {}): Promise<R
     if (plan.mode === 'liveness' && violation === undefined) {
       run.calm();
       await recover(world, run.honest, isDone, fail);
+      if (plan.owners !== 'idle' && violation === undefined) await serve(world, run.isServed, isDone, fail);
     }
     return {
       seed,
@@ -74,7 +79,7 @@ export async function runSeed(seed: string, options: RunOptions = {}): Promise<R
     };
   } finally {
     process.off('unhandledRejection', onRejection);
-    for (const host of [...world.hosts, ...world.copies]) host.crash();
+    for (const host of [...world.hosts, ...world.copies, ...world.owners]) host.crash();
   }
 }
 
@@ -120,4 +125,26 @@ async function recover(
   const where = `${states}, layer 1 ${chain.state.epochLatest}, tasks in escrow ${tasksOpen(world)}`;
   const checker = tasksOpen(world) > 0 && closed() >= wanted ? 'lost-task' : 'liveness';
   fail(checker, `epoch ${wanted} wanted ${RECOVERY_MS} ms after the last fault: ${where}`);
+}
+
+/**
+ * Liveness: tasks are run again. Villains may make a few in a row fail, as often as they are drawn; sooner or later one
+ * is settled, and its owner opens the result.
+ */
+async function serve(
+  { kernel, orders, owners }: World,
+  isServed: (order: Order) => boolean,
+  isFailed: () => boolean,
+  fail: Fail,
+): Promise<void> {
+  const deadlineMs = kernel.nowMs + SERVICE_MS;
+  const customers = owners.slice(0, 1);
+  while (kernel.nowMs < deadlineMs) {
+    const order = orders.place('digest', customers);
+    const isOver = (): boolean => isFailed() || isServed(order) || order.isDropped;
+    await kernel.runUntil(kernel.nowMs + ORDER_MS, isOver);
+    if (isFailed() || isServed(order)) return;
+    await kernel.runUntil(kernel.nowMs + 1_000, isFailed);
+  }
+  fail('service', `none of ${orders.orders.length} orders was served in the ${SERVICE_MS} ms of calm`);
 }

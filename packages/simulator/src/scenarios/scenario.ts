@@ -1,8 +1,11 @@
-import { assert } from '@nemea/core';
+import { assert, toHex } from '@nemea/core';
+import { PROTOCOLS } from '@nemea/node/protocol';
 import type { Violation } from '../checkers/checker.ts';
 import { Counts } from '../faults/counts.ts';
 import type { Plan, Villain } from '../faults/plan.ts';
 import { prepare } from '../run/arena.ts';
+import type { Hurdle, Order } from '../tasks/order-book.ts';
+import type { ProgramName } from '../tasks/programs.ts';
 import { createTask, tasksOpen } from '../world/author.ts';
 import type { Host } from '../world/host.ts';
 import { approveRelease, leave, NEXT_RELEASE, update } from '../world/operators.ts';
@@ -18,6 +21,7 @@ export interface ScenarioOptions {
   /** Members that break the rules, by their number. */
   readonly villains?: Readonly<Record<number, Villain>>;
   readonly epochMs?: number;
+  readonly owners?: Plan['owners'];
 }
 
 /** A network and what happens to it, told in sentences. Every checker watches; the first broken rule ends the telling. */
@@ -25,10 +29,14 @@ export class Scenario {
   readonly world: World;
   #violation: Violation | undefined;
   readonly #cut = new Set<string>();
+  readonly #counts = new Counts();
+  readonly isServed: (order: Order) => boolean;
+  /** The member that asked an owner's key agent last. */
+  keysAskedBy: Host | undefined;
 
   private constructor(
     title: string,
-    { nodes, strangers = 0, villains = {}, epochMs = 6_000 }: ScenarioOptions,
+    { nodes, strangers = 0, villains = {}, epochMs = 6_000, owners = 'ordering' }: ScenarioOptions,
   ) {
     this.world = new World({ seed: title, nodes, strangers, epochMs });
     const plan: Plan = {
@@ -40,9 +48,17 @@ export class Scenario {
       villains: new Map(Object.entries(villains).map(([index, villain]) => [`n${index}`, villain])),
       mode: 'safety',
       faultsMs: 0,
+      owners,
     };
-    prepare(this.world, plan, new Counts(), (checker, detail) => {
+    const run = prepare(this.world, plan, this.#counts, (checker, detail) => {
       this.#violation ??= { checker, detail };
+    });
+    this.isServed = run.isServed;
+    this.world.doors.observers.push({
+      onMessage: ({ from, protocol, kind }) => {
+        if (protocol === PROTOCOLS.key && kind === 'request')
+          this.keysAskedBy = this.world.hosts.find(({ name }) => name === from);
+      },
     });
     const { weather } = this.world.conditions;
     this.world.conditions.weather = {
@@ -150,6 +166,35 @@ export class Scenario {
     update(this.world, this.member(index));
   }
 
+  /** How often members that break the rules have done so. */
+  times(villain: Villain): number {
+    return this.#counts.byKind.get(villain) ?? 0;
+  }
+
+  /** Owners, by their numbers, have a program run on data of theirs. */
+  ownersOrder(program: ProgramName, owners: readonly number[], hurdle?: Hurdle): Order {
+    const customers = owners.map((index) => this.world.owners[index]).filter((owner) => owner !== undefined);
+    return this.world.orders.place(program, customers, hurdle);
+  }
+
+  /** How layer 1 has a task; `none` before its order is there. */
+  endOf(order: Order): string {
+    return this.#taskOf(order)?.state ?? 'none';
+  }
+
+  /** Why layer 1 says that a task has failed. */
+  reasonOf(order: Order): number | undefined {
+    const id = this.#taskOf(order)?.task.taskId ?? new Uint8Array(0);
+    const events = this.world.chain.blocks.flatMap((block) => block.events);
+    const ended = events.find((event) => event.type === 'task-ended' && event.taskId === toHex(id));
+    return ended?.type === 'task-ended' ? ended.reason : undefined;
+  }
+
+  /** What members, by their numbers, have on layer 1 beside their deposits. */
+  moneyOf(members: readonly number[]): bigint[] {
+    return members.map((index) => this.world.chain.state.balances.get(this.member(index).account) ?? 0n);
+  }
+
   feesInEscrow(): number {
     return tasksOpen(this.world);
   }
@@ -170,7 +215,12 @@ export class Scenario {
   }
 
   end(): void {
-    for (const host of [...this.world.hosts, ...this.world.copies]) host.crash();
+    for (const host of [...this.world.hosts, ...this.world.copies, ...this.world.owners]) host.crash();
+  }
+
+  #taskOf(order: Order) {
+    const { orders, chain } = this.world;
+    return [...chain.state.tasks.values()].find(({ task }) => orders.orderOf(task.capsuleIds) === order);
   }
 
   #assertSound(): void {

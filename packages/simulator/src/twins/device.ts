@@ -20,6 +20,8 @@ export interface Machine {
   readonly account: string;
   readonly peerKey: Uint8Array;
   readonly endpoint: Device['endpoint'];
+  /** Where the store of a run listens. */
+  readonly store: string;
 }
 
 export function machineOf(name: string, port: number): Machine {
@@ -32,6 +34,7 @@ export function machineOf(name: string, port: number): Machine {
     account: addressOf(accountKey),
     peerKey: createEd25519Signer(peerSeed).publicKey,
     endpoint: { overlay: `/ip4/127.0.0.1/tcp/${port}`, reception: `/ip4/127.0.0.1/tcp/${port + 1}` },
+    store: `/ip4/127.0.0.1/tcp/${port + 2}`,
   };
 }
 

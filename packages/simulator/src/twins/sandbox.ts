@@ -50,6 +50,8 @@ export interface SandboxTwinOptions {
   programOf(code: Uint8Array): Program | undefined;
   /** Asked once for each run. */
   condition(): SandboxCondition;
+  /** Told of every run that nobody ended early. */
+  onRun?(run: SandboxRun, outcome: SandboxOutcome): void;
 }
 
 const SNAPSHOT_MS = 30;
@@ -97,6 +99,7 @@ export class SandboxTwin implements Sandbox {
     const session = new SessionTwin(run, program, {
       condition,
       later: (delayMs, task) => this.#options.kernel.after(delayMs, task),
+      onEnd: (outcome) => this.#options.onRun?.(run, outcome),
       onWiped: async () => {
         await this.#takes(WIPE_MS);
         if (this.#session !== session) return;
@@ -130,6 +133,7 @@ interface SessionPlace {
   readonly condition: SandboxCondition;
   /** Plans a task; returns what takes it back. */
   later(delayMs: number, task: () => void): () => void;
+  onEnd(outcome: SandboxOutcome): void;
   onWiped(): Promise<void>;
 }
 
@@ -157,7 +161,10 @@ class SessionTwin implements SandboxSession {
     if (this.#phase !== 'opened') throw outOfOrder('start', this.#phase);
     this.#phase = 'started';
     const outcome = outcomeOf(this.#run, this.#program, this.#at.condition);
-    this.#cancel = this.#at.later(outcome.usage.wallMs, () => this.#ended.resolve(outcome));
+    this.#cancel = this.#at.later(outcome.usage.wallMs, () => {
+      this.#at.onEnd(outcome);
+      this.#ended.resolve(outcome);
+    });
   }
 
   async wait(): Promise<SandboxOutcome> {

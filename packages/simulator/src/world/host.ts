@@ -1,11 +1,14 @@
 import { errorCode } from '@nemea/core';
-import { type Node, startNode } from '@nemea/node/node';
+import { type Node, startNode, type WorkerImage } from '@nemea/node/node';
+import type { OwnerPorts } from '@nemea/node/owner';
 import { peerIdOf } from '@nemea/node/peers';
-import type { Device, NodePorts } from '@nemea/node/ports';
+import type { Device, NodePorts, SandboxOutcome, SandboxRun } from '@nemea/node/ports';
 import type { Logger } from 'pino';
 import { type ClockError, simulatedClock } from '../kernel/clock.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { SeededRandom } from '../kernel/random.ts';
+import { programOf } from '../tasks/programs.ts';
+import { CapsuleStoreTwin } from '../twins/capsule-store.ts';
 import { type Machine, openSimulatedDevice, type Release } from '../twins/device.ts';
 import type { SimulatedDisk } from '../twins/journal.ts';
 import type { Chain } from '../twins/layer-one/chain.ts';
@@ -14,6 +17,7 @@ import { Life } from '../twins/life.ts';
 import type { SimulatedNetwork } from '../twins/network.ts';
 import { OverlayTwin } from '../twins/overlay.ts';
 import { PublicHostTwin } from '../twins/public-host.ts';
+import { type SandboxCondition, SandboxTwin } from '../twins/sandbox.ts';
 import type { SimulatedTpm } from '../twins/tpm.ts';
 
 /** Until a supervisor starts a node again that ended by itself. */
@@ -30,8 +34,13 @@ export interface Surroundings {
   logger(name: string): Logger;
   rpc(name: string): Rpc;
   route(hosts: readonly OverlayTwin[], from: string): OverlayTwin | undefined;
+  /** The worker image that every machine offers to run tasks in. */
+  readonly image: WorkerImage;
+  sandboxCondition(name: string): SandboxCondition;
   /** Changes what a node stands on; for members that misbehave. */
   disguise(host: Host, ports: NodePorts): NodePorts;
+  /** The same for the device of an owner, by its name. */
+  disguiseOwner(name: string, ports: OwnerPorts): OwnerPorts;
   readonly checks: HostChecks;
 }
 
@@ -39,6 +48,7 @@ export interface Surroundings {
 export interface HostChecks {
   onAppend(host: Host, kind: string, records: readonly Uint8Array[]): void;
   onUp(host: Host): void;
+  onRun(host: Host, run: SandboxRun, outcome: SandboxOutcome): void;
 }
 
 /** A machine with its parts, and the supervisor that keeps a node running on it. */
@@ -87,7 +97,7 @@ export class Host {
   /** Power on: the supervisor starts the node, and starts it again whenever it ends by itself. */
   start(): void {
     if (this.isOn || this.isLeaving) return;
-    const { kernel, checks } = this.#world;
+    const { kernel, checks, image } = this.#world;
     const life = new Life();
     this.#life = life;
     // Its software TPM is a process of its own that starts with it, as a machine's TPM starts with the machine.
@@ -105,8 +115,8 @@ export class Host {
       kernel.after(RESTART_MS, () => this.start());
     };
     const { owner } = this;
-    const options = { logger: this.#world.logger(this.name), ...(owner === undefined ? {} : { owner }) };
-    startNode(ports, options).then(
+    const logger = this.#world.logger(this.name);
+    startNode(ports, { logger, image, ...(owner === undefined ? {} : { owner }) }).then(
       (node) => {
         if (!life.isOn) return;
         kernel.note(this.name, 'is up');
@@ -126,7 +136,7 @@ export class Host {
   }
 
   #ports(life: Life, random: SeededRandom): NodePorts {
-    const { kernel, chain, overlays, doors, verifySignature, route } = this.#world;
+    const { kernel, chain, overlays, doors, image, verifySignature, route } = this.#world;
     const { machine, name, tpm, release } = this;
     const peer = peerIdOf(machine.peerKey);
     const rpc = this.#world.rpc(name);
@@ -156,7 +166,19 @@ export class Host {
           random: random.fork('overlay'),
           route,
         }),
-      openStore: () => Promise.reject(new Error('this machine has no capsule store')),
+      openStore: async (privateKey, networkId) =>
+        new CapsuleStoreTwin(
+          { privateKey, networkId, listen: machine.store, protocols: {} },
+          { name, life, network: doors, kernel },
+        ),
+      sandbox: new SandboxTwin({
+        kernel,
+        life,
+        images: new Map([[image.file, image.digest]]),
+        programOf,
+        condition: () => this.#world.sandboxCondition(name),
+        onRun: (run, outcome) => this.#world.checks.onRun(this, run, outcome),
+      }),
     };
   }
 }

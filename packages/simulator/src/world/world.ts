@@ -2,10 +2,13 @@ import { createEd25519Verifier } from '@nemea/consensus/ed25519';
 import { fromUtf8, sha256, toHex } from '@nemea/core';
 import type { Vote } from '@nemea/membership';
 import { recordOf } from '@nemea/node/admission';
+import type { OwnerPorts } from '@nemea/node/owner';
 import type { NodePorts } from '@nemea/node/ports';
-import { type Network, voteTypedData } from '@nemea/sdk';
+import { type Network, type PolicyKind, voteTypedData } from '@nemea/sdk';
 import { privateKeyToAccount } from 'viem/accounts';
 import { Kernel } from '../kernel/kernel.ts';
+import { OrderBook } from '../tasks/order-book.ts';
+import { codeOf, PROGRAM_NAMES } from '../tasks/programs.ts';
 import { rootOf } from '../twins/certificate.ts';
 import { type Machine, machineOf } from '../twins/device.ts';
 import { SimulatedDisk } from '../twins/journal.ts';
@@ -14,17 +17,26 @@ import type { Rpc } from '../twins/ledger.ts';
 import { SimulatedNetwork, type Weather } from '../twins/network.ts';
 import type { OverlayTwin } from '../twins/overlay.ts';
 import type { PublicHostTwin } from '../twins/public-host.ts';
+import type { SandboxCondition } from '../twins/sandbox.ts';
 import { MAKER, SimulatedTpm } from '../twins/tpm.ts';
 import { AUTHOR } from './author.ts';
 import { Host, type HostChecks, type Surroundings } from './host.ts';
 import { type LogLine, simulatedLogger } from './logger.ts';
+import { type OwnerChecks, OwnerHost } from './owner-host.ts';
 
 const BLOCK_MS = 1_000;
 const START_S = Date.UTC(2026, 5, 1) / 1_000;
 const DEPOSIT = 1_000n;
 const FIRST_PORT = 10_000;
 export const GOVERNOR = `0x${'60'.repeat(20)}`;
+const FIRST_OWNER_PORT = 30_000;
+const OWNERS = 2;
 export const FIRST_RELEASE = { digest: sha256(fromUtf8('the release under test')), name: 'nemea under test' };
+
+/** What machines run tasks in. */
+export const IMAGE = { file: 'worker.erofs', digest: sha256(fromUtf8('the worker image')), name: 'worker' };
+/** A machine that is as it should be. */
+export const GOOD_MACHINE: SandboxCondition = { slowness: 1, isLittering: false, isBreaking: false };
 
 export interface WorldOptions {
   readonly seed: string;
@@ -45,7 +57,10 @@ export class World {
   readonly founders: readonly Host[];
   readonly overlays: SimulatedNetwork<OverlayTwin>;
   readonly doors: SimulatedNetwork<PublicHostTwin>;
-  readonly checks: HostChecks[] = [];
+  readonly checks: Partial<HostChecks>[] = [];
+  readonly owners: readonly OwnerHost[];
+  readonly ownerChecks: OwnerChecks[] = [];
+  readonly orders: OrderBook;
   /** Second copies of members that run twice. */
   readonly copies: Host[] = [];
   /** Told of every line that a node logs. */
@@ -59,6 +74,8 @@ export class World {
     rpc: (name: string) => Rpc;
     route: (hosts: readonly OverlayTwin[], from: string) => OverlayTwin | undefined;
     disguise: (host: Host, ports: NodePorts) => NodePorts;
+    disguiseOwner: (name: string, ports: OwnerPorts) => OwnerPorts;
+    sandbox: (name: string) => SandboxCondition;
   };
 
   constructor(options: WorldOptions) {
@@ -69,6 +86,8 @@ export class World {
       rpc: () => () => 5,
       route: (hosts, from) => hosts.find((host) => !this.#areApart(host.name, from)),
       disguise: (_host, ports) => ports,
+      disguiseOwner: (_name, ports) => ports,
+      sandbox: () => GOOD_MACHINE,
     };
     const weather: Weather = {
       fate: (from, to) => (this.#areApart(from, to) ? [] : this.conditions.weather.fate(from, to)),
@@ -80,16 +99,27 @@ export class World {
       machineOf(`n${index}`, FIRST_PORT + 10 * index),
     );
     const accounts = machines.map(({ account }) => account);
+    const ownerNames = Array.from({ length: OWNERS }, (_, index) => `o${index}`);
+    const payers = [...accounts, AUTHOR, ...ownerNames.map((name) => machineOf(name, 0).account)];
     this.chain = new Chain({
       network: networkOf(options.epochMs),
       genesis: accounts.slice(0, options.nodes),
       governor: GOVERNOR,
       depositMin: DEPOSIT,
-      balances: new Map([...accounts, AUTHOR].map((account) => [account, 10n * DEPOSIT])),
+      balances: new Map(payers.map((account) => [account, 10n * DEPOSIT])),
       startS: START_S,
       seed: options.seed,
     });
     this.#surroundings = this.#surround(options.logLevel ?? 'warn');
+    this.orders = new OrderBook(kernel, IMAGE);
+    const checks: OwnerChecks = {
+      onKey: (fileKey) => {
+        for (const check of this.ownerChecks) check.onKey(fileKey);
+      },
+    };
+    this.owners = ownerNames.map(
+      (name, index) => new OwnerHost(this.#surroundings, name, { port: FIRST_OWNER_PORT + index, checks }),
+    );
     this.hosts = machines.map(
       (machine) =>
         new Host(this.#surroundings, {
@@ -107,6 +137,7 @@ export class World {
     await this.#found();
     this.kernel.every(BLOCK_MS, () => this.#mine());
     for (const host of this.founders) host.start();
+    for (const owner of this.owners) owner.start();
   }
 
   #mine(): void {
@@ -120,13 +151,12 @@ export class World {
 
   async #found(): Promise<void> {
     const { chain } = this;
-    chain.send(GOVERNOR, { kind: 'policy', policy: 'release', digest: FIRST_RELEASE.digest, approved: true });
-    chain.send(GOVERNOR, {
-      kind: 'policy',
-      policy: 'ek-root',
-      digest: sha256(rootOf(MAKER)),
-      approved: true,
-    });
+    const approve = (policy: PolicyKind, digest: Uint8Array) =>
+      chain.send(GOVERNOR, { kind: 'policy', policy, digest, approved: true });
+    approve('release', FIRST_RELEASE.digest);
+    approve('ek-root', sha256(rootOf(MAKER)));
+    approve('image', IMAGE.digest);
+    for (const name of PROGRAM_NAMES) approve('code', sha256(codeOf(name)));
     const votes: Vote[] = this.founders.map(({ machine, tpm }) => ({
       type: 'Admission',
       record: genesisRecord(machine, tpm),
@@ -182,13 +212,19 @@ export class World {
         simulatedLogger(kernel, name, { level: logLevel, onLine: (line) => this.onLog(line) }),
       rpc: (name) => () => conditions.rpc(name)(),
       route: (hosts, from) => conditions.route(hosts, from),
+      image: IMAGE,
+      sandboxCondition: (name) => conditions.sandbox(name),
       disguise: (host, ports) => conditions.disguise(host, ports),
+      disguiseOwner: (name, ports) => conditions.disguiseOwner(name, ports),
       checks: {
         onAppend: (...happened) => {
-          for (const check of checks) check.onAppend(...happened);
+          for (const check of checks) check.onAppend?.(...happened);
         },
         onUp: (host) => {
-          for (const check of checks) check.onUp(host);
+          for (const check of checks) check.onUp?.(host);
+        },
+        onRun: (...happened) => {
+          for (const check of checks) check.onRun?.(...happened);
         },
       },
     };
