@@ -159,8 +159,8 @@ export const BUGS: readonly Bug[] = [
     'heads-counted-by-consensus',
     'a crowd of newcomers that weigh next to nothing stops the network [CONS-2]',
     'consensus/src/configuration.ts',
-    'members.map(({ id, publicKey, weight }) => ({ id, publicKey: publicKey.slice(), weight }));',
-    'members.map(({ id, publicKey }) => ({ id, publicKey: publicKey.slice(), weight: 1 }));',
+    'publicKey: publicKey.slice(), weight, place',
+    'publicKey: publicKey.slice(), weight: 1, place',
   ),
   bug(
     'activation-not-checked',
