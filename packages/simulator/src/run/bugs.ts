@@ -205,13 +205,6 @@ export const BUGS: readonly Bug[] = [
     '',
   ),
   bug(
-    'runs-never-expire',
-    'a task whose executor stalls stays in escrow [MEMB-32]',
-    'node/src/duties/tasks.ts',
-    'else this.#expire(state, id, task.attempt, task.election.electedBlock);',
-    '',
-  ),
-  bug(
     'result-in-the-clear',
     'whoever stands between executor and receiver reads the result',
     'node/src/tasks/executor.ts',
