@@ -92,17 +92,17 @@ async function startReplica(config: ReplicaConfig): Promise<{
     if (revision === undefined) rim?.take({ type: 'request', operation: bytes });
     else reply(bundle.number, revision);
   };
-  const protocol = (handle: (message: Uint8Array) => Uint8Array | undefined) => ({
+  const protocol = (handle: (message: Uint8Array, peer: string) => Uint8Array | undefined) => ({
     maxMessageBytes: MESSAGE_BYTES_MAX,
     maxInFlight: 256,
-    handle: async (_peer: string, message: Uint8Array) => handle(message),
+    handle: async (peer: string, message: Uint8Array) => handle(message, peer),
   });
   const overlay = await openOverlay({
     privateKey: fromHex(config.seed),
     listen: '/ip4/127.0.0.1/tcp/0',
     networkId,
     protocols: {
-      [PROTOCOLS.consensus]: protocol((message) => void rim?.hear(parseMessage(message))),
+      [PROTOCOLS.consensus]: protocol((message, peer) => void rim?.hear(parseMessage(message), peer)),
       [PROTOCOLS.request]: protocol((message) => void receiveRequest(message)),
       [PROTOCOLS.decisions]: protocol((request) => rim?.decisionsFrom(request)),
       [REPLY]: protocol(() => undefined),

@@ -333,7 +333,7 @@ export class Node {
     return {
       [PROTOCOLS.consensus]: protocol(
         256,
-        async (_peer, message) => void this.#loop?.receiveMessage(message),
+        async (peer, message) => void this.#loop?.receiveMessage(peer, message),
       ),
       [PROTOCOLS.request]: protocol(
         256,

@@ -61,7 +61,7 @@ async function start(
         if (isCut()) return;
         for (const other of others()) {
           if (to === null || other.node.account === to)
-            queueMicrotask(() => other.loop.receiveMessage(message));
+            queueMicrotask(() => other.loop.receiveMessage(node.account, message));
         }
       },
       forward: (operation) => {
@@ -289,7 +289,7 @@ describe('a request', () => {
 
 test('a message that nobody signed, or that is none, is refused', () => {
   for (const { loop } of network) {
-    expect(() => loop.receiveMessage(Uint8Array.of(1, 2, 3))).toThrow();
+    expect(() => loop.receiveMessage('peer', Uint8Array.of(1, 2, 3))).toThrow();
   }
 });
 

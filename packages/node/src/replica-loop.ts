@@ -170,11 +170,11 @@ export class ReplicaLoop {
     });
   }
 
-  /** A replica spoke. A proposal is looked at only once every block it builds on has been seen here, too. */
-  receiveMessage(bytes: Uint8Array): void {
+  /** A member brought what a replica said. A proposal is looked at only once every block it builds on has been seen here, too. */
+  receiveMessage(peer: string, bytes: Uint8Array): void {
     const message = parseMessage(bytes);
     const operations = message.batch.map((operation) => parseSignedOperation(operation));
-    this.#whenAnchored(operations, () => this.#rim.hear(message));
+    this.#whenAnchored(operations, () => this.#rim.hear(message, peer));
   }
 
   /** Answers a replica that lags behind. */

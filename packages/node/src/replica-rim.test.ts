@@ -1,3 +1,4 @@
+import type { SignedMessage } from '@nemea/consensus';
 import { createEd25519Signer, createEd25519Verifier } from '@nemea/consensus/ed25519';
 import { fromUtf8, sha256, toUtf8 } from '@nemea/core';
 import { expect, test } from 'vitest';
@@ -41,8 +42,18 @@ function listApplication(): Application<readonly string[]> {
   };
 }
 
+const unsigned: SignedMessage = {
+  payload: Uint8Array.of(7),
+  sender: 'r0',
+  signature: new Uint8Array(64),
+  batch: [],
+  evidence: new Uint8Array(0),
+};
+
 async function startAlone() {
   const happened: string[] = [];
+  /** Senders of messages whose signature was looked at. */
+  const looked: string[] = [];
   const { publicKey, sign } = createEd25519Signer(sha256(fromUtf8('r0')));
   const journal = new MemoryJournal();
   const clock = stillClock();
@@ -66,13 +77,16 @@ async function startAlone() {
       forward: () => happened.push('say'),
       fetch: () => Promise.reject(new Error('nobody is there')),
     },
-    publicKeyOf: () => publicKey,
+    publicKeyOf: (id) => {
+      looked.push(id);
+      return publicKey;
+    },
     sign,
     verifySignature: createEd25519Verifier(),
     onStopped: (error) => happened.push(error.code),
   });
   happened.length = 0;
-  return { rim, clock, application, happened };
+  return { rim, clock, application, happened, looked };
 }
 
 test('what arrives together is written at once, and nothing of it is said before that [CONS-6]', async () => {
@@ -100,14 +114,23 @@ test('a closed rim takes nothing more, not even what had arrived', async () => {
 
 test('what nobody signed is passed over, and what comes with it is taken', async () => {
   const { rim, clock, application } = await startAlone();
-  rim.hear({
-    payload: Uint8Array.of(7),
-    sender: 'r0',
-    signature: new Uint8Array(64),
-    batch: [],
-    evidence: new Uint8Array(0),
-  });
+  rim.hear(unsigned, 'r1');
   rim.take({ type: 'request', operation: fromUtf8('a') });
   for (let i = 0; i < 3; i++) await clock.turn();
   expect(application.state).toEqual(['a']);
+});
+
+test('a neighbour that floods loses its own messages, and nobody else a vote or a request [CONS-23]', async () => {
+  const { rim, clock, application, looked } = await startAlone();
+  for (let i = 0; i < 10_000; i++) rim.hear(unsigned, 'flooding');
+  rim.hear({ ...unsigned, sender: 'r1' }, 'r1');
+  rim.take({ type: 'request', operation: fromUtf8('a') });
+  for (let i = 0; i < 6; i++) await clock.turn();
+  expect(looked.filter((sender) => sender === 'r0')).toHaveLength(512);
+  expect(looked).toContain('r1');
+  expect(application.state).toEqual(['a']);
+  looked.length = 0;
+  rim.hear(unsigned, 'flooding');
+  await clock.turn();
+  expect(looked).toEqual(['r0']);
 });

@@ -29,8 +29,10 @@ import type { Clock, Timer } from './ports/clock.ts';
 import type { Journal } from './ports/journal.ts';
 import { decisionsRequestCodec, orderAnswerCodec } from './protocol.ts';
 
-/** Inputs that may wait; beyond it new messages are dropped, as a network would. */
-const QUEUE_MAX = 8_192;
+/** Requests that may wait; beyond it new ones are dropped, as a network would. */
+const REQUESTS_MAX = 8_192;
+/** Messages that may wait of one neighbour: nobody knows yet who signed them, so whoever floods drowns out itself alone. */
+const HEARD_MAX = 512;
 /** Inputs of one turn. What they write goes to disk as one, before anything that they say leaves. */
 const TURN_INPUTS_MAX = 256;
 
@@ -40,7 +42,7 @@ export class LoopError extends CodedError<'LOOP_ANCHOR_UNKNOWN' | 'LOOP_STOPPED'
 type Speech = Extract<Outbound, { type: 'transmit' | 'forward' | 'commit' }>;
 
 /** What somebody said, not looked at yet. */
-type Heard = { readonly type: 'heard'; readonly message: SignedMessage };
+type Heard = { readonly type: 'heard'; readonly message: SignedMessage; readonly neighbour: string };
 
 /** What execution says of who is to vote: null when nothing changed. */
 export type Voters = Pick<Extract<Input, { type: 'executed' }>, 'members' | 'renews'>;
@@ -97,6 +99,8 @@ export class ReplicaRim<State> {
   #sequence = 0;
   #votersLast: Voters = { members: null };
   readonly #queue: (Input | Heard)[] = [];
+  /** How many inputs in the queue a network may lose, by who brought them. */
+  readonly #waiting = new Map<string, number>();
   #turn: Timer | undefined;
   #isClosed = false;
   readonly #records: JournalRecord[] = [];
@@ -151,18 +155,39 @@ export class ReplicaRim<State> {
     this.#enqueue(input);
   }
 
-  /** Takes what a replica said. Its signature is checked in its turn: by then it may be one voice more than needed. */
-  hear(message: SignedMessage): void {
-    this.#enqueue({ type: 'heard', message });
+  /**
+   * Takes what a replica said, from the neighbour that brought it. Its signature is checked in its turn: by then it may be one
+   * voice more than needed.
+   */
+  hear(message: SignedMessage, neighbour: string): void {
+    this.#enqueue({ type: 'heard', message, neighbour });
   }
 
   #enqueue(input: Input | Heard): void {
-    if (this.#isClosed) return;
-    // Only what a network may lose is dropped: the machine counts on its own timers and answers.
-    const isDroppable = input.type === 'heard' || input.type === 'request';
-    if (this.#queue.length >= QUEUE_MAX && isDroppable) return;
+    if (this.#isClosed || !this.#hasRoomFor(input)) return;
     this.#queue.push(input);
     this.#turn ??= this.#options.clock.after(0, () => this.#takeTurn());
+  }
+
+  /** Only what a network may lose finds none: the machine counts on its own timers and answers. */
+  #hasRoomFor(input: Input | Heard): boolean {
+    const bringer = bringerOf(input);
+    if (bringer === undefined) return true;
+    const waiting = this.#waiting.get(bringer) ?? 0;
+    if (waiting >= (input.type === 'heard' ? HEARD_MAX : REQUESTS_MAX)) return false;
+    this.#waiting.set(bringer, waiting + 1);
+    return true;
+  }
+
+  #dequeue(): (Input | Heard)[] {
+    const inputs = this.#queue.splice(0, TURN_INPUTS_MAX);
+    for (const bringer of inputs.map(bringerOf)) {
+      if (bringer === undefined) continue;
+      const waiting = (this.#waiting.get(bringer) ?? 0) - 1;
+      if (waiting > 0) this.#waiting.set(bringer, waiting);
+      else this.#waiting.delete(bringer);
+    }
+    return inputs;
   }
 
   /** Answers a replica that lags behind. */
@@ -181,7 +206,7 @@ export class ReplicaRim<State> {
   #takeTurn(): void {
     this.#turn = undefined;
     try {
-      for (const input of this.#queue.splice(0, TURN_INPUTS_MAX)) {
+      for (const input of this.#dequeue()) {
         if (this.#isClosed) return;
         const known = input.type === 'heard' ? this.#authenticate(input.message) : input;
         if (known !== undefined) this.#perform(drive(this.#replica, known));
@@ -357,4 +382,10 @@ export class ReplicaRim<State> {
       this.#options.logger.info({ from, sequence, code: errorCode(error) }, 'decisions not fetched');
     }
   }
+}
+
+/** Requests come from one door, which counts who brings them. */
+function bringerOf(input: Input | Heard): string | undefined {
+  if (input.type === 'heard') return `neighbour ${input.neighbour}`;
+  return input.type === 'request' ? 'requests' : undefined;
 }
