@@ -2,7 +2,7 @@ import { ByteWriter, hashDomain, toHex } from '@nemea/core';
 import type { Judge } from './certificate.ts';
 import { ConsensusError } from './errors.ts';
 import { type MemberSignature, writeCount } from './message.ts';
-import { includesHonest, isQuorum } from './quorum.ts';
+import { isQuorum } from './quorum.ts';
 
 /** What a member says that a query gives, by its digest, after so many executed sequences. */
 export type Answer = MemberSignature & {
@@ -21,15 +21,14 @@ export function answerBytes(
 }
 
 /**
- * The result that members give alike, without ordering the query [CONS-29]. For `read` a quorum: it shares an honest
- * member with whoever has told of any operation executed before, so nothing older is read. For `receipt`, the result of an
- * operation that was ordered, as many as include an honest one. Throws `ANSWERS_DIVIDED` when no result has enough.
+ * The result that a quorum gives alike, without ordering the query [CONS-29]. Two quorums share an honest member, which
+ * forgets nothing that it told: so what is read is no older than what was read before. Throws `ANSWERS_DIVIDED` when no
+ * result has enough.
  */
 export function agreedAnswer(
   { configuration, networkId, verify }: Judge,
   query: Uint8Array,
   answers: readonly Answer[],
-  kind: 'read' | 'receipt',
 ): { result: Uint8Array; sequence: number } {
   const byResult = new Map<string, Answer[]>();
   for (const answer of answers) {
@@ -41,10 +40,8 @@ export function agreedAnswer(
   }
   for (const alike of byResult.values()) {
     const senders = alike.map(({ sender }) => sender);
-    const isEnough =
-      kind === 'read' ? isQuorum(configuration, senders) : includesHonest(configuration, senders);
     const [first] = alike;
-    if (!isEnough || first === undefined) continue;
+    if (first === undefined || !isQuorum(configuration, senders)) continue;
     return { result: first.result, sequence: Math.min(...alike.map(({ sequence }) => sequence)) };
   }
   throw new ConsensusError('ANSWERS_DIVIDED', `no result of ${answers.length} answers has enough weight`);

@@ -255,7 +255,7 @@ export class Node {
     const services = openServices(context, this.#ports, {
       chronicle: this.#chronicle,
       imageDigest: this.#options.image?.digest,
-      place: () => loop.place,
+      order: loop,
     });
     this.#services = services;
     this.#closers.push(() => services.votes.close());

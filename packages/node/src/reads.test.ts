@@ -19,6 +19,7 @@ let recorded: Map<TestNode, Uint8Array>;
 /** What members have executed that others have not. */
 let credits: Map<TestNode, number>;
 let asked: number;
+let settled: number;
 
 beforeEach(() => {
   chain = new TestChain(nodes);
@@ -28,6 +29,7 @@ beforeEach(() => {
   recorded = new Map();
   credits = new Map();
   asked = 0;
+  settled = 0;
 });
 
 function readsOf(node: TestNode): Reads {
@@ -41,7 +43,12 @@ function readsOf(node: TestNode): Reads {
   const own =
     credit === undefined ? state() : { ...state(), roster: withCredit(state().roster, node.account, credit) };
   const context = testContext(node, chain, { overlay: () => overlay, state: () => own });
-  return new Reads(context, () => places.get(node) as Place);
+  return new Reads(context, {
+    get place() {
+      return places.get(node) as Place;
+    },
+    settle: () => void settled++,
+  });
 }
 
 const follow = (node: TestNode) => places.set(node, { ...(places.get(node) as Place), isFollowing: true });
@@ -93,6 +100,12 @@ describe('a read without ordering [CONS-29]', () => {
     expect((await readsOf(self).agreed()).members).toBe(4);
     recorded.set(nodes[3] as TestNode, stale);
     expect(await code(readsOf(self).agreed())).toBe('ANSWERS_DIVIDED');
+  });
+
+  test('is answered when what it tells is on disk, so that no loss of power makes a member forget it', () => {
+    const question = queryCodec.encode({ fresh: new Uint8Array(32) });
+    readsOf(self).answer(question);
+    expect(settled).toBe(1);
   });
 
   test('is answered for questions only', () => {

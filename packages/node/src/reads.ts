@@ -27,14 +27,21 @@ export interface Place {
   readonly isFollowing: boolean;
 }
 
-/** Reads without ordering: what members sign alike for one fresh question is no older than anything told before [CONS-29]. */
+/** The order of operations at this node. */
+export interface Order {
+  readonly place: Place;
+  /** Puts what is executed on disk. */
+  settle(): void;
+}
+
+/** Reads without ordering: what a quorum signs alike for one fresh question is no older than what was read before [CONS-29]. */
 export class Reads {
   readonly #context: NodeContext;
-  readonly #place: () => Place;
+  readonly #order: Order;
 
-  constructor(context: NodeContext, place: () => Place) {
+  constructor(context: NodeContext, order: Order) {
     this.#context = context;
-    this.#place = place;
+    this.#order = order;
   }
 
   /** The answering side. Throws `NODE_NOT_READY` while this node only follows, and for what is no question. */
@@ -60,11 +67,11 @@ export class Reads {
     const asked = [...state().roster.values()].map((member) => this.#askMember(member, fresh));
     const answers = (await Promise.all(asked)).filter((answer) => answer !== undefined);
     const judge = {
-      configuration: this.#place().configuration,
+      configuration: this.#order.place.configuration,
       networkId: ledger.networkId,
       verify: verifySignature,
     };
-    const { result, sequence } = agreedAnswer(judge, queryDigest(fresh), answers, 'read');
+    const { result, sequence } = agreedAnswer(judge, queryDigest(fresh), answers);
     const agreed = agreedStateCodec.parse(result);
     return { ...agreed, rosterRoot: toHex(agreed.rosterRoot), sequence };
   }
@@ -89,8 +96,10 @@ export class Reads {
 
   #answerTo(fresh: Uint8Array): Answer {
     const { ledger, sign, state } = this.#context;
-    const { sequence, isFollowing } = this.#place();
+    const { sequence, isFollowing } = this.#order.place;
     if (isFollowing) throw new NodeError('NODE_NOT_READY', 'this node has lost its journal and only follows');
+    // What it tells of it must not forget, or a later quorum might be read that knows less.
+    this.#order.settle();
     const { epochClosed, roster } = state();
     const result = agreedStateCodec.encode({
       epochClosed,

@@ -121,6 +121,11 @@ export class ReplicaLoop {
     return { configuration, sequence: this.sequence, isFollowing: this.isFollowing };
   }
 
+  /** Puts what is executed on disk. */
+  settle(): void {
+    this.#options.journal.settle();
+  }
+
   get view(): number {
     return this.#rim.replica.view;
   }

@@ -10,7 +10,7 @@ import { Repeats } from './duties/turns.ts';
 import { NodeError } from './errors.ts';
 import { sleep } from './ports/clock.ts';
 import type { NodePorts } from './ports/node-ports.ts';
-import { type Place, Reads } from './reads.ts';
+import { type Order, Reads } from './reads.ts';
 import { Bidder } from './tasks/bidder.ts';
 import { Executor } from './tasks/executor.ts';
 import { RunPhases } from './tasks/phases.ts';
@@ -38,7 +38,7 @@ export function openServices(
   options: {
     readonly chronicle: Chronicle;
     readonly imageDigest: Uint8Array | undefined;
-    readonly place: () => Place;
+    readonly order: Order;
   },
 ): Services {
   const { chronicle, imageDigest } = options;
@@ -68,7 +68,7 @@ export function openServices(
   const bidder = new Bidder(context, canRun);
   return {
     votes,
-    reads: new Reads(context, options.place),
+    reads: new Reads(context, options.order),
     target: new Target(context, phases),
     verifier: new Verifier(context, (taskId, attempt) => bidder.verifyProof(taskId, attempt)),
     executor,

@@ -160,6 +160,8 @@ export class MemoryJournal implements Journal {
     this.append(kind, records);
   }
 
+  settle(): void {}
+
   read(kind: string): Uint8Array[] {
     return this.#records.get(kind) ?? [];
   }

@@ -7,6 +7,8 @@ export interface Journal {
    * before that loses them. Whoever reads finds them.
    */
   appendLater(kind: string, records: readonly Uint8Array[]): void;
+  /** Writes what is kept for later, durably. */
+  settle(): void;
   /** Every record of a kind, oldest first. */
   read(kind: string): Uint8Array[];
   /** Records of a kind by position, counted from 0 over those that are kept. */

@@ -61,18 +61,26 @@ export class SimulatedDisk {
     const settle = (): void => {
       for (const { kind, record } of later.splice(0)) write(kind, [record]);
     };
+    const requireRoom = (): void => {
+      if (this.#isFull) throw new DiskError('DISK_FULL', 'no space is left on the device');
+      if (!this.#isTearing) return;
+      this.#isTearing = false;
+      hooks.onTorn();
+      throw new DiskError('DISK_GONE', 'power was lost');
+    };
     return {
       append: (kind, records) => {
         alive();
         if (records.length === 0) return;
-        if (this.#isFull) throw new DiskError('DISK_FULL', 'no space is left on the device');
-        if (this.#isTearing) {
-          this.#isTearing = false;
-          hooks.onTorn();
-          throw new DiskError('DISK_GONE', 'power was lost');
-        }
+        requireRoom();
         settle();
         write(kind, records);
+      },
+      settle: () => {
+        alive();
+        if (later.length === 0) return;
+        requireRoom();
+        settle();
       },
       appendLater: (kind, records) => {
         alive();

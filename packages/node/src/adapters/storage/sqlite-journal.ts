@@ -84,6 +84,7 @@ export function openSqliteJournal(path: string, owner: string): Journal {
   return {
     append,
     appendLater,
+    settle,
     read(kind) {
       settle();
       return bodies(kind, select.all(kind));

@@ -111,6 +111,17 @@ export function journalCompliance(storage: () => JournalGround): ComplianceCase[
       },
     },
     {
+      title: 'writes what was for later when it is told to settle',
+      run() {
+        const disk = storage();
+        const journal = disk.open('node-a');
+        journal.appendLater('vote', of(1));
+        journal.settle();
+        journal.appendLater('vote', of(2));
+        expectRecords(disk.open('node-a').read('vote'), 1);
+      },
+    },
+    {
       title: 'takes nothing at all without a complaint',
       run() {
         const journal = storage().open('node-a');
