@@ -21,6 +21,12 @@ const frame: fc.Arbitrary<Frame> = fc.oneof(
   fc.record({ kind: fc.constant('error' as const), id, code: fc.stringMatching(/^[A-Z0-9_]{1,64}$/) }),
 );
 
+function framesOf(cutter: FrameCutter): Uint8Array[] {
+  const frames: Uint8Array[] = [];
+  for (let frame = cutter.next(); frame !== undefined; frame = cutter.next()) frames.push(frame);
+  return frames;
+}
+
 test('every frame comes back as it was sent, within the stated overhead', () => {
   fc.assert(
     fc.property(frame, (sent) => {
@@ -68,16 +74,33 @@ test('frames are the same however what carries them is cut into pieces', () => {
       const bytes = joinFrames(sent);
       const places = [...cuts.filter((cut) => cut < bytes.length), bytes.length].sort((a, b) => a - b);
       const cutter = new FrameCutter(FRAME_OVERHEAD_BYTES + 500);
-      const got = places.flatMap((end, index) => cutter.take(bytes.subarray(places[index - 1] ?? 0, end)));
+      const got = places.flatMap((end, index) => {
+        cutter.push(bytes.subarray(places[index - 1] ?? 0, end));
+        return framesOf(cutter);
+      });
       expect(got.map(parseFrame)).toEqual(sent);
+      expect(cutter.bytes).toBe(0);
     }),
   );
 });
 
+test('a frame that comes byte by byte is whole with its last byte', () => {
+  const sent: Frame = { kind: 'send', body: new Uint8Array(100_000).fill(7) };
+  const bytes = joinFrames([sent]);
+  const cutter = new FrameCutter(200_000);
+  for (let at = 0; at < bytes.length; at++) {
+    expect(cutter.next()).toBeUndefined();
+    cutter.push(bytes.subarray(at, at + 1));
+  }
+  expect(framesOf(cutter).map(parseFrame)).toEqual([sent]);
+});
+
 test('a frame that says it is larger than allowed is refused before it is there', () => {
   const cutter = new FrameCutter(20);
-  expect(cutter.take(Uint8Array.of(0, 0, 0))).toEqual([]);
-  expect(() => cutter.take(Uint8Array.of(21))).toThrow('want at most 20');
+  cutter.push(Uint8Array.of(0, 0, 0));
+  expect(cutter.next()).toBeUndefined();
+  cutter.push(Uint8Array.of(21));
+  expect(() => cutter.next()).toThrow('want at most 20');
 });
 
 test('only plain codes cross the wire', () => {

@@ -50,40 +50,66 @@ export function parseFrame(bytes: Uint8Array): Frame {
   }
 }
 
-/** Cuts what arrives, in pieces of any size, into the bytes of frames. */
+/** Pieces smaller than this grow together: each takes more memory than the bytes that it carries. */
+const PIECE_BYTES_MIN = 4_096;
+
+/** Cuts what arrives, in pieces of any size, into the bytes of frames, one at a time: what waits takes no more than it is. */
 export class FrameCutter {
   readonly #frameBytesMax: number;
   #pieces: Uint8Array[] = [];
   #bytes = 0;
-  /** Without so many bytes nothing more can be said. */
-  #wanted = LENGTH_BYTES;
 
   constructor(frameBytesMax: number) {
     this.#frameBytesMax = frameBytesMax;
   }
 
-  /** The frames that are whole with this piece. Throws `FRAME_INVALID` for one that is larger than allowed. */
-  take(piece: Uint8Array): Uint8Array[] {
-    this.#pieces.push(piece);
+  /** What waits to be cut. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  push(piece: Uint8Array): void {
     this.#bytes += piece.length;
-    if (this.#bytes < this.#wanted) return [];
-    const bytes = this.#pieces.length === 1 ? piece : concatBytes(...this.#pieces);
-    const frames: Uint8Array[] = [];
-    let at = 0;
-    for (;;) {
-      this.#wanted = LENGTH_BYTES;
-      if (bytes.length - at < this.#wanted) break;
-      const length = u32At(bytes, at);
-      if (length > this.#frameBytesMax)
-        throw invalid(`got ${length} bytes, want at most ${this.#frameBytesMax}`);
-      this.#wanted += length;
-      if (bytes.length - at < this.#wanted) break;
-      frames.push(bytes.subarray(at + LENGTH_BYTES, at + this.#wanted));
-      at += this.#wanted;
+    let last = piece;
+    for (
+      let before = this.#pieces.at(-1);
+      before !== undefined && before.length <= last.length && last.length < PIECE_BYTES_MIN;
+      before = this.#pieces.at(-1)
+    ) {
+      this.#pieces.pop();
+      last = concatBytes(before, last);
     }
-    this.#pieces = at === bytes.length ? [] : [bytes.subarray(at)];
-    this.#bytes = bytes.length - at;
-    return frames;
+    this.#pieces.push(last);
+  }
+
+  /** The next frame; undefined until it is whole. Throws `FRAME_INVALID` for one that is larger than allowed. */
+  next(): Uint8Array | undefined {
+    const head = this.#join(LENGTH_BYTES);
+    if (head === undefined) return undefined;
+    const length = u32At(head, 0);
+    if (length > this.#frameBytesMax)
+      throw invalid(`got ${length} bytes, want at most ${this.#frameBytesMax}`);
+    const size = LENGTH_BYTES + length;
+    const bytes = this.#join(size);
+    if (bytes === undefined) return undefined;
+    if (bytes.length === size) this.#pieces.shift();
+    else this.#pieces[0] = bytes.subarray(size);
+    this.#bytes -= size;
+    return bytes.subarray(LENGTH_BYTES, size);
+  }
+
+  clear(): void {
+    this.#pieces = [];
+    this.#bytes = 0;
+  }
+
+  /** The first piece, joined with as many others as it takes to hold so many bytes. */
+  #join(bytesMin: number): Uint8Array | undefined {
+    if (this.#bytes < bytesMin) return undefined;
+    let [count, bytes] = [0, 0];
+    while (bytes < bytesMin) bytes += (this.#pieces[count++] as Uint8Array).length;
+    if (count > 1) this.#pieces.unshift(concatBytes(...this.#pieces.splice(0, count)));
+    return this.#pieces[0];
   }
 }
 

@@ -10,8 +10,6 @@ export class FramedStream {
   readonly #cutter: FrameCutter;
   readonly #writeTimeoutMs: number;
   readonly #unreadBytesMax: number;
-  readonly #unread: Uint8Array[] = [];
-  #unreadBytes = 0;
   /** Why nothing more will come. */
   #end: Error | undefined;
   #wake: (() => void) | undefined;
@@ -34,11 +32,8 @@ export class FramedStream {
   /** The next frame; throws when the stream ends, breaks the framing or exceeds the size limit. One reader at a time. */
   async read(): Promise<Frame> {
     for (;;) {
-      const bytes = this.#unread.shift();
-      if (bytes !== undefined) {
-        this.#unreadBytes -= bytes.length;
-        return parseFrame(bytes);
-      }
+      const bytes = this.#cutter.next();
+      if (bytes !== undefined) return parseFrame(bytes);
       if (this.#end !== undefined) throw this.#end;
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
@@ -92,18 +87,13 @@ export class FramedStream {
     });
   }
 
+  /** Whoever sends more than may wait loses the stream, and what waits. */
   #receive(piece: Uint8Array): void {
     if (this.#end !== undefined) return;
-    try {
-      for (const frame of this.#cutter.take(piece)) {
-        this.#unread.push(frame);
-        this.#unreadBytes += frame.length;
-      }
-      if (this.#unreadBytes > this.#unreadBytesMax)
-        throw new TransportError('QUEUE_FULL', `${this.#unreadBytes} bytes wait to be read`);
-    } catch (error) {
-      this.#finish(error instanceof Error ? error : ended('stream failed'));
-      return;
+    this.#cutter.push(piece);
+    if (this.#cutter.bytes > this.#unreadBytesMax) {
+      this.#finish(new TransportError('QUEUE_FULL', `${this.#cutter.bytes} bytes wait to be read`));
+      this.#cutter.clear();
     }
     this.#wake?.();
   }

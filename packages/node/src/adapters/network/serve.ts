@@ -97,6 +97,8 @@ class StreamServer {
     const wait = waitMs > 0 || this.#slots.some((slots) => slots.full);
     if (wait) this.#stream.pause();
     if (waitMs > 0) await sleep(waitMs, undefined, { ref: false });
+    // Whoever has gone waits for no answer: what it left behind would be kept as long as the rate makes it wait.
+    if (waitMs > 0 && !this.#stream.open) throw new TransportError('STREAM_CLOSED', 'peer has gone');
     for (const slots of this.#slots) await slots.take();
     if (wait) this.#stream.resume();
   }
