@@ -218,12 +218,13 @@ class AttestedOverlay implements Overlay {
   #channel(peer: string, name: string): Channel | undefined {
     const protocol = this.#options.protocols[name];
     if (!protocol) throw new TransportError('PROTOCOL_UNKNOWN', `protocol is not configured: ${name}`);
+    // Closed when the last connection ends: while there is one, nobody need be looked up for each message.
+    const known = this.#channels.get(peer)?.get(name);
+    if (known) return known;
     const connected = this.#connections(peer).some((connection) => connection.status === 'open');
     if (!connected) return undefined;
     const channels = this.#channels.get(peer) ?? new Map<string, Channel>();
     this.#channels.set(peer, channels);
-    const known = channels.get(name);
-    if (known) return known;
     const channel = new Channel({
       ...this.#limits,
       maxMessageBytes: protocol.maxMessageBytes,
