@@ -61,14 +61,16 @@ beforeEach(() => {
   field = openField(attestor as TpmDevice, target as TpmDevice);
 });
 
-function openField(asking: TpmDevice, asked: TpmDevice) {
+/** The release of the one that is asked is approved in the block after `approvedAfter`; members have agreed on `agreedBlock`. */
+function openField(asking: TpmDevice, asked: TpmDevice, { approvedAfter = 0, agreedBlock = 0 } = {}) {
   const [askingNode, askedNode] = [nodeOf(asking), nodeOf(asked)];
   const chain = new TestChain([askingNode, askedNode]);
+  chain.mineTo(approvedAfter);
   chain.approve('release', asked.release.digest);
   chain.mineTo(25);
   const state = initialState(NETWORK_ID, chain.history);
   const member = state.roster.get(asked.account) as Member;
-  const answering = new Target(contextOf(asked, askedNode, chain), {
+  const answering = new Target(contextOf(asked, askedNode, chain, { agreedBlock }), {
     stateDigest: async () => undefined,
     isVerifier: () => false,
   });
@@ -82,7 +84,7 @@ function openField(asking: TpmDevice, asked: TpmDevice) {
       wire: (message: Uint8Array) => Promise<Uint8Array>,
       proof?: Uint8Array,
     ): Promise<Attested> => {
-      const context = contextOf(asking, askingNode, chain, wire);
+      const context = contextOf(asking, askingNode, chain, { wire });
       return challengeMember(context, member, {
         epoch: EPOCH,
         command: 'epoch',
@@ -125,9 +127,13 @@ function contextOf(
   device: TpmDevice,
   node: TestNode,
   chain: TestChain,
-  wire?: (message: Uint8Array) => Promise<Uint8Array>,
+  options: { wire?: (message: Uint8Array) => Promise<Uint8Array>; agreedBlock?: number },
 ): NodeContext {
+  const { wire, agreedBlock = 0 } = options;
+  const state = { ...initialState(NETWORK_ID, chain.history), ledgerBlock: agreedBlock };
   return testContext(node, chain, {
+    state: () => state,
+    self: () => state.roster.get(node.account),
     tpm: device.identity,
     verifySignature: device.verifySignature,
     collectEvidence: (challenge, binding) => evidenceOf(device, challenge, binding),
@@ -216,6 +222,22 @@ describe('an attestor', () => {
 });
 
 describe('a target', () => {
+  test('does not show software that was approved after the block that members judge by, until they agree on a later one [MEMB-24]', async () => {
+    const ask = async (agreedBlock: number) => {
+      const { ask: challenge, answer } = openField(attestor as TpmDevice, target as TpmDevice, {
+        approvedAfter: 23,
+        agreedBlock,
+      });
+      return challenge(answer).then(
+        ({ result }) => result.verdict,
+        (error: { code: string }) => error.code,
+      );
+    };
+    expect(await ask(0)).toBe('CHALLENGE_TOO_EARLY');
+    expect(await ask(23)).toBe('CHALLENGE_TOO_EARLY');
+    expect(await ask(24)).not.toBe('CHALLENGE_TOO_EARLY');
+  });
+
   /** The attestor's own request, changed before it is sent; signed again when the change is the attestor's. */
   async function send(
     change: (challenge: Challenge) => Partial<Challenge>,

@@ -9,8 +9,10 @@ import {
   drawnFrom,
   type Member,
   mayDraw,
+  offenceOf,
   phaseContext,
   provenBeta,
+  type SignedEvidence,
 } from '@nemea/membership';
 import { recoverRequester } from '@nemea/sdk';
 import { keccak256 } from 'viem';
@@ -32,7 +34,8 @@ export type ChallengeErrorCode =
   | 'CHALLENGE_VRF_FALSE'
   | 'CHALLENGE_NOT_DRAWN'
   | 'CHALLENGE_TOO_OFTEN'
-  | 'CHALLENGE_TASK_UNKNOWN';
+  | 'CHALLENGE_TASK_UNKNOWN'
+  | 'CHALLENGE_TOO_EARLY';
 export class ChallengeError extends CodedError<ChallengeErrorCode> {}
 
 /** What the executor of a task answers for, by phase; undefined when this node runs no such task. */
@@ -198,9 +201,32 @@ export class Target {
       ...(challenge.task === null ? {} : { context: phaseContext({ ...challenge.task, stateDigest }) }),
     });
     const evidence = await this.#context.collectEvidence(challenge.nonce, binding);
+    if (challenge.command === 'epoch') {
+      const { epoch, nonce } = challenge;
+      this.#requireAgreed({ epoch, evidence, nonce, binding });
+    }
     const evidenceDigest = sha256(evidence);
     const signature = this.#context.sign(answerDigest({ binding, nonce: challenge.nonce, evidenceDigest }));
     return answerCodec.encode({ evidence, stateDigest, signature });
+  }
+
+  /**
+   * An accusation is judged as of a block that the members have agreed on, and the accuser may have none agreed on that is later than
+   * the first of the epoch. Software that layer 1 approved since would look as if it never had: it is not shown before [MEMB-24].
+   */
+  #requireAgreed(answer: Omit<SignedEvidence, 'target'>): void {
+    const { ledger, self, state } = this.#context;
+    const target = self();
+    if (target === undefined) return;
+    const { history, networkId } = ledger;
+    const agreedBlock = Math.max(state().ledgerBlock, history.epochBoundary(answer.epoch) ?? 0);
+    const isContradicting = (atBlock: number): boolean =>
+      offenceOf({ networkId, ledger: history, atBlock }, { target, ...answer }) === 'contradiction';
+    if (isContradicting(agreedBlock) && !isContradicting(history.head))
+      throw new ChallengeError(
+        'CHALLENGE_TOO_EARLY',
+        `this node's software was approved after block ${agreedBlock}, which members have agreed on`,
+      );
   }
 
   async #stateDigest(challenge: Challenge): Promise<Uint8Array> {
