@@ -1,3 +1,4 @@
+import { encodeMessage } from '@nemea/consensus';
 import { encodeCbor, sha256, toHex } from '@nemea/core';
 import {
   attestAlpha,
@@ -285,6 +286,29 @@ describe('a request', () => {
     await until(() => network.every((member) => reported(member) === 2));
     expect(network.every(({ loop }) => loop.state.ledgerBlock === 26)).toBe(true);
   });
+});
+
+test('what one peer has waiting for a block crowds out nothing of the others [CONS-23]', async () => {
+  const later = encodeOperation({
+    author: at(1).node.account,
+    anchor: { block: 26, hash: hashOfNext() },
+    body: emptyReport(at(1).node),
+  });
+  const waiting = encodeSignedOperation(later, at(1).node.sign(operationDigest(NETWORK_ID, later)));
+  const invented = encodeMessage({
+    payload: Uint8Array.of(7),
+    sender: at(3).node.account,
+    signature: new Uint8Array(64),
+    batch: [signedBy(at(2).node, emptyReport(at(2).node), sha256())],
+    evidence: new Uint8Array(0),
+  });
+  for (const { loop } of network) {
+    loop.receiveRequest('peer', waiting);
+    for (let i = 0; i < 2_000; i++) loop.receiveMessage('flooding', invented);
+  }
+  chain.mine();
+  for (const { loop } of network) loop.onBlock();
+  await until(() => network.every((member) => reported(member) === 1));
 });
 
 test('a message that nobody signed, or that is none, is refused', () => {

@@ -21,8 +21,8 @@ import type { Journal } from './ports/journal.ts';
 import type { Place } from './reads.ts';
 import { LoopError, ReplicaRim, type ReplicaTransport } from './replica-rim.ts';
 
-/** Messages that wait for a block that this node has not seen, and for how long. */
-const PARKED_MAX = 1_024;
+/** Messages of one peer that wait for a block that this node has not seen, and for how long. Beyond it its oldest goes. */
+const PARKED_MAX = 128;
 const PARKED_TIMEOUT_MS = 5_000;
 /** Operations that one peer may bring first, on average; an honest member makes a few in an epoch. */
 const NEW_REQUESTS_PER_SECOND = 64;
@@ -63,6 +63,7 @@ export class ReplicaLoop {
   readonly #seen: Set<string>;
   readonly #rates = new Map<string, Rate>();
   readonly #parked: {
+    readonly peer: string;
     readonly operations: readonly SignedOperation[];
     readonly deadlineMs: number;
     run(): void;
@@ -168,7 +169,7 @@ export class ReplicaLoop {
     if (rate.take(this.#options.clock.elapsedMs()) > 0) return;
     const signed = parseSignedOperation(bytes);
     if (!this.#application.isAuthentic(signed)) return;
-    this.#whenAnchored([signed], () => {
+    this.#whenAnchored(peer, [signed], () => {
       this.#seen.add(digest);
       if (this.#seen.size > SEEN_MAX) this.#seen.delete(this.#seen.values().next().value as string);
       this.#rim.take({ type: 'request', operation: bytes });
@@ -179,7 +180,7 @@ export class ReplicaLoop {
   receiveMessage(peer: string, bytes: Uint8Array): void {
     const message = parseMessage(bytes);
     const operations = message.batch.map((operation) => parseSignedOperation(operation));
-    this.#whenAnchored(operations, () => this.#rim.hear(message, peer));
+    this.#whenAnchored(peer, operations, () => this.#rim.hear(message, peer));
   }
 
   /** Answers a replica that lags behind. */
@@ -207,13 +208,19 @@ export class ReplicaLoop {
     this.#options.transport.forward(operation);
   }
 
-  #whenAnchored(operations: readonly SignedOperation[], run: () => void): void {
+  #whenAnchored(peer: string, operations: readonly SignedOperation[], run: () => void): void {
     if (this.#application.isAnchored(operations)) {
       run();
       return;
     }
-    if (this.#parked.length >= PARKED_MAX) this.#parked.shift();
-    this.#parked.push({ operations, deadlineMs: this.#options.clock.elapsedMs() + PARKED_TIMEOUT_MS, run });
+    const before = this.#parked.filter((waiting) => waiting.peer === peer);
+    if (before.length >= PARKED_MAX)
+      this.#parked.splice(
+        this.#parked.findIndex((it) => it.peer === peer),
+        1,
+      );
+    const deadlineMs = this.#options.clock.elapsedMs() + PARKED_TIMEOUT_MS;
+    this.#parked.push({ peer, operations, deadlineMs, run });
   }
 
   /** Asks for its token to be ordered, again and again: while it is not, this member only follows [CONS-25]. */
