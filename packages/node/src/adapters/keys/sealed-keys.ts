@@ -53,7 +53,7 @@ async function createDeviceKeys(tpm: Tpm, path: string, pcrs: readonly number[])
   const sealed = await tpm.seal(secret, { pcrs: [...pcrs] });
   secret.fill(0);
   // Renamed into place: a crash leaves either no keys or whole ones.
-  writeFileSync(`${path}.new`, encodeCbor({ version: 1, sealed }), { mode: 0o600 });
+  writeFileSync(`${path}.new`, encodeCbor({ version: 1, sealed }), { mode: 0o600, flush: true });
   renameSync(`${path}.new`, path);
 }
 

@@ -13,7 +13,8 @@ export function openDiskFolder(dir: string): Folder {
     names: () => readdirSync(dir).filter((name) => !name.endsWith(UNFINISHED)),
     read: (name) => (existsSync(path(name)) ? new Uint8Array(readFileSync(path(name))) : undefined),
     write(name, bytes) {
-      writeFileSync(`${path(name)}${UNFINISHED}`, bytes, { mode: 0o600 });
+      // On disk before it has its name: no loss of power leaves a name without its bytes.
+      writeFileSync(`${path(name)}${UNFINISHED}`, bytes, { mode: 0o600, flush: true });
       renameSync(`${path(name)}${UNFINISHED}`, path(name));
     },
     remove: (name) => rmSync(path(name), { force: true }),
