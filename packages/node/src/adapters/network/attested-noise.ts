@@ -1,5 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import type { ConnectionEncrypter, SecureConnectionOptions, SecuredConnection } from '@libp2p/interface';
+import type {
+  ConnectionEncrypter,
+  MessageStream,
+  SecureConnectionOptions,
+  SecuredConnection,
+} from '@libp2p/interface';
 import { type NoiseComponents, noise } from '@libp2p/noise';
 import { type LengthPrefixedStream, lpStream } from '@libp2p/utils';
 import { EVIDENCE_BYTES_MAX } from '@nemea/attestation';
@@ -66,12 +71,12 @@ export function attestedNoise(
       protocol: ATTESTED_NOISE,
       async secureOutbound(connection, secureOptions) {
         const signal = toSignal(secureOptions, options);
-        const secured = await inner.secureOutbound(connection, { ...secureOptions, signal });
+        const secured = await inner.secureOutbound(inOnePiece(connection), { ...secureOptions, signal });
         return attest(secured, signal, 'initiator', initiate);
       },
       async secureInbound(connection, secureOptions) {
         const signal = toSignal(secureOptions, options);
-        const secured = await inner.secureInbound(connection, { ...secureOptions, signal });
+        const secured = await inner.secureInbound(inOnePiece(connection), { ...secureOptions, signal });
         const remote = secured.remotePeer.toString();
         return attest(secured, signal, 'responder', async (handshake) => {
           handshake.assertAdmitted();
@@ -87,6 +92,13 @@ export function attestedNoise(
       },
     };
   };
+}
+
+/** A socket makes a write, and often a packet, of each piece: of the length of a message of noise, and of the message. */
+function inOnePiece(socket: MessageStream): MessageStream {
+  const send = socket.send.bind(socket);
+  socket.send = (data) => send(data.subarray());
+  return socket;
 }
 
 /** As much as a member's multiplexer may send behind the handshake before it is read. */

@@ -8,9 +8,9 @@ import type {
 } from '@libp2p/interface';
 import type { NoiseComponents } from '@libp2p/noise';
 import { tcp } from '@libp2p/tcp';
-import { yamux } from '@libp2p/yamux';
 import { createLibp2p, type Libp2p, type Libp2pOptions } from 'libp2p';
 import { TransportError } from '../../ports/transport.ts';
+import { sparingYamux } from './muxer.ts';
 
 const MEBIBYTE = 1024 * 1024;
 /** Room for streams that are being negotiated, next to those of the protocols. */
@@ -46,7 +46,7 @@ export async function createHost<T extends ServiceMap = ServiceMap>(
     transports: [tcp()],
     connectionEncrypters: [options.encrypter],
     streamMuxers: [
-      yamux({
+      sparingYamux({
         maxInboundStreams: options.streamsMax + SPARE_STREAMS,
         maxOutboundStreams: options.streamsMax + SPARE_STREAMS,
         // A paused stream must not fill more than its read buffer allows.
