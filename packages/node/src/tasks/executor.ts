@@ -29,10 +29,13 @@ import type { CapsuleStore } from '../ports/block-store.ts';
 import type { Sandbox, SandboxFailureCode } from '../ports/sandbox.ts';
 import { PROTOCOLS, phaseNoticeCodec, resultNoticeCodec, signedPhaseResultCodec } from '../protocol.ts';
 import type { RunPhases } from './phases.ts';
+import { quorumOfAnswers } from './quorum-of-answers.ts';
 
 const FETCH_TIMEOUT_MS = 15_000;
 const KEY_TIMEOUT_MS = 10_000;
 const VERIFIERS_TIMEOUT_MS = 8_000;
+/** What verifiers may take longer than two thirds of them: three phases of it must fit into the time of a run. */
+const LATE_VERIFIERS_MS = 1_000;
 const RESULT_TIMEOUT_MS = 15_000;
 const CERTIFICATE_TIMEOUT_MS = 5_000;
 const CODE_BYTES_MAX = 1 << 20;
@@ -334,16 +337,17 @@ export class Executor {
       runSalt: run.opening.salt,
       certificate,
     });
-    const results = await Promise.all(
-      run.election.verifiers.map((account) =>
-        this.#notify(this.#context.state().roster.get(account), notice, phase),
-      ),
+    const { verifiers } = run.election;
+    const enough = Math.ceil((verifiers.length * 2) / 3);
+    const signed = await quorumOfAnswers(
+      this.#context.clock,
+      verifiers.map((account) => this.#notify(this.#context.state().roster.get(account), notice, phase)),
+      { enough, graceMs: LATE_VERIFIERS_MS },
     );
-    const signed = results.filter((result) => result !== undefined);
-    if (signed.length * 3 < run.election.verifiers.length * 2) {
+    if (signed.length < enough) {
       throw new RunError(
         'VERIFICATION_FAILED',
-        `${phase}: ${signed.length} of ${run.election.verifiers.length} verifiers answered`,
+        `${phase}: ${signed.length} of ${verifiers.length} verifiers answered`,
       );
     }
     return signed;

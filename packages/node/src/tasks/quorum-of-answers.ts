@@ -1,0 +1,32 @@
+import type { Clock } from '../ports/clock.ts';
+
+/**
+ * The answers of all, or of `enough` and of those that follow within `graceMs`, in the order in which they were asked: who
+ * keeps silent must not use up the time of everybody else. A request that failed gives undefined; none rejects.
+ */
+export function quorumOfAnswers<T>(
+  clock: Clock,
+  requests: readonly Promise<T | undefined>[],
+  { enough, graceMs }: { readonly enough: number; readonly graceMs: number },
+): Promise<T[]> {
+  const answers: (T | undefined)[] = requests.map(() => undefined);
+  return new Promise((resolve) => {
+    const given = (): T[] => answers.filter((answer) => answer !== undefined);
+    let open = requests.length;
+    let isGraceRunning = false;
+    const settle = (): void => {
+      if (open === 0) resolve(given());
+      if (isGraceRunning || given().length < enough) return;
+      isGraceRunning = true;
+      clock.after(graceMs, () => resolve(given()));
+    };
+    settle();
+    for (const [i, request] of requests.entries()) {
+      void request.then((answer) => {
+        open--;
+        answers[i] = answer;
+        settle();
+      });
+    }
+  });
+}
