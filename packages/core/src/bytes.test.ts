@@ -197,6 +197,21 @@ describe('reader and writer', () => {
     }
   });
 
+  test('what is long comes out as it was written, keeps little memory besides, and stays as it is', () => {
+    const parts = fc.array(fc.nat({ max: 20_000 }), { maxLength: 6 });
+    fc.assert(
+      fc.property(parts, (lengths) => {
+        const writer = new ByteWriter();
+        const want = lengths.map((length, index) => new Uint8Array(length).fill(index + 1));
+        for (const part of want) writer.bytes(part);
+        const bytes = writer.toBytes();
+        writer.bytes(new Uint8Array(100).fill(255));
+        expect(bytes).toEqual(concatBytes(...want));
+        expect(bytes.buffer.byteLength).toBeLessThanOrEqual(Math.max(64, 1.25 * bytes.length));
+      }),
+    );
+  });
+
   test.each([
     ['u8', (reader: ByteReader) => reader.u8()],
     ['u16', (reader: ByteReader) => reader.u16()],

@@ -174,6 +174,7 @@ export class ByteReader {
 
 // V8 keeps arrays up to this size in its own heap, where they cost next to nothing.
 const WRITER_BYTES = 64;
+const LONG_BYTES = 4_096;
 
 /** Collects big-endian fields. One that is told how many bytes will come needs no other memory. */
 export class ByteWriter {
@@ -189,7 +190,8 @@ export class ByteWriter {
     const at = this.#length;
     this.#length += length;
     if (this.#length > this.#bytes.length) {
-      const larger = new Uint8Array(Math.max(2 * this.#bytes.length, this.#length));
+      // What is long seldom comes last: room for what follows it saves another copy.
+      const larger = new Uint8Array(Math.max(2 * this.#bytes.length, this.#length + (this.#length >>> 3)));
       larger.set(this.#bytes.subarray(0, at));
       this.#bytes = larger;
     }
@@ -227,7 +229,11 @@ export class ByteWriter {
   }
 
   toBytes(): Uint8Array {
+    const unused = this.#bytes.length - this.#length;
     // Full: whatever is written later goes to another array.
-    return this.#length === this.#bytes.length ? this.#bytes : this.#bytes.slice(0, this.#length);
+    if (unused === 0) return this.#bytes;
+    // A copy of what is long costs more than the room behind it.
+    const isLong = this.#length >= LONG_BYTES && unused <= this.#length / 4;
+    return isLong ? this.#bytes.subarray(0, this.#length) : this.#bytes.slice(0, this.#length);
   }
 }
