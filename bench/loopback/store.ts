@@ -5,7 +5,7 @@ import { authenticateBundle, type Bundle, BundleError } from './bundle.ts';
 
 /** Numbers of one client that are remembered; older ones are refused, so none is executed twice. */
 const NUMBERS_KEPT = 4_096;
-/** Bundles known to be authentic, so that each signature is checked once. */
+/** Bundles known to be authentic that wait for their turn, so that each signature is checked once. */
 const CHECKED_MAX = 8_192;
 
 /** What the client wrote, and what became of its last bundles: number to revision. */
@@ -45,9 +45,11 @@ export class Store implements Application<StoreState> {
 
   async execute({ batch }: Decision): Promise<{ members: null }> {
     for (const bytes of batch) {
-      const bundle = this.authenticate(bytes);
+      const digest = toHex(sha256(bytes));
+      const bundle = this.#authenticate(digest, bytes);
       // Every replica finds the same bytes to be of nobody, and passes over them.
       if (bundle !== null) this.#apply(bundle);
+      this.#checked.delete(digest);
     }
     return { members: null };
   }
@@ -61,9 +63,12 @@ export class Store implements Application<StoreState> {
     return this.#state.executed.get(number);
   }
 
-  /** Null for what is not the client's. A signature is checked once, when the bundle is first seen. */
+  /** Null for what is not the client's. A signature is checked once, when the bundle is first seen, until it is executed. */
   authenticate(bytes: Uint8Array): Verified<Bundle> | null {
-    const digest = toHex(sha256(bytes));
+    return this.#authenticate(toHex(sha256(bytes)), bytes);
+  }
+
+  #authenticate(digest: string, bytes: Uint8Array): Verified<Bundle> | null {
     let bundle = this.#checked.get(digest);
     if (bundle === undefined) {
       bundle = this.#check(bytes);
