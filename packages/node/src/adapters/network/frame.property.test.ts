@@ -1,4 +1,4 @@
-import { CodedError } from '@nemea/core';
+import { CodedError, concatBytes } from '@nemea/core';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { TransportError } from '../../ports/transport.ts';
@@ -35,6 +35,25 @@ test('every frame comes back as it was sent, within the stated overhead', () => 
       const bodyBytes = sent.kind === 'error' ? sent.code.length : sent.body.length;
       expect(bytes.length).toBe(bodyBytes + FRAME_OVERHEAD_BYTES);
     }),
+  );
+});
+
+test('a body keeps at most as much memory besides as it has bytes, whatever carried it', () => {
+  fc.assert(
+    fc.property(
+      fc.nat({ max: 5_000 }),
+      fc.nat({ max: 5_000 }),
+      fc.nat({ max: 5_000 }),
+      (before, size, after) => {
+        const sent: Frame = { kind: 'send', body: new Uint8Array(size).fill(7) };
+        const packet = Buffer.from(
+          concatBytes(new Uint8Array(before), encodeFrame(sent), new Uint8Array(after)),
+        );
+        const got = parseFrame(packet.subarray(before, packet.length - after));
+        expect(got).toEqual(sent);
+        if (got.kind === 'send') expect(got.body.buffer.byteLength).toBeLessThanOrEqual(2 * size);
+      },
+    ),
   );
 });
 

@@ -1,4 +1,4 @@
-import { ByteReader, ByteWriter, concatBytes, fromUtf8, toUtf8, u32At } from '@nemea/core';
+import { ByteWriter, concatBytes, fromUtf8, toUtf8, u32At } from '@nemea/core';
 import { TransportError } from '../../ports/transport.ts';
 
 /** One message on a protocol stream. Requests and their answers share an id chosen by the asker. */
@@ -32,10 +32,9 @@ export function joinFrames(frames: readonly Frame[]): Uint8Array {
 /** Throws `FRAME_INVALID` for anything that is not exactly one frame. */
 export function parseFrame(bytes: Uint8Array): Frame {
   if (bytes.length < FRAME_OVERHEAD_BYTES) throw invalid(`got ${bytes.length} bytes`);
-  const reader = new ByteReader(bytes);
-  const kind = KINDS[reader.u8()];
-  const id = reader.u32();
-  const body = reader.bytes(reader.remaining);
+  const kind = KINDS[bytes[0] as number];
+  const id = u32At(bytes, 1);
+  const body = takeBody(bytes);
   if ((kind === 'send') !== (id === 0)) throw invalid('a plain message carries no id, any other frame does');
   switch (kind) {
     case 'send':
@@ -52,6 +51,12 @@ export function parseFrame(bytes: Uint8Array): Frame {
 
 /** Pieces smaller than this grow together: each takes more memory than the bytes that it carries. */
 const PIECE_BYTES_MIN = 4_096;
+
+/** A small body is copied, so that whoever keeps it does not keep the packet it came in; a large one is most of that. */
+function takeBody({ buffer, byteOffset, length }: Uint8Array): Uint8Array {
+  const body = new Uint8Array(buffer, byteOffset + FRAME_OVERHEAD_BYTES, length - FRAME_OVERHEAD_BYTES);
+  return 2 * body.length >= buffer.byteLength ? body : body.slice();
+}
 
 /** Cuts what arrives, in pieces of any size, into the bytes of frames, one at a time: what waits takes no more than it is. */
 export class FrameCutter {
