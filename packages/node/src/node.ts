@@ -128,6 +128,11 @@ export class Node {
     return this.#lost.promise;
   }
 
+  /** Puts on disk what is executed: what an operator is told after it, no crash takes back [CONS-22]. */
+  settle(): void {
+    this.#loop?.settle();
+  }
+
   /** For the operator's control socket. */
   status() {
     const { history } = this.#ledger;

@@ -48,10 +48,10 @@ export async function startNode(options: {
       : { image: { file: options.image as string, digest: fromHex(built.digest), name: built.name } }),
   });
   const control = await serveControl(socketPath(options.dir, 'control.sock'), {
-    'GET /status': async () => ({
-      ...node.status(),
-      rssMb: Math.round(process.memoryUsage.rss() / 1_048_576),
-    }),
+    'GET /status': async () => {
+      node.settle();
+      return { ...node.status(), rssMb: Math.round(process.memoryUsage.rss() / 1_048_576) };
+    },
     'GET /agreed': async () => node.agreed(),
     'GET /attestations': async () => node.attestations(),
     'GET /record': async () => node.record(),
