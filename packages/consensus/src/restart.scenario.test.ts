@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { ConsensusError } from './errors.ts';
 import { parseRecord } from './journal.ts';
+import { COMPACTION_INTERVAL } from './limits.ts';
 import { restoreReplica } from './restore.ts';
 import { checkSafety } from './testing/checkers.ts';
 import { Cluster } from './testing/cluster.ts';
@@ -53,6 +54,23 @@ describe('a restarted replica', () => {
     expect(effects).toContainEqual(
       expect.objectContaining({ type: 'commit', decision: state.waiting[0]?.decision }),
     );
+  });
+
+  test('goes on from the last base record, whatever older ones a crash has left before it [CONS-22]', () => {
+    const cluster = new Cluster({ weights: [1, 1, 1, 1] });
+    const node = cluster.node('r0');
+    const trimmed: Uint8Array[] = [];
+    let kept = node.journal;
+    for (let i = 0; i < 2 * COMPACTION_INTERVAL + 5; i++) {
+      cluster.runUntilExecuted([cluster.request()], FOUR);
+      if (node.journal === kept) continue;
+      trimmed.push(...kept);
+      kept = node.journal;
+    }
+    expect(trimmed.length).toBeGreaterThan(COMPACTION_INTERVAL);
+    const restore = (records: readonly Uint8Array[]) =>
+      restoreReplica(node.options, records.map(parseRecord));
+    expect(restore([...trimmed, ...kept])).toEqual(restore(kept));
   });
 
   test('refuses a journal with a gap', () => {

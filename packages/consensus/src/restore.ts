@@ -32,11 +32,13 @@ import { learnProposal } from './votes.ts';
  */
 export function restoreReplica(
   options: ReplicaOptions,
-  records: Iterable<JournalRecord>,
+  records: readonly JournalRecord[],
 ): { state: ReplicaState; effects: Effect[] } {
   const state = initialState(options);
   let installed: CheckpointProof | null = null;
-  for (const record of records) {
+  // A base replaces all before it, and whoever removes that may be interrupted.
+  const base = records.findLastIndex(({ type }) => type === 'base');
+  for (const record of records.slice(Math.max(0, base))) {
     applyRecord(state, record);
     if (record.type === 'base' && record.isTransferred) installed = record.stable;
     if (record.type === 'executed') installed = null;
@@ -139,11 +141,6 @@ function applyBase(state: ReplicaState, base: BaseRecord): void {
   state.active = base.active;
   state.tip = base.tip;
   state.muted = base.muted instanceof Uint8Array ? keyOf(base.muted) : base.muted;
-  state.own.clear();
-  state.ballots.clear();
-  state.proposals.clear();
-  state.waiting.length = 0;
-  state.accepted.length = 0;
   for (const { certificate, batch } of base.waiting) {
     const { sequence } = certificate;
     const proposal = makeProposal(sequence, state.digest, batch);

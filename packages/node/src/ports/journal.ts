@@ -13,7 +13,7 @@ export interface Journal {
   read(kind: string): Uint8Array[];
   /** Records of a kind by position, counted from 0 over those that are kept. */
   readRange(kind: string, from: number, count: number): Uint8Array[];
-  /** Keeps the newest `keep` records of a kind; none when it is 0. */
+  /** Keeps the newest `keep` records of a kind; none when it is 0. A crash before the next `append` may bring the others back. */
   trim(kind: string, keep: number): void;
   close(): void;
 }

@@ -42,6 +42,7 @@ export const VILLAINS = [
   'silent',
   'equivocating',
   'amnesiac',
+  'lost-tail',
   'lying-attestor',
   'false-vrf',
   'stale-evidence',

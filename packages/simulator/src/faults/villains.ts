@@ -77,6 +77,7 @@ export function disguise(world: World, villain: Villain, counts: Counts, ports: 
       return asImpostor(ports, villain, did);
     // These are what happens to the machine, not what the process does.
     case 'amnesiac':
+    case 'lost-tail':
     case 'bit-rot':
     case 'tpm-roll-back':
     case 'equivocating':
@@ -216,6 +217,15 @@ export function befall(world: World, host: Host, villain: Villain, counts: Count
       host.disk.wipe();
       world.kernel.note(host.name, 'forgets everything');
       world.kernel.after(500, () => host.start());
+      return;
+    case 'lost-tail':
+      counts.add(villain);
+      host.disk.loseTail();
+      world.kernel.note(host.name, 'has a disk that no longer writes');
+      world.kernel.after(random.integer(20, 2_000), () => {
+        host.crash();
+        world.kernel.after(500, () => host.start());
+      });
       return;
     case 'bit-rot':
       counts.add(villain);

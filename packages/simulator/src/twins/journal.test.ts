@@ -33,6 +33,35 @@ describe('the journal on a simulated disk', () => {
     expect(disk.open('node-a', new Life(), noHooks).read('vote')).toEqual([Uint8Array.of(1)]);
   });
 
+  it('brings back what was trimmed when power fails before the next append', () => {
+    const disk = new SimulatedDisk();
+    const journal = disk.open('node-a', new Life(), noHooks);
+    journal.append('vote', [Uint8Array.of(1), Uint8Array.of(2)]);
+    journal.trim('vote', 1);
+    expect(journal.read('vote')).toEqual([Uint8Array.of(2)]);
+    const again = disk.open('node-a', new Life(), noHooks);
+    expect(again.read('vote')).toEqual([Uint8Array.of(1), Uint8Array.of(2)]);
+    again.trim('vote', 1);
+    again.append('vote', [Uint8Array.of(3)]);
+    expect(disk.open('node-a', new Life(), noHooks).read('vote')).toEqual([
+      Uint8Array.of(2),
+      Uint8Array.of(3),
+    ]);
+  });
+
+  it('has lost at the next loss of power what it wrote since it began to lie', () => {
+    const disk = new SimulatedDisk();
+    const journal = disk.open('node-a', new Life(), noHooks);
+    journal.append('vote', [Uint8Array.of(1)]);
+    disk.loseTail();
+    journal.append('vote', [Uint8Array.of(2)]);
+    expect(journal.read('vote')).toEqual([Uint8Array.of(1), Uint8Array.of(2)]);
+    const again = disk.open('node-a', new Life(), noHooks);
+    expect(again.read('vote')).toEqual([Uint8Array.of(1)]);
+    again.append('vote', [Uint8Array.of(3)]);
+    expect(disk.open('node-a', new Life(), noHooks).read('vote')).toHaveLength(2);
+  });
+
   it('is refused when a bit of it has changed', () => {
     const disk = new SimulatedDisk();
     disk.open('node-a', new Life(), noHooks).append('vote', [Uint8Array.of(1)]);

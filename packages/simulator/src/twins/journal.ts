@@ -8,11 +8,15 @@ export class DiskError extends CodedError<
 
 /** What a machine's journal holds when nobody has it open. */
 export class SimulatedDisk {
-  readonly #records = new Map<string, Uint8Array[]>();
+  /** What is read; no list in it is ever changed. */
+  #records = new Map<string, Uint8Array[]>();
+  /** What a loss of power leaves of it. */
+  #durable = new Map<string, Uint8Array[]>();
   #owner: string | undefined;
   #isFull = false;
   #isCorrupt = false;
   #isTearing = false;
+  #isLying = false;
 
   /** From here on nothing more can be written. */
   fill(isFull = true): void {
@@ -29,13 +33,15 @@ export class SimulatedDisk {
     this.#isTearing = isTearing;
   }
 
-  /** What the disk said was written is not: the newest records are gone. Nobody survives this by itself. */
-  loseTail(records: number): void {
-    for (const [kind, list] of this.#records) this.#records.set(kind, list.slice(0, -records));
+  /** From here on it says that records are written, and the next loss of power takes them. Nobody survives this by itself. */
+  loseTail(): void {
+    this.#isLying = true;
   }
 
   wipe(): void {
-    this.#records.clear();
+    this.#records = new Map();
+    this.#durable = new Map();
+    this.#isLying = false;
     this.#isCorrupt = false;
     this.#isFull = false;
     this.#owner = undefined;
@@ -47,15 +53,21 @@ export class SimulatedDisk {
       throw new DiskError('JOURNAL_FOREIGN', `journal belongs to ${this.#owner}, want ${owner}`);
     if (this.#isCorrupt) throw new DiskError('JOURNAL_CORRUPT', 'a record does not match its checksum');
     this.#owner = owner;
+    this.#records = new Map(this.#durable);
+    this.#isLying = false;
     const alive = (): void => {
       if (!life.isOn) throw new DiskError('DISK_GONE', 'this process is dead');
     };
     const list = (kind: string): Uint8Array[] => this.#records.get(kind) ?? [];
     /** Dies with the process. */
     const later: { kind: string; record: Uint8Array }[] = [];
+    const synchronize = (): void => {
+      if (!this.#isLying) this.#durable = new Map(this.#records);
+    };
     const write = (kind: string, records: readonly Uint8Array[]): void => {
       // Whoever appends may go on using its bytes.
       this.#records.set(kind, [...list(kind), ...records.map((record) => record.slice())]);
+      synchronize();
       hooks.onAppend(kind, records);
     };
     const settle = (): void => {
@@ -103,7 +115,10 @@ export class SimulatedDisk {
         settle();
         this.#records.set(kind, keep === 0 ? [] : list(kind).slice(-keep));
       },
-      close: settle,
+      close: () => {
+        settle();
+        synchronize();
+      },
     };
   }
 }

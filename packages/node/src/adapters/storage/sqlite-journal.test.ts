@@ -26,10 +26,10 @@ describe('the journal in SQLite', () => {
   });
   for (const { title, run } of journalCompliance(storage)) it(title, run);
 
-  it('of a format without checksums is refused', () => {
+  it('of another format is refused', () => {
     const database = new DatabaseSync(path());
     database.exec('CREATE TABLE record (id INTEGER PRIMARY KEY, kind TEXT, body BLOB) STRICT');
     database.close();
-    expect(() => openSqliteJournal(path(), 'node-a')).toThrow('format 0, want 1');
+    expect(() => openSqliteJournal(path(), 'node-a')).toThrow('format 0, want 2');
   });
 });

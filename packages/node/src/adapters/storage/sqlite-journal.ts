@@ -1,6 +1,6 @@
-import { DatabaseSync } from 'node:sqlite';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
-import { CodedError } from '@nemea/core';
+import { assert, CodedError } from '@nemea/core';
 import type { Journal } from '../../ports/journal.ts';
 
 export type JournalErrorCode = 'JOURNAL_FOREIGN' | 'JOURNAL_CORRUPT';
@@ -10,10 +10,18 @@ const LATER_BYTES_MAX = 4 << 20;
 
 export class JournalError extends CodedError<JournalErrorCode> {}
 
+interface Table {
+  readonly insert: StatementSync;
+  /** How many, from which position on. */
+  readonly select: StatementSync;
+  /** How many to keep. */
+  readonly trim: StatementSync;
+}
+
 type Waiting = { readonly kind: string; readonly record: Uint8Array };
 
 /** Of the tables below. A journal of another one is refused: what it lacks cannot be made up. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 /**
  * Opens the journal of one node: SQLite in WAL mode with FULL synchronisation, so that `append` returns only once the
@@ -24,23 +32,20 @@ export function openSqliteJournal(path: string, owner: string): Journal {
   const database = new DatabaseSync(path);
   database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -2000;');
   requireFormat(database);
-  database.exec(
-    'CREATE TABLE IF NOT EXISTS record (id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, body BLOB NOT NULL, checksum INTEGER NOT NULL) STRICT;' +
-      'CREATE INDEX IF NOT EXISTS record_kind ON record (kind, id);' +
-      'CREATE TABLE IF NOT EXISTS owner (name TEXT NOT NULL) STRICT;',
-  );
+  database.exec('CREATE TABLE IF NOT EXISTS owner (name TEXT NOT NULL) STRICT;');
   claim(database, owner);
-  const insert = database.prepare('INSERT INTO record (kind, body, checksum) VALUES (?, ?, ?)');
-  const select = database.prepare('SELECT body, checksum FROM record WHERE kind = ? ORDER BY id');
-  const selectRange = database.prepare(
-    'SELECT body, checksum FROM record WHERE kind = ? ORDER BY id LIMIT ? OFFSET ?',
-  );
-  const trim = database.prepare(
-    'DELETE FROM record WHERE kind = ? AND id <= (SELECT id FROM record WHERE kind = ? ORDER BY id DESC LIMIT 1 OFFSET ?)',
-  );
-
+  const tables = new Map<string, Table>();
   const later: Waiting[] = [];
   let laterBytes = 0;
+
+  function tableOf(kind: string): Table {
+    let table = tables.get(kind);
+    if (table === undefined) {
+      table = openTable(database, kind);
+      tables.set(kind, table);
+    }
+    return table;
+  }
 
   function append(kind: string, records: readonly Uint8Array[]): void {
     if (records.length > 0) write(records.map((record) => ({ kind, record })));
@@ -56,13 +61,15 @@ export function openSqliteJournal(path: string, owner: string): Journal {
 
   /** What has waited, and then the records, in one transaction. */
   function write(records: readonly Waiting[]): void {
+    const all = [...later, ...records];
+    for (const { kind } of all) tableOf(kind);
     database.exec('BEGIN IMMEDIATE');
     try {
-      for (const { kind, record } of [...later, ...records])
-        insert.run(kind, record, checksumOf(kind, record));
+      for (const { kind, record } of all) tableOf(kind).insert.run(record, checksumOf(kind, record));
       database.exec('COMMIT');
     } catch (error) {
-      database.exec('ROLLBACK');
+      // A full disk may have ended it already.
+      if (database.isTransaction) database.exec('ROLLBACK');
       throw error;
     }
     later.length = 0;
@@ -71,6 +78,17 @@ export function openSqliteJournal(path: string, owner: string): Journal {
 
   function settle(): void {
     if (later.length > 0) write([]);
+  }
+
+  /** Nobody waits for the disk: the log keeps the order, so that a loss of power only leaves more than was asked for. */
+  function trim(kind: string, keep: number): void {
+    settle();
+    database.exec('PRAGMA synchronous = NORMAL');
+    try {
+      tableOf(kind).trim.run(keep);
+    } finally {
+      database.exec('PRAGMA synchronous = FULL');
+    }
   }
 
   function bodies(kind: string, rows: readonly Record<string, unknown>[]): Uint8Array[] {
@@ -87,20 +105,33 @@ export function openSqliteJournal(path: string, owner: string): Journal {
     settle,
     read(kind) {
       settle();
-      return bodies(kind, select.all(kind));
+      return bodies(kind, tableOf(kind).select.all(-1, 0));
     },
     readRange(kind, from, count) {
       settle();
-      return bodies(kind, selectRange.all(kind, count, from));
+      return bodies(kind, tableOf(kind).select.all(count, from));
     },
-    trim(kind, keep) {
-      settle();
-      trim.run(kind, kind, keep);
-    },
+    trim,
     close() {
       settle();
       database.close();
     },
+  };
+}
+
+/** A kind has a table of its own: a record is then one page to write, without an index beside it. */
+function openTable(database: DatabaseSync, kind: string): Table {
+  assert(/^[a-z]+$/.test(kind), `a kind is a word, got ${kind}`);
+  const table = `record_${kind}`;
+  database.exec(
+    `CREATE TABLE IF NOT EXISTS ${table} (id INTEGER PRIMARY KEY, body BLOB NOT NULL, checksum INTEGER NOT NULL) STRICT`,
+  );
+  return {
+    insert: database.prepare(`INSERT INTO ${table} (body, checksum) VALUES (?, ?)`),
+    select: database.prepare(`SELECT body, checksum FROM ${table} ORDER BY id LIMIT ? OFFSET ?`),
+    trim: database.prepare(
+      `DELETE FROM ${table} WHERE id <= (SELECT id FROM ${table} ORDER BY id DESC LIMIT 1 OFFSET ?)`,
+    ),
   };
 }
 
