@@ -320,6 +320,12 @@ describe('hygiene', () => {
     ]);
   });
 
+  it('refuses what tools leave behind', () => {
+    expect(problems({ 'isolate-0x11b05000-31446-v8.log': '' })).toEqual([
+      'leftover isolate-0x11b05000-31446-v8.log:0',
+    ]);
+  });
+
   it('refuses tests that are left out', () => {
     for (const text of ["it.only('x', f);\n", "describe.skip('x', f);\n", "it.concurrent.skip('x', f);\n"]) {
       expect(problems({ 'packages/tpm/src/quote.test.ts': text })).toEqual([

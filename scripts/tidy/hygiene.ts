@@ -66,11 +66,15 @@ const RULES: readonly Rule[] = [
 ];
 
 const FILE_NAME = /^(?:\.?[a-z0-9]+(?:-[a-z0-9]+)*)(?:\.[a-z0-9]+(?:-[a-z0-9]+)*)*$/;
+/** What compilers and profilers leave where they are started. */
+const LEFTOVER = /\.(?:log|cpuprofile|heapsnapshot|heapprofile|orig|rej|bak|tmp)$/;
 const HEAD_COMMENT = /^(?:#![^\n]*\n)?\s*\/\*\*/;
 
 /** What no file may contain, and what files are called. */
 export function checkHygiene(repository: Repository): Problem[] {
-  const problems: Problem[] = [];
+  const problems: Problem[] = [...repository.paths]
+    .filter((path) => LEFTOVER.test(path))
+    .map((path) => ({ rule: 'leftover', path, line: 0, message: 'a file that a tool has left behind' }));
   for (const file of repository.files) {
     problems.push(...checkText(file));
     if (isTypeScript(file.path)) problems.push(...checkShape(file));
