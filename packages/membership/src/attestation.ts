@@ -130,7 +130,7 @@ export function judgeAccusation(context: Context, body: Extract<OperationBody, {
   const facts = { networkId: state.networkId, ledger, atBlock: state.ledgerBlock };
   const offence = offenceOf(facts, { target, epoch: body.epoch, evidence, nonce, binding });
   if (offence === 'none') return { rejected: 'EVIDENCE_NOT_CONTRADICTING' };
-  if (offence === 'update-missed') return recordMissedUpdate(context, target, body.evidence);
+  if (offence === 'update-missed') return recordMissedUpdate(context, target, body);
   return evict(context, target, {
     epoch: body.epoch,
     evidenceDigest: sha256(body.evidence),
@@ -140,12 +140,16 @@ export function judgeAccusation(context: Context, body: Extract<OperationBody, {
   });
 }
 
-/** The close of the epoch takes the credit, so that anybody can redo it from the leaves; nothing is left to take twice [MEMB-37]. */
-function recordMissedUpdate({ state, author }: Context, target: Member, evidence: Uint8Array): Outcome {
+/**
+ * The close of the epoch takes the credit, so that anybody can redo it from the leaves. Nothing is left to take twice: an attestor
+ * that kept evidence of an epoch that is closed could show it when the member has updated and passed again [MEMB-37].
+ */
+function recordMissedUpdate({ state, author }: Context, target: Member, accusation: Accusation): Outcome {
   const { account } = target;
+  if (accusation.epoch <= state.epochClosed) return { rejected: 'EPOCH_WRONG' };
   if (state.updatesMissed.has(account) || target.credit < CREDIT_DRAW_MIN)
     return { rejected: 'ALREADY_DONE' };
-  const updatesMissed = new Map(state.updatesMissed).set(account, sha256(evidence));
+  const updatesMissed = new Map(state.updatesMissed).set(account, sha256(accusation.evidence));
   return {
     state: { ...state, updatesMissed },
     effects: [{ type: 'update-missed', account, accuser: author.account }],

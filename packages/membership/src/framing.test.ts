@@ -244,6 +244,20 @@ describe('an accusation [MEMB-22] [MEMB-23]', () => {
     },
   );
 
+  it('with evidence of an epoch that is closed takes nothing a second time from who has updated since [MEMB-37]', () => {
+    ledger.releases.set(toHex(RELEASE.digest), { from: 0, until: 1 });
+    const epoch = UPDATE_EPOCHS;
+    ledger.head = epoch * BLOCKS_PER_EPOCH + 5;
+    const attestor = others.find((member) => isDrawn(member, epoch)) as TestMember;
+    const show = () => accuse(attestor, target, epoch, answerOf(attestor, target, epoch));
+    machine.state = { ...machine.state, epochClosed: epoch - 1 };
+    expect(show()).toBeUndefined();
+    machine.state = { ...machine.state, epochClosed: epoch, updatesMissed: new Map() };
+    ledger.head += BLOCKS_PER_EPOCH;
+    expect(show()).toBe('EPOCH_WRONG');
+    expect(machine.state.updatesMissed.size).toBe(0);
+  });
+
   it('with evidence of software that was never approved evicts, although other software was withdrawn', () => {
     ledger.releases.set(toHex(RELEASE.digest), { from: 0, until: 1 });
     const epoch = UPDATE_EPOCHS;

@@ -83,7 +83,7 @@ const stateSchema = z.strictObject({
   tasks: entriesOf(hexDigest, taskSchema),
   admissions: uint,
   evictions: uint,
-  updatesMissed: entriesOf(accountSchema, byteString(32), ROSTER_MAX),
+  updatesMissed: entriesOf(accountSchema, byteString(32)),
   disputesJudged: boundedList(hexDigest, ENTRIES_MAX),
   rejoins: entriesOf(accountSchema, uint),
 });
