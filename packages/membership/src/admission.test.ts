@@ -215,17 +215,23 @@ describe('the decision on a candidate [MEMB-13]', () => {
   });
 
   test('is not decided by judges whom the cap on their owner has left no weight [MEMB-39]', () => {
-    const { drawn } = juryFor(stranger);
-    judge(drawn.slice(0, 2));
+    const [weightless, other] = juryFor(stranger).drawn as [TestMember, TestMember];
+    judge([weightless, other]);
     const [first] = [...machine.state.roster.values()] as [Member];
-    const owned = [...machine.state.roster.values()].map((it) => ({ ...it, owner: 'fleet', credit: 1 }));
+    const owned = (account: string, owner: string): [string, Member] => [
+      account,
+      { ...first, account, owner, credit: 1 },
+    ];
     // Members are cut in order of account, and what rounding leaves goes to the first: here to one that does not judge.
-    const roster = new Map(owned.map((it) => [it.account, it]));
-    roster.set('0', { ...first, account: '0', owner: 'fleet', credit: 1 });
-    for (let i = 1; i < 10; i++) roster.set(`${i}`, { ...first, account: `${i}`, owner: `${i}`, credit: 1 });
-    machine.state = { ...machine.state, roster };
+    const fleet = ['0', weightless.account].map((account) => owned(account, 'fleet'));
+    const alone = Array.from({ length: 9 }, (_, i) => owned(`${i + 1}`, `${i}`));
+    const counted = (judge: [string, Member]) => {
+      machine.state = { ...machine.state, roster: new Map([...alone, ...fleet, judge]) };
+      return machine.order(other, { kind: 'close-candidacy', candidate: candidateOf(stranger) });
+    };
     ledger.head += JUDGING_BLOCKS;
-    expect(close()).toBe('JURY_INCOMPLETE');
+    expect(counted(owned(other.account, 'fleet'))).toBe('JURY_INCOMPLETE');
+    expect(counted(owned(other.account, 'other'))).toBe('JURY_INCOMPLETE');
     expect(outcome()).toBe('open');
   });
 

@@ -115,7 +115,7 @@ export function closeCandidacy({ state, ledger }: Context, id: string): Outcome 
   if (candidacy === undefined || candidacy.outcome !== 'open') return { rejected: 'CANDIDATE_UNKNOWN' };
   if (state.ledgerBlock < candidacy.openedBlock + JUDGING_BLOCKS) return { rejected: 'TOO_EARLY' };
   const jury = juryOf(state.roster, candidacy);
-  if (jury.total === 0 || jury.judges < judgesNeeded(state.roster)) return { rejected: 'JURY_INCOMPLETE' };
+  if (jury.judges < judgesNeeded(state.roster)) return { rejected: 'JURY_INCOMPLETE' };
   const affirmed = jury.affirming * 3 > jury.total * 2;
   if (!affirmed && jury.refusing * 3 < jury.total) return { rejected: 'JURY_INCOMPLETE' };
   const admitted = affirmed && !conflictsWith(state.roster, candidacy.record);
@@ -143,15 +143,15 @@ export function closeCandidacy({ state, ledger }: Context, id: string): Outcome 
   };
 }
 
-/** The seated judges that are still members, by weight: an evicted judge has no say. */
+/** The seated judges by weight: one that was evicted, or that the cap on its owner has left nothing, has no say [MEMB-13]. */
 function juryOf(
   roster: Roster,
   candidacy: Candidacy,
 ): { judges: number; total: number; affirming: number; refusing: number } {
   const jury = { judges: 0, total: 0, affirming: 0, refusing: 0 };
   for (const account of candidacy.seated) {
-    if (!roster.has(account)) continue;
     const weight = juryWeightOf(roster, account);
+    if (weight === 0) continue;
     const verdict = candidacy.judgements.get(account)?.verdict;
     jury.total += weight;
     if (verdict === undefined) continue;
