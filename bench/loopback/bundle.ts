@@ -1,11 +1,12 @@
 import {
-  ByteReader,
+  type ByteReader,
   ByteWriter,
   CodedError,
-  CoreError,
+  type CoreError,
   fromUtf8,
   hashDomain,
   mintVerified,
+  readWhole,
   toUtf8,
   type Verified,
 } from '@nemea/core';
@@ -100,15 +101,7 @@ function digestOf(networkId: Uint8Array, body: Uint8Array): Uint8Array {
 }
 
 function parse<T>(bytes: Uint8Array, read: (reader: ByteReader) => T): T {
-  try {
-    const reader = new ByteReader(bytes);
-    const value = read(reader);
-    reader.end();
-    return value;
-  } catch (cause) {
-    if (!(cause instanceof CoreError)) throw cause;
-    throw new BundleError('BUNDLE_MALFORMED', cause.message, { cause });
-  }
+  return readWhole(bytes, read, (cause) => malformed(cause.message, cause));
 }
 
 function atMost(length: number, max: number): number {
@@ -116,6 +109,6 @@ function atMost(length: number, max: number): number {
   return length;
 }
 
-function malformed(message: string): BundleError {
-  return new BundleError('BUNDLE_MALFORMED', message);
+function malformed(message: string, cause?: CoreError): BundleError {
+  return new BundleError('BUNDLE_MALFORMED', message, { cause });
 }

@@ -2,7 +2,7 @@
  * RATS Conceptual Message Wrapper (draft-ietf-rats-msg-wrap, sections 3.1 and 3.2): JSON record, CBOR record, and the CBOR
  * tag that RFC 9277 derives from a CoAP Content-Format. Collections and tunnels are refused. [ATT-20]
  */
-import { ByteReader, ByteWriter, bytesEqual, CoreError, fromUtf8, toUtf8 } from '@nemea/core';
+import { type ByteReader, ByteWriter, bytesEqual, fromUtf8, readWhole, toUtf8 } from '@nemea/core';
 import { cacheKey } from './bounded-cache.ts';
 import { AttestationError } from './errors.ts';
 
@@ -81,15 +81,8 @@ export function isCmw(bytes: Uint8Array): boolean {
 /** Strict: shortest lengths, no blanks or padding, the exact end. Throws `CMW_INVALID`. */
 export function unwrapCmw(bytes: Uint8Array): Cmw {
   if (bytes[0] === 0x5b) return unwrapJson(bytes);
-  const reader = new ByteReader(bytes);
-  try {
-    const cmw = (bytes[0] ?? 0) >> 5 === MAJOR.tag ? readTag(reader) : readRecord(reader);
-    reader.end();
-    return cmw;
-  } catch (cause) {
-    if (cause instanceof CoreError) throw invalid(cause.message, cause);
-    throw cause;
-  }
+  const read = (bytes[0] ?? 0) >> 5 === MAJOR.tag ? readTag : readRecord;
+  return readWhole(bytes, read, (cause) => invalid(cause.message, cause));
 }
 
 function readTag(reader: ByteReader): Cmw {

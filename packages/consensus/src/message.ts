@@ -1,4 +1,13 @@
-import { ByteReader, ByteWriter, CoreError, fromUtf8, hashDomain, sha256, toUtf8, u32At } from '@nemea/core';
+import {
+  type ByteReader,
+  ByteWriter,
+  fromUtf8,
+  hashDomain,
+  readWhole,
+  sha256,
+  toUtf8,
+  u32At,
+} from '@nemea/core';
 import { ConsensusError } from './errors.ts';
 import {
   BATCH_BYTES_MAX,
@@ -263,15 +272,11 @@ export function evidenceDigest(evidence: Uint8Array): Uint8Array {
 
 /** Runs a reader over all of the bytes and lets out only errors of this package. */
 export function parse<T>(bytes: Uint8Array, name: string, read: (reader: ByteReader) => T): T {
-  try {
-    const reader = new ByteReader(bytes);
-    const value = read(reader);
-    reader.end();
-    return value;
-  } catch (cause) {
-    if (!(cause instanceof CoreError)) throw cause;
-    throw new ConsensusError('MESSAGE_INVALID', `${name}: ${cause.message}`, { cause });
-  }
+  return readWhole(
+    bytes,
+    read,
+    (cause) => new ConsensusError('MESSAGE_INVALID', `${name}: ${cause.message}`, { cause }),
+  );
 }
 
 export function writeMessage(writer: ByteWriter, message: SignedMessage): ByteWriter {

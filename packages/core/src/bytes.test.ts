@@ -9,6 +9,7 @@ import {
   fromHex,
   fromUtf8,
   isBytes,
+  readWhole,
   toHex,
   toUtf8,
 } from './bytes.ts';
@@ -225,5 +226,23 @@ describe('reader and writer', () => {
 
   test('what is left over is refused', () => {
     expect(codeOf(() => new ByteReader(Uint8Array.of(1)).end())).toBe('BYTES_TRAILING');
+  });
+
+  test('what does not fit to all of the bytes becomes the error of who reads, and any other error stays what it was', () => {
+    const refused = new Error('refused');
+    const read = (bytes: Uint8Array) =>
+      readWhole(
+        bytes,
+        (reader) => toUtf8(reader.bytes(2)),
+        () => refused,
+      );
+    expect(read(fromUtf8('ok'))).toBe('ok');
+    for (const bad of [Uint8Array.of(1), Uint8Array.of(1, 2, 3), Uint8Array.of(0xff, 0xff)])
+      expect(() => read(bad)).toThrow(refused);
+    const other = new TypeError('a bug');
+    const fail = (): never => {
+      throw other;
+    };
+    expect(() => readWhole(new Uint8Array(0), fail, () => refused)).toThrow(other);
   });
 });

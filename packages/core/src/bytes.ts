@@ -172,6 +172,25 @@ export class ByteReader {
   }
 }
 
+/**
+ * What `read` makes of all of the bytes. That they end early, go on or are no text is told by the error that `refuse` makes of it;
+ * whatever else `read` throws passes.
+ */
+export function readWhole<T>(
+  bytes: Uint8Array,
+  read: (reader: ByteReader) => T,
+  refuse: (cause: CoreError) => Error,
+): T {
+  try {
+    const reader = new ByteReader(bytes);
+    const value = read(reader);
+    reader.end();
+    return value;
+  } catch (cause) {
+    throw cause instanceof CoreError ? refuse(cause) : cause;
+  }
+}
+
 // V8 keeps arrays up to this size in its own heap, where they cost next to nothing.
 const WRITER_BYTES = 64;
 const LONG_BYTES = 4_096;

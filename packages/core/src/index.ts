@@ -12,6 +12,7 @@ export {
   fromHex,
   fromUtf8,
   isBytes,
+  readWhole,
   toHex,
   toUtf8,
   u16At,

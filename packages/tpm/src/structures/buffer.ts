@@ -1,4 +1,4 @@
-import { ByteReader, type ByteWriter, CodedError } from '@nemea/core';
+import { type ByteReader, type ByteWriter, readWhole } from '@nemea/core';
 import { TpmError } from '../errors.ts';
 
 /** No structure a TPM returns is larger than its largest response (TPM 2.0 Part 2, TPM2_MAX_RESPONSE_SIZE). */
@@ -9,15 +9,11 @@ export function parseWhole<T>(name: string, bytes: Uint8Array, read: (reader: By
   if (bytes.length > STRUCTURE_BYTES_MAX) {
     throw invalid(`${name}: got ${bytes.length} bytes, want at most ${STRUCTURE_BYTES_MAX}`);
   }
-  try {
-    const reader = new ByteReader(bytes);
-    const value = read(reader);
-    reader.end();
-    return value;
-  } catch (cause) {
-    if (cause instanceof TpmError || !(cause instanceof CodedError)) throw cause;
-    throw new TpmError('TPM_STRUCTURE_INVALID', `${name}: ${cause.message}`, { cause });
-  }
+  return readWhole(
+    bytes,
+    read,
+    (cause) => new TpmError('TPM_STRUCTURE_INVALID', `${name}: ${cause.message}`, { cause }),
+  );
 }
 
 /** A TPM2B: u16 length, then that many bytes, at most `bytesMax`. */
