@@ -7,7 +7,14 @@ export interface Line {
 
 export interface Plot {
   readonly title: string;
-  readonly x: { readonly label: string; readonly max: number; readonly ticks: readonly number[] };
+  readonly x: {
+    readonly label: string;
+    /** 0 unless it is said. */
+    readonly min?: number;
+    readonly max: number;
+    readonly isLog?: boolean;
+    readonly ticks: readonly number[];
+  };
   readonly y: {
     readonly label: string;
     readonly min: number;
@@ -37,11 +44,9 @@ export function renderPlots(plots: readonly Plot[]): string {
 function renderPlot(plot: Plot): string {
   const right = WIDTH - RIGHT;
   const bottom = HEIGHT - BOTTOM;
-  const xOf = (x: number) => LEFT + (x / plot.x.max) * (right - LEFT);
-  const scale = (y: number) => (plot.y.isLog ? Math.log10(y) : y);
-  const [low, high] = [scale(plot.y.min), scale(plot.y.max)];
-  const yOf = (y: number) =>
-    bottom - ((scale(Math.max(y, plot.y.min)) - low) / (high - low)) * (bottom - TOP);
+  const [across, up] = [shareAlong({ min: 0, ...plot.x }), shareAlong(plot.y)];
+  const xOf = (x: number) => LEFT + across(x) * (right - LEFT);
+  const yOf = (y: number) => bottom - up(Math.max(y, plot.y.min)) * (bottom - TOP);
   return [
     text(WIDTH / 2, 18, plot.title, 'middle', 13),
     ...plot.x.ticks.flatMap((tick) => [
@@ -68,6 +73,13 @@ function renderPlot(plot: Plot): string {
       ];
     }),
   ].join('\n');
+}
+
+/** How far along an axis a value stands, from 0 to 1. */
+function shareAlong(axis: { min: number; max: number; isLog?: boolean }): (value: number) => number {
+  const scale = (value: number) => (axis.isLog ? Math.log10(value) : value);
+  const [low, high] = [scale(axis.min), scale(axis.max)];
+  return (value) => (scale(value) - low) / (high - low);
 }
 
 function text(x: number, y: number, content: string, anchor: 'start' | 'middle' | 'end', size = 11): string {

@@ -1,8 +1,10 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { confidenceAfterEpoch, creditAfterEpoch, standingOf, weightOf } from '@nemea/membership';
 import { drawBound, ringDistance } from '@nemea/vrf';
 import { describe, expect, test } from 'vitest';
 import { bytesPerNode, drawEpoch, openField, stepField } from './field.ts';
-import { catchTime, layer1Bytes, measureSize } from './report.ts';
+import { layer1Bytes, measureCatch, measureSize, scalePlot } from './report.ts';
 import { runSignedEpoch } from './signed.ts';
 
 const MASK = (1n << 20n) - 1n;
@@ -55,8 +57,8 @@ describe('scale', () => {
   });
 
   test('catches a tampered node about as fast as independent draws say', () => {
-    const [, mean, theory] = /^([\d.]+) \(([\d.]+)\)/.exec(catchTime(5_000, 3, 0.33)) ?? [];
-    expect(Math.abs(Number(mean) / Number(theory) - 1)).toBeLessThan(0.1);
+    const { mean, theory } = measureCatch(5_000, 3, 0.33);
+    expect(Math.abs(mean / theory - 1)).toBeLessThan(0.1);
   });
 
   test('has a signed epoch in which every report counts', () => {
@@ -64,4 +66,23 @@ describe('scale', () => {
     expect([proofs, signatures]).toEqual([12, 12 + results]);
     expect(results).toBeGreaterThan(12);
   });
+});
+
+test('the committed plot shows what the committed tables say', () => {
+  const docs = join(import.meta.dirname, '..', '..', 'docs');
+  const rows = readFileSync(join(docs, 'scale.md'), 'utf8')
+    .split('\n')
+    .filter((line) => /^\| \d/.test(line))
+    .map((line) => line.split('|').slice(1, -1).map(Number.parseFloat));
+  const sizes = rows
+    .slice(0, 5)
+    .map(([nodes, meanAsked]) => ({ nodes, meanAsked }) as { nodes: number; meanAsked: number });
+  const caught = rows.slice(6).flatMap(([expected, ...means]) =>
+    [0, 0.1, 0.2, 0.33].map((share, i) => ({
+      expected: expected as number,
+      share,
+      mean: means[i] as number,
+    })),
+  );
+  expect(readFileSync(join(docs, 'scale.svg'), 'utf8')).toBe(scalePlot(sizes, caught));
 });
