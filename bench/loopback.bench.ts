@@ -35,6 +35,15 @@ export function rowsOf(trial: Trial): Row[] {
     rowOf({
       group,
       unit: 'ms',
+      own: {
+        name: 'the same, nothing signed or on disk, p50',
+        samples: of(trial.bare.own, ({ p50Ms }) => p50Ms),
+      },
+      peer: { name: etcd, samples: of(trial.bare.etcd, ({ p50Ms }) => p50Ms) },
+    }),
+    rowOf({
+      group,
+      unit: 'ms',
       own: { name: 'a put by one client, p99', samples: of(few.own, ({ p99Ms }) => p99Ms) },
       peer: { name: etcd, samples: of(few.etcd, ({ p99Ms }) => p99Ms) },
     }),

@@ -9,7 +9,7 @@ import { openOverlay } from '@nemea/node/overlay';
 import { peerIdOf } from '@nemea/node/peers';
 import { PROTOCOLS } from '@nemea/node/replica';
 import { BundleClient } from './client.ts';
-import { type FromReplica, REPLY, type ToReplica, type Usage } from './replica-process.ts';
+import { type FromReplica, REPLY, type ToReplica, UNSIGNED, type Usage } from './replica-process.ts';
 
 export interface ClusterOptions {
   readonly size: number;
@@ -18,6 +18,8 @@ export interface ClusterOptions {
   readonly settings?: Partial<Settings>;
   /** What the client does not hear of for so long it sends to all. */
   readonly resendMs?: number;
+  /** Signs, checks and writes to disk nothing: what is left is the machine, its processes and their channels. */
+  readonly isBare?: boolean;
 }
 
 /** Replicas in processes of their own, connected, and a client in this process that is connected to all. */
@@ -35,6 +37,7 @@ export async function startCluster({
   dir,
   settings = {},
   resendMs = 1_000,
+  isBare = false,
 }: ClusterOptions): Promise<Cluster> {
   const networkId = new Uint8Array(randomBytes(32));
   const replicas = Array.from({ length: size }, (_, index) => new Replica(`r${index}`));
@@ -42,7 +45,8 @@ export async function startCluster({
   const idOf = new Map(members.map(({ id, publicKey }) => [peerIdOf(publicKey), id]));
   const peerOf = new Map(members.map(({ id, publicKey }) => [id, peerIdOf(publicKey)]));
   const seed = new Uint8Array(randomBytes(32));
-  const { publicKey, sign } = createEd25519Signer(seed);
+  const { publicKey, sign: signEd25519 } = createEd25519Signer(seed);
+  const { sign } = isBare ? UNSIGNED : { sign: signEd25519 };
 
   const ignore = { maxMessageBytes: 8 << 20, maxInFlight: 256, handle: async () => undefined };
   const overlay = await openOverlay({
@@ -86,6 +90,7 @@ export async function startCluster({
         members: members.map(({ id, publicKey: key }) => ({ id, publicKey: toHex(key) })),
         client: toHex(publicKey),
         settings,
+        isBare,
       },
     });
     addresses.push({ peer, address });

@@ -18,6 +18,8 @@ import { Store, type StoreState } from './store.ts';
 export const REPLY = '/nemea/bench-reply/1';
 const MESSAGE_BYTES_MAX = 8 << 20;
 const FETCH_TIMEOUT_MS = 5_000;
+/** In place of a signer where nothing is checked. */
+export const UNSIGNED = { sign: (): Uint8Array => new Uint8Array(64) };
 
 /** Bytes are hex: the message is JSON. */
 export interface ReplicaConfig {
@@ -28,6 +30,7 @@ export interface ReplicaConfig {
   readonly members: readonly { readonly id: string; readonly publicKey: string }[];
   readonly client: string;
   readonly settings: Partial<Settings>;
+  readonly isBare: boolean;
 }
 
 export type ToReplica =
@@ -68,7 +71,7 @@ async function startReplica(config: ReplicaConfig): Promise<{
   const others = [...peers].filter(([id]) => id !== config.id).map(([, peer]) => peer);
   const clientPeer = peerIdOf(client);
   const admitted = new Set([...others, clientPeer]);
-  const verifyEd25519 = createEd25519Verifier();
+  const verifyEd25519 = config.isBare ? () => true : createEd25519Verifier();
   let checks = 0;
   let bytesSent = 0;
   const verify: typeof verifyEd25519 = (...input) => {
@@ -119,7 +122,7 @@ async function startReplica(config: ReplicaConfig): Promise<{
     async reach(addresses) {
       overlay.setMembers(addresses.filter(({ peer }) => peer !== overlay.peerId));
       while (!others.every((peer) => overlay.peers().includes(peer))) await pause(20);
-      const { sign } = createEd25519Signer(fromHex(config.seed));
+      const { sign } = config.isBare ? UNSIGNED : createEd25519Signer(fromHex(config.seed));
       rim = await ReplicaRim.start({
         id: config.id,
         networkId,
@@ -127,7 +130,10 @@ async function startReplica(config: ReplicaConfig): Promise<{
         settings: config.settings,
         application: store,
         clock: systemClock,
-        journal: openSqliteJournal(join(config.dir, 'journal.sqlite'), toHex(networkId)),
+        journal: openSqliteJournal(
+          config.isBare ? ':memory:' : join(config.dir, 'journal.sqlite'),
+          toHex(networkId),
+        ),
         logger: pino({ level: 'error' }, pino.destination(2)),
         transport: {
           transmit: (to, message) => {

@@ -38,6 +38,8 @@ export interface Rates {
 export interface Trial {
   readonly etcdVersion: string;
   readonly levels: readonly Level[];
+  /** The first level again, with replicas that sign, check and write to disk nothing. */
+  readonly bare: Level;
   /** Puts, each signed by itself, of four replicas. */
   readonly signedEach: Rates;
   /** Decisions of one put. */
@@ -78,9 +80,12 @@ export async function measureTrial(options: TrialOptions): Promise<Trial> {
         levels.push(await measureLevel(four, etcd, clients, options));
       }
       await four.close();
+      note('nothing signed, nothing on disk');
+      const bare = await measureBare(etcd, join(dir, 'bare'), options);
       return {
         etcdVersion: etcd.version,
         levels,
+        bare,
         signedEach,
         decisionsOf4: await measureDecisions(4, dir, options, note),
         decisionsOf16: await measureDecisions(16, dir, options, note),
@@ -133,6 +138,19 @@ async function measureLevel(
   const bytes = spent(before, await cluster.usage()).bytesSent;
   const puts = own.reduce((sum, { operations }) => sum + operations, 0);
   return { clients, own, etcd: theirs, bytesEach: bytes / puts };
+}
+
+/** What one client would wait for if signatures and disks took no time. */
+async function measureBare(etcd: Etcd, dir: string, options: TrialOptions): Promise<Level> {
+  const cluster = await startCluster({ size: 4, dir, isBare: true });
+  try {
+    const [clients = 1] = options.levels;
+    // As much to learn from as the others have had.
+    await measureRates(cluster, SIGNED_CLIENTS, options);
+    return await measureLevel(cluster, etcd, clients, options);
+  } finally {
+    await cluster.close();
+  }
 }
 
 /** So many clients, each put signed and ordered by itself; rates by the time that processors gave to the replicas. */
