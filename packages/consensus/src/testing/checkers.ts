@@ -4,7 +4,7 @@ import { type Configuration, createConfiguration, type Member, sameMembers } fro
 import { CHECKPOINT_INTERVAL } from '../limits.ts';
 import { parsePayload, type SignedMessage } from '../message.ts';
 import { slotOf } from '../speech.ts';
-import type { Cluster } from './cluster.ts';
+import type { Cluster, Node } from './cluster.ts';
 
 /** What a replica has signed, by slot: survives its crashes, unlike the replica. */
 export type Statements = Map<string, string>;
@@ -20,11 +20,11 @@ export function checkStatement(statements: Statements, { payload, sender }: Sign
   statements.set(slot, text);
 }
 
-/** Throws unless the replicas named agree on every sequence that two of them have decided. */
-export function checkAgreement(cluster: Cluster, ids: readonly string[]): void {
+/** Throws unless replicas agree on every sequence that two of them have decided. */
+export function checkAgreement(replicas: Iterable<Pick<Node, 'id' | 'decisions'>>): void {
   const digests = new Map<number, string>();
-  for (const id of ids) {
-    for (const decision of cluster.node(id).decisions) {
+  for (const { id, decisions } of replicas) {
+    for (const decision of decisions) {
       // A replica that went on from a checkpoint has no decisions before it.
       if (decision === undefined) continue;
       const { sequence, certificate } = decision;
@@ -86,7 +86,7 @@ function membersAfter(cluster: Cluster, members: readonly Member[], text: string
 
 /** All of the above that must hold whatever happens. */
 export function checkSafety(cluster: Cluster, honest: readonly string[]): void {
-  checkAgreement(cluster, honest);
+  checkAgreement(honest.map((id) => cluster.node(id)));
   checkExactlyOnce(cluster, honest);
   for (const id of honest) checkCertificates(cluster, id);
 }
