@@ -15,8 +15,9 @@ const judge = { configuration: createConfiguration(members), networkId, verify: 
 const query = sha256(fromUtf8('balance of x, 17th time of asking'));
 const [ten, eleven] = [sha256(fromUtf8('10')), sha256(fromUtf8('11'))] as [Uint8Array, Uint8Array];
 
-function answer(sender: string, result: Uint8Array, sequence = 5): Answer {
-  const signature = createCheapSigner(sender).sign(answerBytes(networkId, query, { sequence, result }));
+function answer(sender: string, result: Uint8Array, sequence = 5, epoch = 1): Answer {
+  const said = answerBytes(networkId, query, { epoch, sequence, result });
+  const signature = createCheapSigner(sender).sign(said);
   return { sender, result, sequence, signature };
 }
 
@@ -46,6 +47,10 @@ describe('a query without ordering [CONS-29]', () => {
     expect(read([a, b, { ...c, sequence: 6 }])).toBe('ANSWERS_DIVIDED');
     expect(read([a, b, c], sha256(fromUtf8('another query')))).toBe('ANSWERS_DIVIDED');
     expect(read([a, b, c])).toBe(5);
+  });
+
+  test('is not answered by members that are in another epoch: they share no honest one with a quorum of this', () => {
+    expect(read([answer('a', ten), answer('b', ten), answer('c', ten, 5, 33)])).toBe('ANSWERS_DIVIDED');
   });
 
   test('is not answered by fewer because one of them is honest: a later quorum could do without that one', () => {

@@ -10,31 +10,35 @@ export type Answer = MemberSignature & {
   readonly result: Uint8Array;
 };
 
-/** The bytes that a member signs to answer a query; `query` is the digest of what was asked, with a fresh number in it. */
+/**
+ * The bytes that a member of an epoch signs to answer a query; `query` is the digest of what was asked, with a fresh number
+ * in it. It signs only when it has executed all that came before the epoch.
+ */
 export function answerBytes(
   networkId: Uint8Array,
   query: Uint8Array,
-  { sequence, result }: Pick<Answer, 'sequence' | 'result'>,
+  { epoch, sequence, result }: Pick<Answer, 'sequence' | 'result'> & { readonly epoch: number },
 ): Uint8Array {
-  const place = writeCount(new ByteWriter(8), sequence).toBytes();
-  return hashDomain('nemea/consensus/answer/1', networkId, query, place, result);
+  const place = writeCount(writeCount(new ByteWriter(16), epoch), sequence).toBytes();
+  return hashDomain('nemea/consensus/answer/2', networkId, query, place, result);
 }
 
 /**
  * The result that a quorum gives alike, without ordering the query [CONS-29]. Two quorums share an honest member, which
- * forgets nothing that it told: so what is read is no older than what was read before. Throws `ANSWERS_DIVIDED` when no
- * result has enough.
+ * forgets nothing that it told: so what is read is no older than what was read before in the epoch. What was read in
+ * an earlier epoch is no newer than its end, which all have executed. Throws `ANSWERS_DIVIDED` when no result has enough.
  */
 export function agreedAnswer(
   { configuration, networkId, verify }: Judge,
   query: Uint8Array,
   answers: readonly Answer[],
 ): { result: Uint8Array; sequence: number } {
+  const { epoch, byId } = configuration;
   const byResult = new Map<string, Answer[]>();
   for (const answer of answers) {
-    const publicKey = configuration.byId.get(answer.sender)?.publicKey;
+    const publicKey = byId.get(answer.sender)?.publicKey;
     if (publicKey === undefined) continue;
-    if (!verify(publicKey, answerBytes(networkId, query, answer), answer.signature)) continue;
+    if (!verify(publicKey, answerBytes(networkId, query, { ...answer, epoch }), answer.signature)) continue;
     const key = toHex(answer.result);
     byResult.set(key, [...(byResult.get(key) ?? []), answer]);
   }

@@ -83,6 +83,26 @@ describe('a read without ordering [CONS-29]', () => {
     expect(await code(readsOf(self).agreed())).toBe('ANSWERS_DIVIDED');
   });
 
+  test('does without a member that has not executed all before its epoch: others may have told of that', async () => {
+    const epoch = 17;
+    const entered = { configuration: { ...configuration, epoch }, isFollowing: false };
+    for (const node of nodes) places.set(node, { ...entered, sequence: epoch - 1 });
+    places.set(nodes[3] as TestNode, { ...entered, sequence: epoch - 2 });
+    const question = queryCodec.encode({ fresh: new Uint8Array(32) });
+    expect(() => readsOf(nodes[3] as TestNode).answer(question)).toThrow('before the epoch');
+    expect((await readsOf(self).agreed()).sequence).toBe(epoch - 1);
+  });
+
+  test('counts no member that is still in the epoch before', async () => {
+    const later = { ...configuration, epoch: 2 };
+    for (const node of nodes.slice(0, 2))
+      places.set(node, { ...(places.get(node) as Place), configuration: later });
+    expect(await code(readsOf(self).agreed())).toBe('ANSWERS_DIVIDED');
+    for (const node of nodes.slice(0, 3))
+      places.set(node, { ...(places.get(node) as Place), configuration: later });
+    expect((await readsOf(self).agreed()).sequence).toBe(5);
+  });
+
   test('asks anew, and gives up after three rounds, when no quorum says the same', async () => {
     credits.set(nodes[2] as TestNode, 10_000);
     credits.set(nodes[3] as TestNode, 5_000);

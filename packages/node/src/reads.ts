@@ -44,7 +44,7 @@ export class Reads {
     this.#order = order;
   }
 
-  /** The answering side. Throws `NODE_NOT_READY` while this node only follows, and for what is no question. */
+  /** The answering side. Throws `NODE_NOT_READY` while this node only follows or is behind its epoch, and for what is no question. */
   answer(message: Uint8Array): Uint8Array {
     const { sequence, result, signature } = this.#answerTo(queryCodec.parse(message).fresh);
     return queryAnswerCodec.encode({ sequence, result, signature });
@@ -96,8 +96,12 @@ export class Reads {
 
   #answerTo(fresh: Uint8Array): Answer {
     const { ledger, sign, state } = this.#context;
-    const { sequence, isFollowing } = this.#order.place;
+    const { configuration, sequence, isFollowing } = this.#order.place;
+    const { epoch } = configuration;
     if (isFollowing) throw new NodeError('NODE_NOT_READY', 'this node has lost its journal and only follows');
+    // Members of the epoch before may have told of all up to its end.
+    if (sequence < epoch - 1)
+      throw new NodeError('NODE_NOT_READY', 'this node has not executed all that came before the epoch');
     // What it tells of it must not forget, or a later quorum might be read that knows less.
     this.#order.settle();
     const { epochClosed, roster } = state();
@@ -106,7 +110,7 @@ export class Reads {
       members: roster.size,
       rosterRoot: rosterRoot(roster),
     });
-    const signature = sign(answerBytes(ledger.networkId, queryDigest(fresh), { sequence, result }));
+    const signature = sign(answerBytes(ledger.networkId, queryDigest(fresh), { epoch, sequence, result }));
     return { sender: ledger.account, sequence, result, signature };
   }
 }
