@@ -1,4 +1,5 @@
 import { type ByteReader, ByteWriter, bytesEqual, hashDomain, type Verified } from '@nemea/core';
+import { findBallot } from './ballot.ts';
 import { type Judge, verifyCheckpointCertificate } from './certificate.ts';
 import { type Configuration, createConfiguration, weightOf } from './configuration.ts';
 import { catchContradiction } from './contradiction.ts';
@@ -40,7 +41,6 @@ import { hasQuorum } from './quorum.ts';
 import { speak } from './speech.ts';
 import {
   configurationOf,
-  findBallot,
   type RecentBatch,
   type ReplicaState,
   retainedEpochs,

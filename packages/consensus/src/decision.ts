@@ -1,4 +1,5 @@
 import { assert, bytesEqual } from '@nemea/core';
+import { findBallot } from './ballot.ts';
 import type { Decision } from './certificate.ts';
 import { type Configuration, createConfiguration, type Member, sameMembers } from './configuration.ts';
 import { CHECKPOINT_INTERVAL, OPERATION_WINDOW, PROPOSALS_MAX, WINDOW } from './limits.ts';
@@ -6,7 +7,6 @@ import { keyOf, type OperationId } from './operation.ts';
 import { pruneOwn } from './speech.ts';
 import {
   epochEnd,
-  findBallot,
   intervalEnd,
   makeProposal,
   type Proposal,

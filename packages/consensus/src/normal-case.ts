@@ -1,12 +1,14 @@
 /**
- * One decision from request to commit, in the order in which an operation meets the rules [CONS-7] to [CONS-13]:
- * handleRequest, propose, prepare, commit, decide, execute, handleExecuted. `replica.ts` tries them after every input,
- * and `votes.ts` counts what members say.
+ * One decision from request to commit, in the order in which an operation meets the rules [CONS-7] to [CONS-13]: it waits
+ * (handleRequest), the primary proposes it, backups prepare it, votes are counted (countVote), members commit, a quorum
+ * decides, the application executes (execute, handleExecuted). `replica.ts` tries the rules after every input. What a replica says
+ * comes back to it, and is counted like the words of others; `votes.ts` lets in what may be counted.
  */
-import { assert, bytesEqual } from '@nemea/core';
+import { assert, assertNever, bytesEqual, type Verified } from '@nemea/core';
+import { type Ballot, findBallot, learnProposal, signaturesFor } from './ballot.ts';
 import { noteClaim } from './catch-up.ts';
 import { speakCheckpoint } from './checkpoint.ts';
-import { createConfiguration } from './configuration.ts';
+import { type Configuration, createConfiguration, type Seat } from './configuration.ts';
 import { accept, applyExecution, commitDecision, isOrdered } from './decision.ts';
 import type { RefusalReason } from './effect.ts';
 import type { Input } from './input.ts';
@@ -17,16 +19,13 @@ import {
   PENDING_BYTES_MAX,
   PENDING_OPERATIONS_MAX,
 } from './limits.ts';
-import type { Certificate } from './message.ts';
+import { type Certificate, type Statement, stripMessage, type Vote } from './message.ts';
 import { joinIds, operationId } from './operation.ts';
 import { hasQuorum } from './quorum.ts';
 import { speak } from './speech.ts';
 import {
   acceptedEnd,
-  type Ballot,
-  ballotOf,
   epochEnd,
-  findBallot,
   findProposal,
   highWatermark,
   makeProposal,
@@ -34,13 +33,11 @@ import {
   openAnchor,
   openSequence,
   type Proposal,
-  pathTo,
   primaryOfView,
   type ReplicaState,
   type Turn,
 } from './state.ts';
-import { isHigher } from './view-change.ts';
-import { learnProposal, signaturesFor } from './votes.ts';
+import { acceptBound, isHigher } from './view-change.ts';
 
 /** A client's operation waits for its turn; the primary need not be the one that it was given to [CONS-13]. */
 export function handleRequest({ state, effects }: Turn, operation: Uint8Array): void {
@@ -54,14 +51,6 @@ export function handleRequest({ state, effects }: Turn, operation: Uint8Array): 
   state.pending.set(id, operation);
   state.pendingBytes += operation.length;
   if (!isOrdered(state, id)) state.unproposed.set(id, operation);
-}
-
-function refusalOf(state: ReplicaState, operation: Uint8Array, id: string): RefusalReason | null {
-  if (operation.length === 0 || operation.length > OPERATION_BYTES_MAX) return 'operation-size';
-  if (isOrdered(state, id) && !isAccepted(state, id)) return 'already-executed';
-  if (state.pending.size >= PENDING_OPERATIONS_MAX) return 'pending-full';
-  if (state.pendingBytes + operation.length > PENDING_BYTES_MAX) return 'pending-full';
-  return null;
 }
 
 /**
@@ -112,33 +101,59 @@ export function prepare(turn: Turn): void {
   }
 }
 
-/**
- * Accepts all that the view is bound to repeat, once the batches are here: the view proposes it, not the primary.
- * Returns whether votes on anything may follow [CONS-16]. They are written down: no vote of this view brings them.
- */
-function acceptBound({ state, effects }: Turn): boolean {
-  const anchor = openAnchor(state);
-  if (anchor === null || acceptedEnd(state).sequence >= anchor.sequence) return true;
-  if (anchor.sequence > highWatermark(state)) return false;
-  const path = pathTo(state, anchor);
-  if (path === null) return false;
-  for (const proposal of path) {
-    accept(state, proposal, true);
-    const { sequence, parent, digest, batch } = proposal;
-    if (sequence < anchor.sequence) {
-      effects.push({ type: 'persist', record: { type: 'repeated', sequence, parent, batch } });
-    }
-    learnProposal(state, ballotOf(state, sequence, state.view), digest, batch);
-  }
-  return true;
-}
-
 /** Votes to prepare what is accepted at a sequence, unless that was said already. */
 function vote(turn: Turn, kind: 'pre-prepare' | 'prepare', sequence: number): void {
   const { accepted, committed, configuration, view } = turn.state;
   const { digest, batch } = accepted[sequence - committed - 1] as Proposal;
   if ((findBallot(turn.state, sequence, view)?.ownVote ?? null) !== null) return;
   speak(turn, { kind, epoch: configuration.epoch, view, sequence, digest }, batch);
+}
+
+/** Counts each member once, by weight [CONS-9] [CONS-10]. Returns whether another rule may apply now that did not before. */
+export function countVote(
+  turn: Turn,
+  ballot: Ballot,
+  statement: Verified<Statement<Vote>>,
+  { place, weight }: Seat,
+): boolean {
+  const { configuration } = turn.state;
+  const { content, message } = statement;
+  switch (content.kind) {
+    case 'pre-prepare':
+      if (place !== ballot.primary || ballot.prepares[place] !== undefined) return false;
+      ballot.prepares[place] = statement;
+      // After a restart the own vote has brought the batch back, and only the signature is missing.
+      if (ballot.proposal === null) learnProposal(turn.state, ballot, content.digest, message.batch);
+      else if (bytesEqual(ballot.proposal.digest, content.digest)) ballot.prepareWeight += weight;
+      return true;
+    case 'prepare': {
+      if (isAgreed(configuration, ballot.prepareWeight, ballot.proposal?.digest, content.digest))
+        return false;
+      // The primary votes by its pre-prepare; certificates count on that.
+      if (ballot.prepares[place] !== undefined || place === ballot.primary) return false;
+      ballot.prepares[place] = statement;
+      if (ballot.proposal === null) return false;
+      if (!bytesEqual(ballot.proposal.digest, content.digest)) {
+        shareProposal(turn, ballot, statement);
+        return true;
+      }
+      const wasQuorum = hasQuorum(configuration, ballot.prepareWeight);
+      ballot.prepareWeight += weight;
+      return !wasQuorum && hasQuorum(configuration, ballot.prepareWeight);
+    }
+    case 'commit': {
+      if (isAgreed(configuration, ballot.commitWeight, ballot.commitDigest, content.digest)) return false;
+      if (ballot.commits[place] !== undefined) return false;
+      ballot.commits[place] = statement;
+      ballot.commitDigest ??= content.digest;
+      if (!bytesEqual(ballot.commitDigest, content.digest)) return false;
+      const wasQuorum = hasQuorum(configuration, ballot.commitWeight);
+      ballot.commitWeight += weight;
+      return !wasQuorum && hasQuorum(configuration, ballot.commitWeight);
+    }
+    default:
+      return assertNever(content.kind);
+  }
 }
 
 /**
@@ -212,6 +227,31 @@ export function handleExecuted(turn: Turn, input: Extract<Input, { type: 'execut
   effects.push({ type: 'persist', record: { type: 'executed', sequence, members, renews } });
   applyExecution(state, sequence, { members, renews });
   speakCheckpoint(turn, input.state ?? new Uint8Array(32));
+}
+
+function refusalOf(state: ReplicaState, operation: Uint8Array, id: string): RefusalReason | null {
+  if (operation.length === 0 || operation.length > OPERATION_BYTES_MAX) return 'operation-size';
+  if (isOrdered(state, id) && !isAccepted(state, id)) return 'already-executed';
+  if (state.pending.size >= PENDING_OPERATIONS_MAX) return 'pending-full';
+  if (state.pendingBytes + operation.length > PENDING_BYTES_MAX) return 'pending-full';
+  return null;
+}
+
+/** Whether a quorum has said the same already: one more voice adds nothing. */
+function isAgreed(
+  configuration: Configuration,
+  weight: number,
+  agreed: Uint8Array | null | undefined,
+  digest: Uint8Array,
+): boolean {
+  return hasQuorum(configuration, weight) && agreed != null && bytesEqual(agreed, digest);
+}
+
+/** A vote for another batch than the one proposed here: show its sender the proposal, so that both have the proof. */
+function shareProposal({ effects }: Turn, ballot: Ballot, vote: Statement<Vote>): void {
+  const proposal = ballot.prepares[ballot.primary];
+  if (proposal === undefined) return;
+  effects.push({ type: 'relay', to: vote.sender, message: stripMessage(proposal.message) });
 }
 
 function isPrepared(state: ReplicaState, sequence: number, digest: Uint8Array): boolean {

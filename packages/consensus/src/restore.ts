@@ -1,4 +1,5 @@
 import { bytesEqual } from '@nemea/core';
+import { ballotOf, learnProposal } from './ballot.ts';
 import { type CheckpointProof, parseHeader, restoreRecent, toStable } from './checkpoint.ts';
 import { createConfiguration } from './configuration.ts';
 import { accept, applyDecision, applyExecution, proposalOf } from './decision.ts';
@@ -11,7 +12,6 @@ import { resume } from './replica.ts';
 import { recordOwn } from './speech.ts';
 import {
   acceptedEnd,
-  ballotOf,
   configurationOf,
   findProposal,
   initialState,
@@ -22,7 +22,6 @@ import {
   rememberProposal,
 } from './state.ts';
 import { enterView, judgeNewView, leaveView } from './view-change.ts';
-import { learnProposal } from './votes.ts';
 
 /**
  * A replica that knows all it has said and decided, from its journal in the order written [CONS-22]. `options` are

@@ -1,8 +1,9 @@
 import { assert, bytesEqual } from '@nemea/core';
+import { ballotOf } from './ballot.ts';
 import type { OwnStatement } from './journal.ts';
 import { CHECKPOINT_INTERVAL } from './limits.ts';
 import { type Batch, type Content, encodePayload, NO_EVIDENCE } from './message.ts';
-import { ballotOf, type ReplicaState, type Turn } from './state.ts';
+import type { ReplicaState, Turn } from './state.ts';
 
 /** The slot of a statement: an honest replica fills each of its slots at most once [CONS-6]. Hints have none. */
 export function slotOf(content: Content): string | null {

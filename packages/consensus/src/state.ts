@@ -1,14 +1,9 @@
 import { bytesEqual, type Verified } from '@nemea/core';
 import type { VerifySignature } from './authenticate.ts';
+import type { Ballot } from './ballot.ts';
 import type { Decision } from './certificate.ts';
 import type { CheckpointHeader, CheckpointProof, Transfer } from './checkpoint.ts';
-import {
-  type Configuration,
-  createConfiguration,
-  type Member,
-  primaryOf,
-  type Seat,
-} from './configuration.ts';
+import { type Configuration, createConfiguration, type Member, primaryOf } from './configuration.ts';
 import type { Effect } from './effect.ts';
 import type { Epoch, OwnStatement } from './journal.ts';
 import { BATCH_OPERATIONS_MAX, CHECKPOINT_INTERVAL, WINDOW } from './limits.ts';
@@ -57,30 +52,6 @@ export type Proposal = {
   readonly batch: Batch;
   readonly ids: readonly OperationId[];
   readonly idBytes: Uint8Array;
-};
-
-/** Votes of the members by their place in the configuration: each has one. */
-export type Votes = (Verified<Statement<Vote>> | undefined)[];
-
-/** What is known about one undecided sequence in one view. Weights are kept up as votes come in. */
-export type Ballot = {
-  readonly view: number;
-  readonly sequence: number;
-  /** The place of the view's primary. */
-  readonly primary: number;
-  /** What the primary proposed; whether it follows from what stands before it is judged in its turn. */
-  proposal: { readonly digest: Uint8Array; readonly batch: Batch; isRefused: boolean } | null;
-  /** Votes to prepare, the primary's pre-prepare among them. */
-  readonly prepares: Votes;
-  /** Of the votes to prepare for the digest proposed. */
-  prepareWeight: number;
-  readonly commits: Votes;
-  /** The digest of the first commit, or the proposed one once that is known. */
-  commitDigest: Uint8Array | null;
-  commitWeight: number;
-  /** What the replica itself has said here: never anything else [CONS-6]. */
-  ownVote: OwnStatement<Vote> | null;
-  ownCommit: OwnStatement<Vote> | null;
 };
 
 export type ViewChangeEntry = {
@@ -324,38 +295,6 @@ export function mayVote(state: ReplicaState): boolean {
 
 export function primaryOfView(state: ReplicaState): string {
   return primaryOf(state.configuration, state.view);
-}
-
-export function findBallot(state: ReplicaState, sequence: number, view: number): Ballot | undefined {
-  return state.ballots.get(sequence)?.get(view);
-}
-
-/** The ballot of a view at an undecided sequence, opened on first use. */
-export function ballotOf(state: ReplicaState, sequence: number, view: number): Ballot {
-  let views = state.ballots.get(sequence);
-  if (views === undefined) {
-    views = new Map();
-    state.ballots.set(sequence, views);
-  }
-  let ballot = views.get(view);
-  if (ballot === undefined) {
-    const { members, byId } = state.configuration;
-    ballot = {
-      view,
-      sequence,
-      primary: (byId.get(primaryOf(state.configuration, view)) as Seat).place,
-      proposal: null,
-      prepares: new Array(members.length),
-      prepareWeight: 0,
-      commits: new Array(members.length),
-      commitDigest: null,
-      commitWeight: 0,
-      ownVote: null,
-      ownCommit: null,
-    };
-    views.set(view, ballot);
-  }
-  return ballot;
 }
 
 /** The last that the replica has accepted in its view, or the last decision when it has accepted nothing on top. */

@@ -1,9 +1,10 @@
 import type { Verified } from '@nemea/core';
+import { ballotOf, learnProposal } from './ballot.ts';
 import { askForBatches, noteClaim } from './catch-up.ts';
 import { holds, verifyPreparedCertificate } from './certificate.ts';
 import { primaryOf } from './configuration.ts';
 import { catchContradiction } from './contradiction.ts';
-import { forgetAbandoned, retract } from './decision.ts';
+import { accept, forgetAbandoned, retract } from './decision.ts';
 import { VIEW_DISTANCE_MAX } from './limits.ts';
 import {
   type Certificate,
@@ -22,7 +23,17 @@ import {
 } from './message.ts';
 import { includesHonest, isQuorum } from './quorum.ts';
 import { pruneOwn, speak } from './speech.ts';
-import { mayVote, primaryOfView, type ReplicaState, type Turn, type ViewChangeEntry } from './state.ts';
+import {
+  acceptedEnd,
+  highWatermark,
+  mayVote,
+  openAnchor,
+  pathTo,
+  primaryOfView,
+  type ReplicaState,
+  type Turn,
+  type ViewChangeEntry,
+} from './state.ts';
 
 /** Gives up the current view: from now on the replica votes in `view` or later only [CONS-14]. */
 export function startViewChange(turn: Turn, view: number): void {
@@ -170,6 +181,27 @@ export function enterView(
   forgetAbandoned(state);
   forgetDistantBallots(state);
   pruneOwn(state);
+}
+
+/**
+ * Accepts all that the view is bound to repeat, once the batches are here: the view proposes it, not the primary.
+ * Returns whether votes on anything may follow [CONS-16]. They are written down: no vote of this view brings them.
+ */
+export function acceptBound({ state, effects }: Turn): boolean {
+  const anchor = openAnchor(state);
+  if (anchor === null || acceptedEnd(state).sequence >= anchor.sequence) return true;
+  if (anchor.sequence > highWatermark(state)) return false;
+  const path = pathTo(state, anchor);
+  if (path === null) return false;
+  for (const proposal of path) {
+    accept(state, proposal, true);
+    const { sequence, parent, digest, batch } = proposal;
+    if (sequence < anchor.sequence) {
+      effects.push({ type: 'persist', record: { type: 'repeated', sequence, parent, batch } });
+    }
+    learnProposal(state, ballotOf(state, sequence, state.view), digest, batch);
+  }
+  return true;
 }
 
 /**
