@@ -46,7 +46,6 @@ export type FromReplica =
 /** Since the process began. */
 export interface Usage {
   readonly cpuMs: number;
-
   readonly decisions: number;
   readonly checks: number;
   readonly bytesSent: number;
@@ -160,7 +159,6 @@ async function startReplica(config: ReplicaConfig): Promise<{
       const { user, system } = process.cpuUsage();
       return {
         cpuMs: (user + system) / 1000,
-
         decisions: rim?.sequence ?? 0,
         checks,
         bytesSent,

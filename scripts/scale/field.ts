@@ -18,7 +18,7 @@ import { drawBound, indexesInArc } from '@nemea/vrf';
 const INDEX_BITS = 20n;
 const INDEX_MASK = (1n << INDEX_BITS) - 1n;
 const RING_BITS = 64;
-export const NODES_MAX = 2 ** Number(INDEX_BITS);
+const NODES_MAX = 2 ** Number(INDEX_BITS);
 
 export interface Field {
   readonly size: number;

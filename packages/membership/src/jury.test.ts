@@ -69,7 +69,7 @@ describe('a draw', () => {
     expect(light / 3_000).toBeLessThan(0.12);
   });
 
-  test('draws no owner of several members more than a tenth, once there are ten owners [MEMB-39]', () => {
+  test('draws an owner of many members no more than a tenth, once there are ten owners [MEMB-39]', () => {
     const single = crowd(new Array(18).fill(100));
     const fleet = [...crowd(new Array(12).fill(400)).values()].map((it, index) => ({
       ...it,

@@ -102,7 +102,7 @@ export function attestOdds(roster: Roster, member: Member, expected = ATTESTORS_
   return oddsOf(roster, member, expected);
 }
 
-/** A member's share in draws of any kind: no owner of several members draws more than a tenth [MEMB-39]. */
+/** A member's share in draws of any kind, at weights under the cap on owners [MEMB-39]. */
 function oddsOf(roster: Roster, member: Member, expected: number): Odds {
   return { weight: juryWeightOf(roster, member.account), weightTotal: juryWeightTotal(roster), expected };
 }

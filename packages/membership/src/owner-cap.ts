@@ -1,4 +1,4 @@
-/** No owner of several members weighs more than one in this many, once there are as many owners [MEMB-39]. */
+/** No owner weighs more than one in this many, or than its heaviest member, once there are as many owners [MEMB-39]. */
 export const OWNER_SHARES = 10;
 
 /** A member's weight, and whose it is. */

@@ -1,5 +1,5 @@
 /** Reasons that go on layer 1 as one byte. Never renumbered. */
-export const EVICTION_REASONS = { CONTRADICTING_EVIDENCE: 1, FALSE_VRF: 2 } as const;
+export const EVICTION_REASONS = { CONTRADICTING_EVIDENCE: 1 } as const;
 
 export const FAILURE_REASONS = {
   KEY_REFUSED: 1,
