@@ -19,6 +19,7 @@ export interface Environment {
 
 /** Call at the start; the function it returns, at the end. */
 export function observeMachine(): () => Environment {
+  const commit = commitOf();
   const loadBefore = load();
   const stalledBeforeUs = stalledUs();
   const startMs = performance.now();
@@ -30,7 +31,7 @@ export function observeMachine(): () => Environment {
         : (stalledAfterUs - stalledBeforeUs) / 1000 / (performance.now() - startMs);
     return {
       date: new Date().toISOString().slice(0, 16),
-      commit: commit(),
+      commit,
       node: process.versions.node,
       openssl: process.versions.openssl,
       processor: cpus()[0]?.model ?? 'unknown',
@@ -58,7 +59,7 @@ function stalledUs(): number | null {
   }
 }
 
-function commit(): string {
+function commitOf(): string {
   const options = { cwd: import.meta.dirname, encoding: 'utf8' } as const;
   const head = execFileSync('git', ['rev-parse', '--short', 'HEAD'], options).trim();
   const changes = execFileSync('git', ['status', '--porcelain', '--untracked-files=no'], options).trim();
