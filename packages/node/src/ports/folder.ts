@@ -3,6 +3,7 @@ export interface Folder {
   names(): string[];
   /** Undefined when there is no such file. */
   read(name: string): Uint8Array | undefined;
+  /** Durable when it returns. Throws when there is no room, and then all is as before. */
   write(name: string, bytes: Uint8Array): void;
   /** Without effect when there is no such file. */
   remove(name: string): void;

@@ -1,7 +1,8 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { type CborValue, CodedError, concatBytes, decodeCbor, encodeCbor } from '@nemea/core';
 import type { Tpm } from '@nemea/tpm';
+import { writeWhole } from '../storage/whole-file.ts';
 
 export type KeyErrorCode = 'KEYS_MALFORMED' | 'KEYS_SEALED_ELSEWHERE';
 export class KeyError extends CodedError<KeyErrorCode> {}
@@ -52,9 +53,8 @@ async function createDeviceKeys(tpm: Tpm, path: string, pcrs: readonly number[])
   const secret = concatBytes(randomBytes(KEY_BYTES), randomBytes(KEY_BYTES), Buffer.from(d, 'base64url'));
   const sealed = await tpm.seal(secret, { pcrs: [...pcrs] });
   secret.fill(0);
-  // Renamed into place: a crash leaves either no keys or whole ones.
-  writeFileSync(`${path}.new`, encodeCbor({ version: 1, sealed }), { mode: 0o600, flush: true });
-  renameSync(`${path}.new`, path);
+  // A crash leaves either no keys or whole ones.
+  writeWhole(path, encodeCbor({ version: 1, sealed }));
 }
 
 function parseBlob(bytes: Uint8Array): Uint8Array {
