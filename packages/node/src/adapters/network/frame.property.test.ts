@@ -50,7 +50,7 @@ test('a body keeps at most as much memory besides as it has bytes, whatever carr
           concatBytes(new Uint8Array(before), encodeFrame(sent), new Uint8Array(after)),
         );
         const got = parseFrame(packet.subarray(before, packet.length - after));
-        expect(got).toEqual(sent);
+        expect(got).toStrictEqual(sent);
         if (got.kind === 'send') expect(got.body.buffer.byteLength).toBeLessThanOrEqual(2 * size);
       },
     ),
@@ -101,6 +101,16 @@ test('frames are the same however what carries them is cut into pieces', () => {
       expect(cutter.bytes).toBe(0);
     }),
   );
+});
+
+test('what waits to be cut keeps at most as much memory besides as it has bytes, whatever carried it', () => {
+  const sent: Frame = { kind: 'send', body: new Uint8Array(100).fill(7) };
+  const packet = Buffer.concat([joinFrames([sent]), new Uint8Array(64 * 1024)]);
+  const cutter = new FrameCutter(200);
+  cutter.push(packet.subarray(0, joinFrames([sent]).length));
+  const frame = cutter.next();
+  expect(frame?.buffer.byteLength).toBeLessThan(2 * 100);
+  expect(frame && parseFrame(frame)).toEqual(sent);
 });
 
 test('a frame that comes byte by byte is whole with its last byte', () => {

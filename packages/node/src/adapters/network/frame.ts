@@ -34,7 +34,7 @@ export function parseFrame(bytes: Uint8Array): Frame {
   if (bytes.length < FRAME_OVERHEAD_BYTES) throw invalid(`got ${bytes.length} bytes`);
   const kind = KINDS[bytes[0] as number];
   const id = u32At(bytes, 1);
-  const body = takeBody(bytes);
+  const body = keep(bytes.subarray(FRAME_OVERHEAD_BYTES));
   if ((kind === 'send') !== (id === 0)) throw invalid('a plain message carries no id, any other frame does');
   switch (kind) {
     case 'send':
@@ -52,10 +52,11 @@ export function parseFrame(bytes: Uint8Array): Frame {
 /** Pieces smaller than this grow together: each takes more memory than the bytes that it carries. */
 const PIECE_BYTES_MIN = 4_096;
 
-/** A small body is copied, so that whoever keeps it does not keep the packet it came in; a large one is most of that. */
-function takeBody({ buffer, byteOffset, length }: Uint8Array): Uint8Array {
-  const body = new Uint8Array(buffer, byteOffset + FRAME_OVERHEAD_BYTES, length - FRAME_OVERHEAD_BYTES);
-  return 2 * body.length >= buffer.byteLength ? body : body.slice();
+/** A small part is copied, so that whoever keeps it does not keep the packet it came in; a large one is most of that. */
+function keep({ buffer, byteOffset, length }: Uint8Array): Uint8Array {
+  // Whatever class the packet is of: a part of a Buffer would share its memory with its own slices.
+  const part = new Uint8Array(buffer, byteOffset, length);
+  return 2 * length >= buffer.byteLength ? part : part.slice();
 }
 
 /** Cuts what arrives, in pieces of any size, into the bytes of frames, one at a time: what waits takes no more than it is. */
@@ -75,7 +76,7 @@ export class FrameCutter {
 
   push(piece: Uint8Array): void {
     this.#bytes += piece.length;
-    let last = piece;
+    let last = keep(piece);
     for (
       let before = this.#pieces.at(-1);
       before !== undefined && before.length <= last.length && last.length < PIECE_BYTES_MIN;

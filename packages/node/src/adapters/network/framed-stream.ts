@@ -10,8 +10,7 @@ export class FramedStream {
   readonly #cutter: FrameCutter;
   readonly #writeTimeoutMs: number;
   readonly #unreadBytesMax: number;
-  /** Why nothing more will come. */
-  #end: Error | undefined;
+  readonly #end = new AbortController();
   #wake: (() => void) | undefined;
 
   constructor(stream: Stream, options: { maxMessageBytes: number; writeTimeoutMs: number }) {
@@ -25,6 +24,11 @@ export class FramedStream {
     stream.addEventListener('close', ({ error }) => this.#finish(error ?? ended('stream closed')));
   }
 
+  /** Aborted once nothing more will come; its reason says why. */
+  get end(): AbortSignal {
+    return this.#end.signal;
+  }
+
   get open(): boolean {
     return this.#stream.status === 'open' && this.#stream.remoteWriteStatus === 'writable';
   }
@@ -34,7 +38,7 @@ export class FramedStream {
     for (;;) {
       const bytes = this.#cutter.next();
       if (bytes !== undefined) return parseFrame(bytes);
-      if (this.#end !== undefined) throw this.#end;
+      this.end.throwIfAborted();
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
@@ -89,7 +93,7 @@ export class FramedStream {
 
   /** Whoever sends more than may wait loses the stream, and what waits. */
   #receive(piece: Uint8Array): void {
-    if (this.#end !== undefined) return;
+    if (this.end.aborted) return;
     this.#cutter.push(piece);
     if (this.#cutter.bytes > this.#unreadBytesMax) {
       this.#finish(new TransportError('QUEUE_FULL', `${this.#cutter.bytes} bytes wait to be read`));
@@ -99,7 +103,7 @@ export class FramedStream {
   }
 
   #finish(reason: Error): void {
-    this.#end ??= reason;
+    this.#end.abort(reason);
     this.#wake?.();
   }
 }

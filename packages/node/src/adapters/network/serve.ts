@@ -91,16 +91,36 @@ class StreamServer {
     }
   }
 
-  /** Waits for the rate and for free slots; meanwhile the peer's send window stays closed. */
+  /**
+   * Waits for the rate and for free slots; meanwhile the peer's send window stays closed. Whoever has gone waits for no answer:
+   * what it left behind is dropped, or who comes again and again could pile it up.
+   */
   async #throttle(): Promise<void> {
     const waitMs = this.#rate?.take(performance.now()) ?? 0;
     const wait = waitMs > 0 || this.#slots.some((slots) => slots.full);
     if (wait) this.#stream.pause();
-    if (waitMs > 0) await sleep(waitMs, undefined, { ref: false });
-    // Whoever has gone waits for no answer: what it left behind would be kept as long as the rate makes it wait.
-    if (waitMs > 0 && !this.#stream.open) throw new TransportError('STREAM_CLOSED', 'peer has gone');
-    for (const slots of this.#slots) await slots.take();
+    if (waitMs > 0) await this.#wait(waitMs);
+    await this.#takeSlots();
     if (wait) this.#stream.resume();
+  }
+
+  async #wait(waitMs: number): Promise<void> {
+    const { end } = this.#stream;
+    // Its own error says only that it was aborted, and not why.
+    await sleep(waitMs, undefined, { ref: false, signal: end }).catch(() => end.throwIfAborted());
+  }
+
+  async #takeSlots(): Promise<void> {
+    const taken: Slots[] = [];
+    try {
+      for (const slots of this.#slots) {
+        await slots.take(this.#stream.end);
+        taken.push(slots);
+      }
+    } catch (error) {
+      for (const slots of taken) slots.give();
+      throw error;
+    }
   }
 
   async #perform(frame: Extract<Frame, { kind: 'send' | 'request' }>): Promise<void> {

@@ -11,12 +11,25 @@ export class Slots {
     return this.#free === 0;
   }
 
-  async take(): Promise<void> {
+  /** Waits for a free one; rejects, and waits no longer, once the signal is aborted. */
+  async take(signal?: AbortSignal): Promise<void> {
     if (this.#free > 0) {
       this.#free -= 1;
       return;
     }
-    await new Promise<void>((resolve) => this.#waiters.push(resolve));
+    signal?.throwIfAborted();
+    await new Promise<void>((resolve, reject) => {
+      const leave = (): void => {
+        this.#waiters.splice(this.#waiters.indexOf(take), 1);
+        reject(signal?.reason);
+      };
+      const take = (): void => {
+        signal?.removeEventListener('abort', leave);
+        resolve();
+      };
+      this.#waiters.push(take);
+      signal?.addEventListener('abort', leave, { once: true });
+    });
   }
 
   give(): void {
