@@ -16,7 +16,7 @@ import type { Ledger } from '@nemea/sdk';
 import type { Logger } from 'pino';
 import type { StateCodec } from './order-log.ts';
 import { type Clock, sleep } from './ports/clock.ts';
-import type { Application, Voters } from './replica-rim.ts';
+import { type Application, LoopError, type Voters } from './replica-rim.ts';
 
 const BLOCK_WAIT_MS = 100;
 
@@ -83,18 +83,8 @@ export class MembershipApplication implements Application<MembershipState> {
     this.#options.onRefused(operation);
   }
 
-  isAuthentic(signed: SignedOperation, { roster } = this.#state): boolean {
-    const { ledger, logger, verifySignature } = this.#options;
-    const { author } = signed.operation;
-    const key = roster.get(author)?.peerKey;
-    if (key === undefined) return false;
-    try {
-      authenticateOperation(ledger.networkId, signed, key, verifySignature);
-      return true;
-    } catch (error) {
-      logger.warn({ author, code: errorCode(error) }, 'request refused');
-      return false;
-    }
+  isAuthentic(signed: SignedOperation): boolean {
+    return this.#authenticate(signed, this.#state) !== undefined;
   }
 
   /** Whether this node has seen every block that the operations build on. */
@@ -106,6 +96,7 @@ export class MembershipApplication implements Application<MembershipState> {
     });
   }
 
+  /** What is being executed ends with `LOOP_STOPPED`, and has changed nothing. */
   close(): void {
     this.#isClosed = true;
   }
@@ -131,17 +122,36 @@ export class MembershipApplication implements Application<MembershipState> {
       return { state, effects: [] };
     }
     await this.#waitForBlock(signed.operation.anchor.block);
-    if (!this.isAnchored([signed]) || !this.isAuthentic(signed, state)) return { state, effects: [] };
-    const key = state.roster.get(signed.operation.author)?.peerKey as Uint8Array;
+    const operation = this.isAnchored([signed]) ? this.#authenticate(signed, state) : undefined;
+    if (operation === undefined) return { state, effects: [] };
     const { ledger, verifySignature } = this.#options;
-    const operation = authenticateOperation(ledger.networkId, signed, key, verifySignature);
     return applyOperation(state, operation, ledger.history, verifySignature);
   }
 
-  /** A quorum has seen the block, so it exists; this node only has to read it, however long its RPC takes. */
+  #authenticate(
+    signed: SignedOperation,
+    { roster }: MembershipState,
+  ): ReturnType<typeof authenticateOperation> | undefined {
+    const { ledger, logger, verifySignature } = this.#options;
+    const { author } = signed.operation;
+    const key = roster.get(author)?.peerKey;
+    if (key === undefined) return undefined;
+    try {
+      return authenticateOperation(ledger.networkId, signed, key, verifySignature);
+    } catch (error) {
+      logger.warn({ author, code: errorCode(error) }, 'operation refused');
+      return undefined;
+    }
+  }
+
+  /**
+   * A quorum has seen the block, so it exists; this node only has to read it, however long its RPC takes. Throws
+   * `LOOP_STOPPED` when it is closed before: without the block it would pass over what all others carry out.
+   */
   async #waitForBlock(block: number): Promise<void> {
     const { ledger, logger } = this.#options;
-    while (ledger.history.head < block && !this.#isClosed) {
+    while (ledger.history.head < block) {
+      if (this.#isClosed) throw new LoopError('LOOP_STOPPED', `closed before block ${block} was read`);
       try {
         await ledger.sync();
       } catch (error) {
