@@ -224,6 +224,17 @@ describe('an accusation [MEMB-22] [MEMB-23]', () => {
     );
   });
 
+  it('with evidence of a release approved since is judged by the block that members have agreed on, however early a one it names [MEMB-24]', () => {
+    ledger.releases.set(toHex(RELEASE.digest), { from: 23, until: Number.POSITIVE_INFINITY });
+    const accusation = accusationOf(ledger, drawn(), target, EPOCH, answerOf(drawn(), target, EPOCH));
+    const { state } = machine;
+    expect(machine.order(drawn(), accusation, 22)).toBeUndefined();
+    expect(machine.state.roster.has(target.account)).toBe(false);
+    machine.state = { ...state, ledgerBlock: 23 };
+    expect(machine.order(drawn(), accusation, 22)).toBe('EVIDENCE_NOT_CONTRADICTING');
+    expect(machine.state.roster.has(target.account)).toBe(true);
+  });
+
   it.each(['releases', 'images'] as const)(
     'with evidence of %s that were withdrawn is a missed update only, once the time for it is over [MEMB-37]',
     (kind) => {

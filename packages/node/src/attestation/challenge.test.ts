@@ -8,10 +8,11 @@ import {
   parseEvidence,
   toAssuranceLevel,
 } from '@nemea/attestation';
-import { sha256, toHex } from '@nemea/core';
+import { mintVerified, sha256, toHex } from '@nemea/core';
 import {
   akPublicArea,
   answerDigest,
+  applyOperation,
   attestAlpha,
   CHALLENGE_COMMANDS,
   challengeBinding,
@@ -157,6 +158,29 @@ function contextOf(
   });
 }
 
+/** What an accusation of the target does once it is ordered, when members have agreed on one block and the accuser names another. */
+function accuse(
+  chain: TestChain,
+  { agreedBlock, named, proof }: { agreedBlock: number; named: number; proof: Uint8Array },
+  { evidence, nonce, answerSignature }: Attested,
+): string {
+  const [accuser, accused] = [attestor as TpmDevice, target as TpmDevice];
+  const state = { ...initialState(NETWORK_ID, chain.history), ledgerBlock: agreedBlock };
+  const anchor = { block: named, hash: chain.history.blockHash(named) as Uint8Array };
+  const said = { epoch: EPOCH, target: accused.account, proof, nonce, evidence, answerSignature };
+  const operation = mintVerified({
+    author: accuser.account,
+    anchor,
+    body: { kind: 'accuse' as const, ...said },
+  });
+  const { effects } = applyOperation(state, operation, chain.history, accused.verifySignature);
+  for (const effect of effects) {
+    if (effect.type === 'evicted') return effect.type;
+    if (effect.type === 'rejected') return effect.code;
+  }
+  return 'nothing';
+}
+
 function bindingOf(challenge: Challenge): Uint8Array {
   const { epoch, attestor: from, target: to, command } = challenge;
   return challengeBinding({ epoch, attestor: from, target: to, command });
@@ -236,6 +260,29 @@ describe('a target', () => {
     expect(await ask(0)).toBe('CHALLENGE_TOO_EARLY');
     expect(await ask(23)).toBe('CHALLENGE_TOO_EARLY');
     expect(await ask(24)).not.toBe('CHALLENGE_TOO_EARLY');
+  });
+
+  test('shows its evidence exactly when no accuser can have it evicted, whichever block that one names [MEMB-24]', async () => {
+    const approvedAfter = 23;
+    const openAt = (agreedBlock: number) =>
+      openField(attestor as TpmDevice, target as TpmDevice, { approvedAfter, agreedBlock });
+    const { chain, ask, answer } = openAt(25);
+    const shown = await ask(answer);
+    const proof = await proofFor(attestor as TpmDevice, chain, EPOCH);
+    for (let agreedBlock = 19; agreedBlock <= 25; agreedBlock++) {
+      const fates: string[] = [];
+      for (let named = 20; named <= 25; named++)
+        fates.push(accuse(chain, { agreedBlock, named, proof }, shown));
+      const early = openAt(agreedBlock);
+      const isShown = await early.ask(early.answer).then(
+        () => true,
+        () => false,
+      );
+      expect({ agreedBlock, isShown }).toEqual({ agreedBlock, isShown: !fates.includes('evicted') });
+      // Both happen: early it would be evicted, later not.
+      expect(isShown).toBe(agreedBlock > approvedAfter);
+      expect(fates.at(-1)).toBe('EVIDENCE_NOT_CONTRADICTING');
+    }
   });
 
   /** The attestor's own request, changed before it is sent; signed again when the change is the attestor's. */
