@@ -49,14 +49,15 @@ export interface NodeOptions {
 
 /** Starts a node: opens its machine, proves it to the others, and returns once it is a member that has caught up. */
 export async function startNode(ports: NodePorts, options: NodeOptions): Promise<Node> {
-  const closers: Closer[] = [() => ports.sandbox?.close()];
+  const closers = new AsyncDisposableStack();
+  closers.defer(() => ports.sandbox?.close());
   try {
     const device = await ports.openDevice();
-    closers.push(() => device.close());
+    closers.defer(() => device.close());
     const ledger = await ports.openLedger(device.keys.accountKey);
     await syncToTip(ledger);
     const journal = ports.openJournal(`${toHex(ledger.networkId)}:${device.account}`);
-    closers.push(() => journal.close());
+    closers.defer(() => journal.close());
     const node = new Node(ports, options, { device, ledger, journal, closers });
     await node.openDoor();
     await node.measureImage();
@@ -66,15 +67,11 @@ export async function startNode(ports: NodePorts, options: NodeOptions): Promise
     node.resume();
     return node;
   } catch (error) {
-    await closeAll(closers);
+    await closers.disposeAsync().catch((failure: unknown) => {
+      options.logger.error({ code: errorCode(failure) }, 'not all was closed of what was opened');
+    });
     throw error;
   }
-}
-
-type Closer = () => void | Promise<void>;
-
-async function closeAll(closers: Closer[]): Promise<void> {
-  for (const close of closers.splice(0).reverse()) await close();
 }
 
 /** A member, as `startNode` made it: orders, attests, answers and works for as long as it is trusted. */
@@ -87,7 +84,7 @@ export class Node {
   readonly #members: Members;
   readonly #appraisals: Appraisals;
   readonly #chronicle: Chronicle;
-  readonly #closers: Closer[];
+  readonly #closers: AsyncDisposableStack;
   /** The last vote on each subject that was decided before this process had its services; layer 1 may lack them. */
   readonly #votesBefore = new Map<string, Vote>();
   readonly #lost = Promise.withResolvers<CodedError>();
@@ -104,7 +101,7 @@ export class Node {
   constructor(
     ports: NodePorts,
     options: NodeOptions,
-    parts: { device: Device; ledger: Ledger; journal: Journal; closers: Closer[] },
+    parts: { device: Device; ledger: Ledger; journal: Journal; closers: AsyncDisposableStack },
   ) {
     const { device, ledger, journal, closers } = parts;
     this.#ports = ports;
@@ -189,9 +186,10 @@ export class Node {
     return { digest: toHex(digest) };
   }
 
+  /** Closes all that it has opened, the newest first; what cannot be closed keeps nothing else open. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    await closeAll(this.#closers);
+    await this.#closers.disposeAsync();
   }
 
   /** Strangers may knock from now on; before genesis they are all that there is. */
@@ -216,7 +214,7 @@ export class Node {
         },
       },
     });
-    this.#closers.push(() => reception.close());
+    this.#closers.defer(() => reception.close());
   }
 
   /** What can run here is in the TPM before anybody is asked to trust it. */
@@ -252,21 +250,21 @@ export class Node {
     const context = this.#context();
     const overlay = await this.#openOverlay();
     this.#overlay = overlay;
-    this.#closers.push(() => overlay.close());
+    this.#closers.defer(() => overlay.close());
     this.#members.reach(overlay);
     const loop = await this.#startLoop();
     this.#loop = loop;
-    this.#closers.push(() => loop.close());
+    this.#closers.defer(() => loop.close());
     const services = openServices(context, this.#ports, {
       chronicle: this.#chronicle,
       imageDigest: this.#options.image?.digest,
       order: loop,
     });
     this.#services = services;
-    this.#closers.push(() => services.votes.close());
+    this.#closers.defer(() => services.votes.close());
     this.#desk?.attach(context);
     this.#poll = this.#ports.clock.after(0, () => void this.#pollBlocks());
-    this.#closers.push(() => this.#poll?.cancel());
+    this.#closers.defer(() => this.#poll?.cancel());
   }
 
   /** Throws `NODE_NOT_READY` when it does not know what the others know in time. */
@@ -409,7 +407,9 @@ export class Node {
     return encodeEvidence(await this.#evidence(challenge, binding));
   }
 
+  /** Best effort: what work under way says while the node is closing is lost, as on any network. */
   #transmit(to: string | null, protocol: string, message: Uint8Array): void {
+    if (this.#isClosed) return;
     for (const member of this.#members.others()) {
       if (to === null || member.account === to)
         this.#overlay?.send(peerIdOf(member.peerKey), protocol, message);

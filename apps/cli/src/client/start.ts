@@ -60,7 +60,10 @@ export async function startClient(options: {
   const ports = ownerPorts({ dir: options.dir, network, openStore: openCapsuleStore });
   const owner = await Owner.start(ports, { logger });
   const control = await serveControl(socketPath(options.dir, 'control.sock'), {
-    'GET /status': async () => owner.status(),
+    'GET /status': async () => ({
+      ...owner.status(),
+      rssMb: Math.round(process.memoryUsage.rss() / 1_048_576),
+    }),
     'GET /results': async () => {
       await owner.sync();
       return owner.results();

@@ -95,27 +95,36 @@ export class Owner {
 
   static async start(ports: OwnerPorts, { logger }: { logger: Logger }): Promise<Owner> {
     const device = await ports.openDevice();
-    const ledger = await ports.openLedger(device.keys.accountKey);
-    await ledger.sync();
-    const owner = new Owner(ports, { device, ledger, logger });
-    owner.#store = await ports.openStore({
-      privateKey: device.keys.peerSeed,
-      listen: device.listen,
-      networkId: ledger.networkId,
+    try {
+      const ledger = await ports.openLedger(device.keys.accountKey);
+      await ledger.sync();
+      const owner = new Owner(ports, { device, ledger, logger });
+      await owner.#openStore();
+      return owner;
+    } catch (error) {
+      await device.close();
+      throw error;
+    }
+  }
+
+  async #openStore(): Promise<void> {
+    this.#store = await this.#ports.openStore({
+      privateKey: this.#device.keys.peerSeed,
+      listen: this.#device.listen,
+      networkId: this.#ledger.networkId,
       protocols: {
         [PROTOCOLS.key]: {
           maxMessageBytes: 2 << 20,
           maxInFlight: 16,
-          handle: (peer, message) => owner.#agent.handle(peer, message),
+          handle: (peer, message) => this.#agent.handle(peer, message),
         },
         [PROTOCOLS.result]: {
           maxMessageBytes: 65_536,
           maxInFlight: 8,
-          handle: (_peer, message) => owner.#onResult(message),
+          handle: (_peer, message) => this.#onResult(message),
         },
       },
     });
-    return owner;
   }
 
   /** Settles when the owner's TPM is gone; see `Device.lost`. */
@@ -145,7 +154,6 @@ export class Owner {
       receiverKey: toHex(this.receiverKey),
       capsules: this.#keys.names().length,
       results: this.results(),
-      rssMb: Math.round(process.memoryUsage.rss() / 1_048_576),
     };
   }
 
@@ -172,8 +180,7 @@ export class Owner {
     plain.fill(0);
     const id = toHex(sealed.capsuleId);
     // Bound to the TPM and to no PCR: an update of the software must not cost the owner its data.
-    const wrapped = await this.#device.tpm.seal(sealed.fileKey);
-    sealed.fileKey.fill(0);
+    const wrapped = await this.#device.tpm.seal(sealed.fileKey).finally(() => sealed.fileKey.fill(0));
     this.#keys.write(keyFile(id), wrapped);
     const cid = await this.#requireStore().put(sealed.capsule);
     const registration = await this.#ledger.submit('capsuleRegistry', 'register', [
@@ -288,8 +295,11 @@ export class Owner {
   }
 
   async close(): Promise<void> {
-    await this.#store?.close();
-    await this.#device.close();
+    try {
+      await this.#store?.close();
+    } finally {
+      await this.#device.close();
+    }
   }
 
   #requireStore(): CapsuleStore {

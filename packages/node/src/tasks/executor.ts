@@ -101,18 +101,21 @@ export class Executor {
     return this.#isBusy;
   }
 
-  /** One run at a time: the snapshots before and after can only be compared on a quiet machine. */
+  /** One run at a time: the snapshots before and after can only be compared on a quiet machine. Never rejects. */
   execute(taskId: Uint8Array, attempt: number, election: Election): Promise<void> {
-    this.#running = this.#running.then(async () => {
-      this.#isBusy = true;
-      try {
+    this.#running = this.#running
+      .then(async () => {
+        this.#isBusy = true;
         await this.#execute(taskId, attempt, election);
-      } catch (error) {
-        this.#giveUp(taskId, attempt, error);
-      } finally {
+      })
+      .catch((error: unknown) => this.#giveUp(taskId, attempt, error))
+      .catch((error: unknown) => {
+        // The others see in time that nothing comes; the next run must not wait for it.
+        this.#context.logger.error({ attempt, code: errorCode(error) }, 'run not given up');
+      })
+      .finally(() => {
         this.#isBusy = false;
-      }
-    });
+      });
     return this.#running;
   }
 
