@@ -141,11 +141,18 @@ const OWNED: readonly (readonly [owner: number, weights: readonly number[]])[][]
   Array.from({ length: 20 }, (_, i) => [i + 1, [100, 1 + (i % 3)]] as const),
 ];
 
+/** Members of one owner apart from each other, in whatever order accounts give. */
+const SCATTERED = Array.from({ length: 36 }, (_, i) => ({
+  owner: String(1 + ((5 * i) % 17)),
+  weight: 1 + ((i * i) % 23),
+}));
+
 function capVectors() {
-  return OWNED.map((owners) => {
-    const members = owners.flatMap(([owner, weights]) =>
-      weights.map((weight) => ({ owner: String(owner), weight })),
-    );
+  const adjacent = OWNED.map((owners) =>
+    owners.flatMap(([owner, weights]) => weights.map((weight) => ({ owner: String(owner), weight }))),
+  );
+  const fleet = SCATTERED.map((it, i) => (i % 3 === 0 ? { ...it, owner: '99' } : it));
+  return [...adjacent, SCATTERED, fleet].map((members) => {
     const capped = capByOwner(members);
     return {
       count: members.length,

@@ -136,17 +136,17 @@ contract CreditTest is Test {
         }
     }
 
-    function _cap(uint256 at)
+    function _cap(uint256 index)
         private
         view
         returns (address[] memory owners, uint256[] memory weights, uint256[] memory want)
     {
-        uint256 count = _uint("caps", at, ".count");
+        uint256 count = _uint("caps", index, ".count");
         owners = new address[](count);
         weights = new uint256[](count);
         want = new uint256[](count);
         for (uint256 i = 0; i < count; i++) {
-            string memory member = string.concat(_at("caps", at, ".members["), vm.toString(i), "]");
+            string memory member = string.concat(_at("caps", index, ".members["), vm.toString(i), "]");
             owners[i] = address(uint160(vm.parseJsonUint(json, string.concat(member, ".owner"))));
             weights[i] = vm.parseJsonUint(json, string.concat(member, ".weight"));
             want[i] = vm.parseJsonUint(json, string.concat(member, ".capped"));
