@@ -17,7 +17,7 @@ await measureBoot(machine.tpm, {
 });
 // It serves one client at a time.
 await machine.tpm.close();
-console.log(`node machine.ts ${machine.socketPath} NONCE ${dir}`);
+console.log(`node machine.ts ${machine.socketPath} a1b2c3d4 ${dir}`);
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.once(signal, () => machine.stop().then(() => process.exit(0)));
 setInterval(() => undefined, 1 << 30);
