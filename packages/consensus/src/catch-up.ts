@@ -1,7 +1,7 @@
 import { bytesEqual } from '@nemea/core';
 import { type Decision, holds, verifyDecision } from './certificate.ts';
 import { commitDecision, proposalOf } from './decision.ts';
-import { CLAIMS_MAX, DECISIONS_MAX, WINDOW } from './limits.ts';
+import { CLAIMS_MAX, DECISIONS_MAX, HELP_MAX, WINDOW } from './limits.ts';
 import type { Statement, Status, Supply, Want } from './message.ts';
 import { keyOf } from './operation.ts';
 import {
@@ -60,12 +60,23 @@ export function askForDecisions({ state, effects }: Turn): void {
   effects.push({ type: 'fetch', from, sequence: openSequence(state) });
 }
 
+/** Whether a peer may be sent something for its asking, which counts as help: beyond its share it waits [CONS-23]. */
+export function mayHelp({ id, helped }: ReplicaState, peer: string): boolean {
+  const count = helped.get(peer) ?? 0;
+  if (peer === id || count >= HELP_MAX || (count === 0 && helped.size >= CLAIMS_MAX)) return false;
+  helped.set(peer, count + 1);
+  return true;
+}
+
 /** Lets a peer that is behind know whom to ask, and one that missed a new view have it [CONS-17]. */
 export function handleStatus({ state, effects }: Turn, { sender, content }: Statement<Status>): void {
   if (sender === state.id) return;
   noteClaim(state, sender, content.committed);
   const { view, committed, configuration, newView } = state;
   const { epoch } = configuration;
+  const lacksView = content.epoch === epoch && content.view < view && newView !== null;
+  if (content.committed >= committed && !lacksView) return;
+  if (!mayHelp(state, sender)) return;
   if (content.committed < committed) {
     effects.push({
       type: 'send',
@@ -74,9 +85,7 @@ export function handleStatus({ state, effects }: Turn, { sender, content }: Stat
       batch: [],
     });
   }
-  if (content.epoch === epoch && content.view < view && newView !== null) {
-    effects.push({ type: 'relay', to: sender, message: newView });
-  }
+  if (lacksView) effects.push({ type: 'relay', to: sender, message: newView });
 }
 
 export function handleDecisions({ state }: Turn, decisions: readonly Decision[]): void {
@@ -107,7 +116,7 @@ export function takeTransferred(turn: Turn): void {
 
 /** Hands out the batches that lead to a digest, the last first, because each names its parent. */
 export function handleWant({ state, effects }: Turn, { sender, content }: Statement<Want>): void {
-  if (sender === state.id || !state.configuration.byId.has(sender)) return;
+  if (!state.configuration.byId.has(sender) || !mayHelp(state, sender)) return;
   let { digest } = content;
   for (let sent = 0; sent < WINDOW; sent++) {
     const proposal = state.proposals.get(keyOf(digest));

@@ -54,7 +54,10 @@ export function applyDecision(state: ReplicaState, decision: Decision, proposal:
   for (const [id, claim] of state.claims) {
     if (claim <= sequence) state.claims.delete(id);
   }
-  if (sequence % CHECKPOINT_INTERVAL === 0) forgetDecided(state);
+  if (sequence % CHECKPOINT_INTERVAL === 0) {
+    forgetDecided(state);
+    state.helped.clear();
+  }
   enterEpoch(state);
 }
 

@@ -39,6 +39,8 @@ export const PROPOSALS_MAX = 8 * WINDOW;
 /** Statements kept of one sender about the epoch that has not begun. */
 export const FUTURE_STATEMENTS_MAX = 3 * CHECKPOINT_INTERVAL;
 export const CLAIMS_MAX = 256;
+/** How often a peer is helped between two pulses, and within an interval: an answer may be a thousand times as long as what asked for it. */
+export const HELP_MAX = 8;
 export const DECISIONS_MAX = 256;
 /** Decisions that may wait for the application; more are not taken over from peers. */
 export const EXECUTION_QUEUE_MAX = WINDOW;

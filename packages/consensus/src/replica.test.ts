@@ -8,6 +8,7 @@ import type { Input } from './input.ts';
 import {
   CHECKPOINTS_KEPT,
   FUTURE_STATEMENTS_MAX,
+  HELP_MAX,
   OPERATION_BYTES_MAX,
   PENDING_OPERATIONS_MAX,
   PROPOSALS_MAX,
@@ -356,6 +357,31 @@ describe('whatever peers send stays within bounds [CONS-23]', () => {
     expect(state.viewChanges.size).toBe(1);
     expect(state.checkpoints.size).toBe(1);
     expect(state.checkpoints.get(peers[0] as string)?.length).toBe(CHECKPOINTS_KEPT);
+  });
+
+  test('answers to one peer are few between two pulses, however long they are and however often it asks', () => {
+    const { hear, feed } = start();
+    hear(primaryOfFirst, prePrepare(), batch);
+    const want: Content = { kind: 'want', after: 0, view: 0, sequence: 1, digest };
+    const [greedy, modest] = peers as [string, string];
+    const ask = (sender: string, times: number): number =>
+      Array.from({ length: times }, () => hear(sender, want))
+        .flat()
+        .filter((effect) => effect.type === 'transmit' && effect.to === sender).length;
+    expect(ask(greedy, 1_000)).toBe(HELP_MAX);
+    expect(ask(modest, 1)).toBe(1);
+    feed({ type: 'timeout', id: 'pulse' });
+    expect(ask(greedy, 1_000)).toBe(HELP_MAX);
+  });
+
+  test('a new view is told again only so often to one that pretends to have missed it', () => {
+    const { hear } = start();
+    hear(primaryOfNext, ...withEvidence(newView(peers)));
+    const late: Content = { kind: 'status', epoch: 1, view: 0, committed: 0 };
+    const told = Array.from({ length: 100 }, () => hear(peers[0] as string, late))
+      .flat()
+      .filter((effect) => effect.type === 'transmit');
+    expect(told).toHaveLength(HELP_MAX);
   });
 
   test('claims of strangers are limited, and each costs at most a question', () => {

@@ -130,6 +130,7 @@ function handleTimeout(turn: Turn, id: TimerId): void {
       return;
     case 'pulse':
       state.timers.pulse = null;
+      state.helped.clear();
       pulse(turn);
       askForBatches(turn, null);
       return;

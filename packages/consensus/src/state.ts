@@ -156,6 +156,8 @@ export type ReplicaState = {
   /** The highest sequence that each peer says is decided. */
   readonly claims: Map<string, number>;
   asked: { readonly id: string; readonly committed: number } | null;
+  /** How often each peer was helped since the last pulse or end of an interval. */
+  readonly helped: Map<string, number>;
   transfer: Decision[];
 
   /** A member whose journal was lost: until its token is ordered, then until an epoch begins [CONS-25]. */
@@ -231,6 +233,7 @@ export function initialState(options: ReplicaOptions): ReplicaState {
     future: new Map(),
     claims: new Map(),
     asked: null,
+    helped: new Map(),
     transfer: [],
     muted: options.rejoinToken === undefined ? null : (identify([options.rejoinToken]).ids[0] as OperationId),
     penalized: new Set(),

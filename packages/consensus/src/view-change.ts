@@ -1,6 +1,6 @@
 import type { Verified } from '@nemea/core';
 import { ballotOf, learnProposal } from './ballot.ts';
-import { askForBatches, noteClaim } from './catch-up.ts';
+import { askForBatches, mayHelp, noteClaim } from './catch-up.ts';
 import { holds, verifyPreparedCertificate } from './certificate.ts';
 import { primaryOf } from './configuration.ts';
 import { catchContradiction } from './contradiction.ts';
@@ -83,7 +83,7 @@ export function handleViewChange(turn: Turn, statement: Verified<Statement<ViewC
     (kept.statement.content.view === content.view && kept.isValid !== true);
   if (isNews) state.viewChanges.set(sender, { statement, isValid: null });
   // The sender may have missed the new view that ended its wait [CONS-17].
-  if (state.newView !== null && state.view >= content.view && sender !== state.id) {
+  if (state.newView !== null && state.view >= content.view && mayHelp(state, sender)) {
     effects.push({ type: 'relay', to: sender, message: state.newView });
   }
 }
