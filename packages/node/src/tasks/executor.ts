@@ -1,19 +1,6 @@
-import { type RunOpening, runCommitment } from '@nemea/attestation';
-import {
-  encodeCleanupCertificate,
-  encodeReleaseMessage,
-  generateReceiverKey,
-  inspectCapsule,
-  openCapsule,
-  openGrant,
-  parseReleaseMessage,
-  parseTaskSpec,
-  type ReceiverKey,
-  releaseBinding,
-  sealResult,
-  type TaskSpec,
-} from '@nemea/capsule';
-import { bytesEqual, CodedError, errorCode, fromHex, hashDomain, sha256, toHex } from '@nemea/core';
+import { runCommitment } from '@nemea/attestation';
+import { encodeCleanupCertificate, generateReceiverKey, parseTaskSpec, type TaskSpec } from '@nemea/capsule';
+import { bytesEqual, errorCode, fromHex, hashDomain, sha256, toHex } from '@nemea/core';
 import {
   certificateBinding,
   type Election,
@@ -27,23 +14,17 @@ import type { NodeContext } from '../context.ts';
 import { peerIdOf } from '../peers/peer-id.ts';
 import type { CapsuleStore } from '../ports/block-store.ts';
 import type { Sandbox, SandboxFailureCode } from '../ports/sandbox.ts';
-import { PROTOCOLS, phaseNoticeCodec, resultNoticeCodec, signedPhaseResultCodec } from '../protocol.ts';
+import { PROTOCOLS, phaseNoticeCodec, signedPhaseResultCodec } from '../protocol.ts';
+import { Owners, type SealedInput } from './owners.ts';
 import type { RunPhases } from './phases.ts';
 import { quorumOfAnswers } from './quorum-of-answers.ts';
+import { type Run, RunError, wipe } from './run.ts';
 
-const FETCH_TIMEOUT_MS = 15_000;
-const KEY_TIMEOUT_MS = 10_000;
 const VERIFIERS_TIMEOUT_MS = 8_000;
 /** What verifiers may take longer than two thirds of them: three phases of it must fit into the time of a run. */
 const LATE_VERIFIERS_MS = 1_000;
-const RESULT_TIMEOUT_MS = 15_000;
 const CERTIFICATE_TIMEOUT_MS = 5_000;
-const CODE_BYTES_MAX = 1 << 20;
-const CAPSULE_BYTES_MAX = 256 << 20;
 const STDOUT_BYTES_MAX = 1 << 20;
-
-/** Why a run ended early, as the network and the task's author may know it. */
-export class RunError extends CodedError<FailureReason> {}
 
 /** What the executor needs beside the node's context. */
 export interface ExecutorPorts {
@@ -60,29 +41,11 @@ export interface ExecutorPorts {
 /** `vouched`: verifiers have judged this machine; `released`: the data's owners have, and gave their keys. */
 export type RunStep = 'fetched' | 'vouched' | 'released' | 'ran' | 'delivered';
 
-/** Everything secret or temporary of one run, wiped in one place. */
-interface Run {
-  readonly task: TaskOnLedger;
-  readonly spec: TaskSpec;
-  readonly attempt: number;
-  readonly election: Election;
-  readonly opening: RunOpening;
-  readonly store: CapsuleStore;
-  readonly runKey: ReceiverKey;
-  readonly startedAtMs: number;
-}
-
-interface CapsuleRecord {
-  readonly owner: string;
-  readonly policy: string;
-  readonly cid: string;
-  readonly agent: string;
-}
-
-interface SealedInput {
-  readonly id: Uint8Array;
-  readonly record: CapsuleRecord;
-  readonly capsule: Uint8Array;
+/** What a run has before anything secret: `vouchers` are its verifiers' results of the first phase. */
+interface Gathered {
+  readonly code: Uint8Array;
+  readonly inputs: readonly SealedInput[];
+  readonly vouchers: readonly Uint8Array[];
 }
 
 /** Runs a task that this node was elected for, from the first quote to the clean machine. */
@@ -164,14 +127,15 @@ export class Executor {
 
   /** The life of a run, in the order of the protocol (protocols, section 12). */
   async #perform(run: Run): Promise<Uint8Array> {
-    const [code, inputs] = await Promise.all([this.#fetchCode(run), this.#fetchInputs(run)]);
+    const owners = new Owners(this.#context, run);
+    const [code, inputs] = await Promise.all([owners.fetchCode(), owners.fetchInputs()]);
     this.#ports.time('fetched', run.task.taskId);
     const before = await this.#ports.sandbox.snapshot();
     await this.#measureRun(run);
     const quoteBefore = await this.#quote(run, 'before', before.digest);
     const vouchers = await this.#enterPhase(run, 'before', before.digest, null);
     this.#ports.time('vouched', run.task.taskId);
-    const { outcome, results } = await this.#runSealed(run, code, inputs, vouchers);
+    const { outcome, results } = await this.#runSealed(run, owners, { code, inputs, vouchers });
     const after = await this.#ports.sandbox.snapshot();
     if (!bytesEqual(before.digest, after.digest)) {
       throw new RunError('CLEAN_UP_FAILED', 'the machine is not as it was before the run');
@@ -194,22 +158,19 @@ export class Executor {
       finishedAtMs: this.#context.clock.wallMs(),
     });
     await this.#enterPhase(run, 'after', sha256(certificate), certificate);
-    await this.#showCertificate(run, certificate);
+    await owners.showCertificate(certificate);
     return certificate;
   }
 
   /** Keys, plain inputs and the container exist only inside this function. */
-  async #runSealed(
-    run: Run,
-    code: Uint8Array,
-    inputs: readonly SealedInput[],
-    vouchers: readonly Uint8Array[],
-  ) {
+  async #runSealed(run: Run, owners: Owners, { code, inputs, vouchers }: Gathered) {
     const plain: Uint8Array[] = [];
     let session: Awaited<ReturnType<Sandbox['open']>> | undefined;
     try {
-      plain.push(...(await this.#openInputs(run, inputs, vouchers)));
-      this.#ports.time('released', run.task.taskId);
+      const { taskId } = run.task;
+      const election = await this.#ports.electionCertificate(taskId, run.attempt, CERTIFICATE_TIMEOUT_MS);
+      plain.push(...(await owners.openInputs(inputs, { election, vouchers })));
+      this.#ports.time('released', taskId);
       const { limits } = run.spec;
       session = await this.#ports.sandbox.open({
         runId: `run-${toHex(run.task.taskId).slice(0, 16)}-${run.attempt}`,
@@ -224,7 +185,7 @@ export class Executor {
       const running = hashDomain('nemea/running/1', run.task.taskId, session.record.seccompDigest);
       const [outcome] = await Promise.all([session.wait(), this.#enterPhase(run, 'during', running, null)]);
       this.#ports.time('ran', run.task.taskId);
-      const results = outcome.outcome === 'completed' ? await this.#deliver(run, outcome.outputs) : [];
+      const results = outcome.outcome === 'completed' ? await owners.deliver(outcome.outputs) : [];
       this.#ports.time('delivered', run.task.taskId);
       return { outcome, results };
     } finally {
@@ -264,49 +225,6 @@ export class Executor {
       );
     }
     return spec;
-  }
-
-  async #fetchCode(run: Run): Promise<Uint8Array> {
-    const { code } = run.spec;
-    const bytes = await this.#fetch(run, code.cid, code.source, CODE_BYTES_MAX);
-    if (!bytesEqual(sha256(bytes), code.digest))
-      throw new RunError('INPUT_UNAVAILABLE', 'code has another digest');
-    return bytes;
-  }
-
-  #fetchInputs(run: Run): Promise<SealedInput[]> {
-    return Promise.all(
-      run.task.capsuleIds.map(async (id) => {
-        const record = await this.#capsuleRecord(id);
-        const capsule = await this.#fetch(run, record.cid, record.agent, CAPSULE_BYTES_MAX);
-        const { capsuleId } = inspectCapsule(capsule);
-        if (!bytesEqual(capsuleId, id)) throw new RunError('INPUT_UNAVAILABLE', 'capsule has another header');
-        return { id, record, capsule };
-      }),
-    );
-  }
-
-  async #fetch(run: Run, cid: string, from: string, maxBytes: number): Promise<Uint8Array> {
-    try {
-      return await run.store.get(cid, { from, timeoutMs: FETCH_TIMEOUT_MS, maxBytes });
-    } catch (cause) {
-      throw new RunError('INPUT_UNAVAILABLE', `cannot fetch ${cid}: ${errorCode(cause)}`, { cause });
-    }
-  }
-
-  async #capsuleRecord(id: Uint8Array): Promise<CapsuleRecord> {
-    const record = await this.#context.ledger.read<{
-      owner: string;
-      policy: string;
-      cid: string;
-      agent: string;
-    }>('capsuleRegistry', 'capsule', [`0x${toHex(id)}`]);
-    return {
-      owner: record.owner.toLowerCase(),
-      policy: record.policy.toLowerCase(),
-      cid: new TextDecoder().decode(fromHex(record.cid)),
-      agent: record.agent,
-    };
   }
 
   /** From here the TPM tells what this machine is about to run, blinded to all but verifiers and key agents. */
@@ -376,173 +294,6 @@ export class Executor {
       return undefined;
     }
   }
-
-  async #openInputs(
-    run: Run,
-    inputs: readonly SealedInput[],
-    vouchers: readonly Uint8Array[],
-  ): Promise<Uint8Array[]> {
-    const election = await this.#ports.electionCertificate(
-      run.task.taskId,
-      run.attempt,
-      CERTIFICATE_TIMEOUT_MS,
-    );
-    return Promise.all(
-      inputs.map(async (input) => {
-        const fileKey = await this.#requestKey(run, input, election, vouchers);
-        try {
-          return openCapsule(input.capsule, fileKey);
-        } finally {
-          fileKey.fill(0);
-        }
-      }),
-    );
-  }
-
-  /** Asks one owner's key agent: nonce, then evidence bound to the run key under it. */
-  async #requestKey(
-    run: Run,
-    input: SealedInput,
-    election: readonly string[],
-    vouchers: readonly Uint8Array[],
-  ): Promise<Uint8Array> {
-    const { taskId } = run.task;
-    const hello = await this.#askAgent(
-      run,
-      input,
-      encodeReleaseMessage({ kind: 'hello', taskId, capsuleId: input.id }),
-    );
-    if (hello.kind !== 'nonce') throw refusalError(hello);
-    const binding = releaseBinding({ runKey: run.runKey.publicKey, taskId, capsuleId: input.id });
-    const answer = await this.#askAgent(
-      run,
-      input,
-      encodeReleaseMessage({
-        kind: 'request',
-        taskId,
-        capsuleId: input.id,
-        attempt: run.attempt,
-        executor: fromHex(this.#context.ledger.account),
-        salt: run.election.salt,
-        election: election.map((signature) => fromHex(signature)),
-        runKey: run.runKey.publicKey,
-        nonce: hello.nonce,
-        evidence: await this.#context.collectEvidence(hello.nonce, binding),
-        runOpening: {
-          codeDigest: run.opening.codeDigest,
-          imageDigest: run.opening.imageDigest,
-          salt: run.opening.salt,
-        },
-        results: [...vouchers],
-      }),
-    );
-    if (answer.kind !== 'grant') throw refusalError(answer);
-    const terms = {
-      taskId,
-      capsuleId: input.id,
-      attempt: run.attempt,
-      runKey: run.runKey.publicKey,
-      policy: { chainId: this.#context.ledger.network.chainId, contract: fromHex(input.record.policy) },
-    };
-    return openGrant(terms, answer.stanza, run.runKey.privateKey);
-  }
-
-  async #askAgent(run: Run, input: SealedInput, message: Uint8Array) {
-    try {
-      return parseReleaseMessage(
-        await run.store.request(input.record.agent, PROTOCOLS.key, message, { timeoutMs: KEY_TIMEOUT_MS }),
-      );
-    } catch (cause) {
-      throw new RunError('INPUT_UNAVAILABLE', `key agent did not answer: ${errorCode(cause)}`, { cause });
-    }
-  }
-
-  /** Seals one result capsule for each receiver and waits until each has fetched its own. */
-  async #deliver(run: Run, outputs: readonly Uint8Array[]) {
-    const { receivers } = run.spec;
-    if (outputs.length !== 1 && outputs.length !== receivers.length) {
-      throw new RunError('OUTPUT_INVALID', `outputs: got ${outputs.length}, want 1 or ${receivers.length}`);
-    }
-    return Promise.all(
-      receivers.map(async (receiver, index) => {
-        const plaintext = outputs[outputs.length === 1 ? 0 : index] as Uint8Array;
-        const { capsule } = sealResult({
-          receivers: [receiver.key],
-          plaintext,
-          taskId: run.task.taskId,
-          index,
-          owner: fromHex(run.task.creator),
-          random: this.#context.random,
-        });
-        const cid = await run.store.put(capsule);
-        const digest = sha256(capsule);
-        await this.#announce(run, receiver, cid, digest);
-        return { receiver: receiver.key, cid, digest };
-      }),
-    );
-  }
-
-  async #announce(
-    run: Run,
-    receiver: TaskSpec['receivers'][number],
-    cid: string,
-    capsuleDigest: Uint8Array,
-  ): Promise<void> {
-    const notice = resultNoticeCodec.encode({
-      taskId: run.task.taskId,
-      receiver: receiver.key,
-      cid,
-      source: run.store.addresses[0] as string,
-      capsuleDigest,
-      certificate: null,
-    });
-    try {
-      await run.store.request(receiver.agent, PROTOCOLS.result, notice, { timeoutMs: RESULT_TIMEOUT_MS });
-    } catch (cause) {
-      throw new RunError('INPUT_UNAVAILABLE', `receiver did not take its result: ${errorCode(cause)}`, {
-        cause,
-      });
-    }
-  }
-
-  /** Receivers hold their result against this once its digest stands on layer 1. Who is offline can ask a member. */
-  async #showCertificate(run: Run, certificate: Uint8Array): Promise<void> {
-    await Promise.all(
-      run.spec.receivers.map(async (receiver) => {
-        const notice = resultNoticeCodec.encode({
-          taskId: run.task.taskId,
-          receiver: receiver.key,
-          cid: '-',
-          source: '-',
-          capsuleDigest: sha256(certificate),
-          certificate,
-        });
-        try {
-          await run.store.request(receiver.agent, PROTOCOLS.result, notice, { timeoutMs: KEY_TIMEOUT_MS });
-        } catch (error) {
-          this.#context.logger.warn({ code: errorCode(error) }, 'a receiver did not take the certificate');
-        }
-      }),
-    );
-  }
-}
-
-/** A refusal that no other executor could turn ends the task; one that is about this run or this agent does not. */
-function refusalError(message: ReturnType<typeof parseReleaseMessage>): RunError {
-  if (message.kind !== 'refusal')
-    return new RunError('INPUT_UNAVAILABLE', 'key agent gave no answer to this');
-  const detail = `key agent refused: ${message.code}`;
-  switch (message.code) {
-    case 'POLICY_REFUSED':
-    case 'CAPSULE_UNKNOWN':
-    case 'TASK_INVALID':
-      return new RunError('KEY_REFUSED', detail);
-    case 'AGENT_BUSY':
-    case 'AGENT_FAILED':
-      return new RunError('INPUT_UNAVAILABLE', detail);
-    default:
-      return new RunError('VERIFICATION_FAILED', detail);
-  }
 }
 
 function failureOf(code: SandboxFailureCode): FailureReason {
@@ -561,8 +312,4 @@ function failureOf(code: SandboxFailureCode): FailureReason {
     case 'RUNTIME_FAILED':
       return 'MACHINE_ERROR';
   }
-}
-
-function wipe(buffers: Uint8Array[]): void {
-  for (const buffer of buffers.splice(0)) buffer.fill(0);
 }
