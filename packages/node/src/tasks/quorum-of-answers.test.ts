@@ -6,13 +6,18 @@ const GRACE = { enough: 2, graceMs: 1_000 };
 
 /** A clock whose only timer ends when the test says so. */
 function stoppedClock() {
-  const timers: { delayMs: number; end: () => void }[] = [];
+  const timers: { delayMs: number; end: () => void; isCancelled: boolean }[] = [];
   const clock: Clock = {
     wallMs: () => 0,
     elapsedMs: () => 0,
     after(delayMs, end) {
-      timers.push({ delayMs, end });
-      return { cancel: () => undefined };
+      const timer = { delayMs, end, isCancelled: false };
+      timers.push(timer);
+      return {
+        cancel: () => {
+          timer.isCancelled = true;
+        },
+      };
     },
   };
   return { clock, timers };
@@ -39,6 +44,17 @@ describe('answers of several that are asked', () => {
     expect(timers.map(({ delayMs }) => delayMs)).toEqual([GRACE.graceMs]);
     timers[0]?.end();
     expect(await answers).toEqual(['a', 'b', 'c']);
+  });
+
+  it('leave no timer behind when all have answered within the grace', async () => {
+    const { clock, timers } = stoppedClock();
+    const late = settled().then(() => 'c');
+    expect(await quorumOfAnswers(clock, [Promise.resolve('a'), Promise.resolve('b'), late], GRACE)).toEqual([
+      'a',
+      'b',
+      'c',
+    ]);
+    expect(timers.map(({ isCancelled }) => isCancelled)).toEqual([true]);
   });
 
   it('are waited for to the end while there are too few, and failures are none', async () => {

@@ -1,4 +1,4 @@
-import type { Clock } from '../ports/clock.ts';
+import type { Clock, Timer } from '../ports/clock.ts';
 
 /**
  * The answers of all, or of `enough` and of those that follow within `graceMs`, in the order in which they were asked: who
@@ -13,12 +13,14 @@ export function quorumOfAnswers<T>(
   return new Promise((resolve) => {
     const given = (): T[] => answers.filter((answer) => answer !== undefined);
     let open = requests.length;
-    let isGraceRunning = false;
+    let grace: Timer | undefined;
+    const finish = (): void => {
+      grace?.cancel();
+      resolve(given());
+    };
     const settle = (): void => {
-      if (open === 0) resolve(given());
-      if (isGraceRunning || given().length < enough) return;
-      isGraceRunning = true;
-      clock.after(graceMs, () => resolve(given()));
+      if (open === 0) finish();
+      else if (given().length >= enough) grace ??= clock.after(graceMs, finish);
     };
     settle();
     for (const [i, request] of requests.entries()) {
