@@ -2,7 +2,7 @@ import { bytesEqual } from '@nemea/core';
 import { type Decision, holds, verifyDecision } from './certificate.ts';
 import { commitDecision, proposalOf } from './decision.ts';
 import { CLAIMS_MAX, DECISIONS_MAX, HELP_MAX, WINDOW } from './limits.ts';
-import type { Statement, Status, Supply, Want } from './message.ts';
+import type { Statement, Status, Supply, Tip, Want } from './message.ts';
 import { keyOf } from './operation.ts';
 import {
   highWatermark,
@@ -127,19 +127,47 @@ export function handleWant({ state, effects }: Turn, { sender, content }: Statem
   }
 }
 
-/** Takes a batch that is missing on the way to the anchor of the view [CONS-16]. Hashing shows whether it is the one. */
+/** Takes a batch that is missing on the way to a tip that is to be repeated. Hashing shows whether it is the one. */
 export function handleSupply({ state }: Turn, { message, content }: Statement<Supply>): void {
-  const missing = missingLink(state);
-  if (missing === null || content.sequence !== missing.sequence) return;
-  if (!bytesEqual(missing.digest, content.digest)) return;
-  const proposal = makeProposal(content.sequence, content.parent, message.batch);
-  if (bytesEqual(proposal.digest, content.digest)) rememberProposal(state, proposal);
+  const { sequence, parent, digest } = content;
+  const isMissing = wanted(state).some(({ tip }) => {
+    const missing = missingLink(state, tip);
+    return missing !== null && missing.sequence === sequence && bytesEqual(missing.digest, digest);
+  });
+  if (!isMissing) return;
+  const proposal = makeProposal(sequence, parent, message.batch);
+  if (bytesEqual(proposal.digest, digest)) rememberProposal(state, proposal);
 }
 
-/** The last place before the anchor whose batch is not known here, or null when all are. */
-export function missingLink(state: ReplicaState): { sequence: number; digest: Uint8Array } | null {
-  if (state.anchor === null) return null;
-  let { sequence, digest } = state.anchor;
+/** Asks one member, or all others, for the batches that a tip stands for. */
+export function askForBatches({ state, effects }: Turn, tip: Tip | null, to: string | null): void {
+  const missing = tip === null ? null : missingLink(state, tip);
+  if (tip === null || missing === null || to === state.id) return;
+  const content: Want = { kind: 'want', after: state.committed, view: tip.view, ...missing };
+  if (to === null) effects.push({ type: 'broadcast', content, batch: [], evidence: new Uint8Array(0) });
+  else effects.push({ type: 'send', to, content, batch: [] });
+}
+
+/** Asks once more for the batches that are still missing. */
+export function askForBatchesAgain(turn: Turn): void {
+  for (const { tip, from } of wanted(turn.state)) askForBatches(turn, tip, from);
+}
+
+/**
+ * What the replica has to repeat, or will have to when it opens its view: tips that are proven. With whom to ask for their
+ * batches: the member that shows the tip, or all when the view is open [CONS-16].
+ */
+function wanted({ active, anchor, view, viewChanges }: ReplicaState): { tip: Tip; from: string | null }[] {
+  if (active) return anchor === null ? [] : [{ tip: anchor, from: null }];
+  return [...viewChanges.values()].flatMap(({ statement: { sender, content }, isValid }) => {
+    const isProven = content.view === view && isValid === true;
+    return isProven && content.tip !== null ? [{ tip: content.tip, from: sender }] : [];
+  });
+}
+
+/** The last place before a tip whose batch is not known here, or null when all are. */
+function missingLink(state: ReplicaState, tip: Tip): { sequence: number; digest: Uint8Array } | null {
+  let { sequence, digest } = tip;
   while (sequence > state.committed) {
     const proposal = state.proposals.get(keyOf(digest));
     if (proposal === undefined) return { sequence, digest };
@@ -147,13 +175,4 @@ export function missingLink(state: ReplicaState): { sequence: number; digest: Ui
     sequence--;
   }
   return null;
-}
-
-/** Asks one member, or all others, for the batches that the anchor of the view stands for. */
-export function askForBatches({ state, effects }: Turn, to: string | null): void {
-  const missing = missingLink(state);
-  if (missing === null || state.anchor === null) return;
-  const content: Want = { kind: 'want', after: state.committed, view: state.anchor.view, ...missing };
-  if (to === null) effects.push({ type: 'broadcast', content, batch: [], evidence: new Uint8Array(0) });
-  else effects.push({ type: 'send', to, content, batch: [] });
 }

@@ -20,6 +20,7 @@ import {
   type Batch,
   type Content,
   encodeNewViewEvidence,
+  encodeSignatures,
   evidenceDigest,
   NO_EVIDENCE,
   parsePayload,
@@ -291,6 +292,57 @@ describe('a new view', () => {
     const replica = start();
     replica.hear(sender, ...withEvidence(newView(senders)));
     expect(replica.state.view).toBe(0);
+  });
+});
+
+describe('the primary of a coming view', () => {
+  const [faulty, other] = IDS.filter((id) => id !== primaryOfNext && id !== primaryOfFirst) as [
+    string,
+    string,
+  ];
+  const prepared = [primaryOfFirst, faulty, other].map((sender) => {
+    const { message } = say(sender, sender === primaryOfFirst ? prePrepare() : prepare());
+    return { sender, signature: message.signature };
+  });
+  const departure = (tip: ViewChange['tip']): ViewChange => ({
+    kind: 'view-change',
+    epoch: 1,
+    view: 1,
+    committed: 0,
+    tip,
+  });
+  const wants = (effects: readonly Outbound[]) =>
+    effects.flatMap((effect) => {
+      if (effect.type !== 'transmit') return [];
+      const content = parsePayload(effect.message.payload);
+      return content.kind === 'want' ? [{ to: effect.to, digest: content.digest }] : [];
+    });
+
+  /** One shows a tip whose batch the primary never had, another one shows none. */
+  function leave() {
+    const replica = start(primaryOfNext);
+    replica.hear(faulty, departure({ view: 0, sequence: 1, digest }), [], encodeSignatures(prepared));
+    const effects = replica.hear(other, departure(null));
+    expect(replica.state).toMatchObject({ view: 1, active: false });
+    return { ...replica, effects };
+  }
+
+  test('asks the member that shows a tip for batches that it lacks, again and again, and binds its view to them [CONS-16]', () => {
+    const { state, feed, hear, effects } = leave();
+    expect(wants(effects)).toEqual([{ to: faulty, digest }]);
+    expect(wants(feed({ type: 'timeout', id: 'pulse' }))).toEqual([{ to: faulty, digest }]);
+    const supply: Content = { kind: 'supply', sequence: 1, parent: new Uint8Array(32), digest };
+    hear(faulty, supply, [fromUtf8('another')]);
+    expect(state.active).toBe(false);
+    hear(faulty, supply, batch);
+    expect(state).toMatchObject({ active: true, anchor: { view: 0, sequence: 1, digest } });
+    expect(state.accepted).toHaveLength(1);
+  });
+
+  test('opens it without a tip whose batches nobody gives away, and waits for nobody but a quorum [CONS-16]', () => {
+    const { state, hear } = leave();
+    expect(spoken(hear(primaryOfFirst, departure(null)))).toContain('new-view');
+    expect(state).toMatchObject({ active: true, anchor: null });
   });
 });
 

@@ -1,6 +1,6 @@
 import { assertNever, type Verified } from '@nemea/core';
 import {
-  askForBatches,
+  askForBatchesAgain,
   handleDecisions,
   handleStatus,
   handleSupply,
@@ -132,7 +132,7 @@ function handleTimeout(turn: Turn, id: TimerId): void {
       state.timers.pulse = null;
       state.helped.clear();
       pulse(turn);
-      askForBatches(turn, null);
+      askForBatchesAgain(turn);
       return;
     case 'catch-up':
       state.timers.catchUp = false;

@@ -121,22 +121,8 @@ export function announceNewView(turn: Turn): void {
   const { view, configuration } = state;
   if (state.active || !mayVote(state) || primaryOfView(state) !== state.id) return;
   if (state.own.has(`new-view/${configuration.epoch}/${view}`)) return;
-  const waiting = [...state.viewChanges.values()].filter(({ statement }) => statement.content.view === view);
-  if (
-    !isQuorum(
-      configuration,
-      waiting.map(({ statement }) => statement.sender),
-    )
-  )
-    return;
-  const usable = waiting.filter((entry) => isUsable(state, entry)).map(({ statement }) => statement);
-  if (
-    !isQuorum(
-      configuration,
-      usable.map(({ sender }) => sender),
-    )
-  )
-    return;
+  const usable = usableViewChanges(turn);
+  if (usable === null) return;
   usable.sort((a, b) => (a.sender < b.sender ? -1 : 1));
   const anchor = highestTip(usable);
   const evidence = encodeNewViewEvidence({
@@ -145,6 +131,34 @@ export function announceNewView(turn: Turn): void {
   });
   const digest = evidenceDigest(evidence);
   speak(turn, { kind: 'new-view', epoch: configuration.epoch, view, evidence: digest }, [], evidence);
+}
+
+/**
+ * View changes of a quorum for the view, whose highest tip can be repeated, or null as long as there are none. An honest
+ * member has the batches that lead to its tip, and gives them to whoever asks. A faulty one may show a tip whose batches
+ * all others have forgotten: without it the quorum comes about all the same, and a view bound to it would go nowhere.
+ */
+function usableViewChanges(turn: Turn): Statement<ViewChange>[] | null {
+  const { configuration, view, viewChanges } = turn.state;
+  const isEnough = (shown: readonly Statement<ViewChange>[]) =>
+    isQuorum(
+      configuration,
+      shown.map(({ sender }) => sender),
+    );
+  const waiting = [...viewChanges.values()].filter(({ statement }) => statement.content.view === view);
+  if (!isEnough(waiting.map(({ statement }) => statement))) return null;
+  let usable = waiting.filter((entry) => isProven(turn, entry)).map(({ statement }) => statement);
+  while (isEnough(usable)) {
+    const highest = highestTip(usable);
+    if (highest === null || isWithinReach(turn.state, highest.content.tip as Tip)) return usable;
+    usable = usable.filter((statement) => statement !== highest);
+  }
+  return null;
+}
+
+/** Whether nothing that leads to a tip is missing here. */
+function isWithinReach(state: ReplicaState, tip: Tip): boolean {
+  return tip.sequence <= state.committed || pathTo(state, tip) !== null;
 }
 
 export function handleNewView(turn: Turn, statement: Verified<Statement<NewView>>): void {
@@ -159,7 +173,7 @@ export function handleNewView(turn: Turn, statement: Verified<Statement<NewView>
   effects.push({ type: 'persist', record: { type: 'entered', newView: message } });
   enterView(state, content.view, message, judged.anchor);
   const primary = primaryOfView(state);
-  askForBatches(turn, primary === state.id ? null : primary);
+  askForBatches(turn, judged.anchor, primary === state.id ? null : primary);
 }
 
 /** The part of entering a view that a restarted replica repeats. */
@@ -236,15 +250,20 @@ export function isHigher(a: Tip, b: Tip): boolean {
   return a.view > b.view || (a.view === b.view && a.sequence > b.sequence);
 }
 
-/** A view change counts when its tip is proven: only then can the new view be. */
-function isUsable(state: ReplicaState, entry: ViewChangeEntry): boolean {
-  const { content, message } = entry.statement;
-  if (content.tip === null) return true;
-  entry.isValid ??= holds(() => {
+/** A view change counts when its tip is proven: only then can the new view be. Its sender is asked for what is missing here. */
+function isProven(turn: Turn, entry: ViewChangeEntry): boolean {
+  const { state } = turn;
+  const { content, message, sender } = entry.statement;
+  const { tip } = content;
+  if (tip === null) return true;
+  if (entry.isValid === null) {
     const { epoch } = state.configuration;
-    const signatures = parseSignatures(message.evidence);
-    verifyPreparedCertificate(state, { epoch, ...(content.tip as Tip), signatures });
-  });
+    entry.isValid = holds(() => {
+      const signatures = parseSignatures(message.evidence);
+      verifyPreparedCertificate(state, { epoch, ...tip, signatures });
+    });
+    if (entry.isValid) askForBatches(turn, tip, sender);
+  }
   return entry.isValid;
 }
 
