@@ -15,13 +15,17 @@ import {
 import type { Ledger } from '@nemea/sdk';
 import type { Logger } from 'pino';
 import { MembershipApplication } from './membership-application.ts';
+import { Parked, type ParkedItem } from './parked.ts';
 import { Rate } from './peers/rate.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Journal } from './ports/journal.ts';
 import type { Place } from './reads.ts';
-import { LoopError, ReplicaRim, type ReplicaTransport } from './replica-rim.ts';
+import { LoopError, ReplicaRim, type ReplicaTransport, WAITING_BYTES_MAX } from './replica-rim.ts';
 
-/** Messages of one peer that wait for a block that this node has not seen, and for how long. Beyond it its oldest goes. */
+/**
+ * Messages of one peer that wait for a block that this node has not seen, and for how long. Beyond it, or beyond
+ * `WAITING_BYTES_MAX` of them, its oldest goes.
+ */
 const PARKED_MAX = 128;
 const PARKED_TIMEOUT_MS = 5_000;
 /** Operations that one peer may bring first, on average; an honest member makes a few in an epoch. */
@@ -53,6 +57,13 @@ export interface ReplicaLoopOptions {
   random(byteLength: number): Uint8Array;
 }
 
+/** What builds on a block of layer 1 that is not here yet. */
+interface Unanchored extends ParkedItem {
+  readonly operations: readonly SignedOperation[];
+  readonly deadlineMs: number;
+  run(): void;
+}
+
 /** The door to the order of a node's operations: only what is authentic and builds on a block seen here comes in. */
 export class ReplicaLoop {
   readonly #options: ReplicaLoopOptions;
@@ -62,12 +73,7 @@ export class ReplicaLoop {
   readonly #token: Uint8Array | undefined;
   readonly #seen: Set<string>;
   readonly #rates = new Map<string, Rate>();
-  readonly #parked: {
-    readonly peer: string;
-    readonly operations: readonly SignedOperation[];
-    readonly deadlineMs: number;
-    run(): void;
-  }[] = [];
+  readonly #parked = new Parked<Unanchored>({ itemsMax: PARKED_MAX, bytesMax: WAITING_BYTES_MAX });
 
   private constructor(
     options: ReplicaLoopOptions,
@@ -169,18 +175,19 @@ export class ReplicaLoop {
     if (rate.take(this.#options.clock.elapsedMs()) > 0) return;
     const signed = parseSignedOperation(bytes);
     if (!this.#application.isAuthentic(signed)) return;
-    this.#whenAnchored(peer, [signed], () => {
+    const run = () => {
       this.#seen.add(digest);
       if (this.#seen.size > SEEN_MAX) this.#seen.delete(this.#seen.values().next().value as string);
       this.#rim.take({ type: 'request', operation: bytes });
-    });
+    };
+    this.#whenAnchored({ peer, bytes: bytes.length, operations: [signed], run });
   }
 
   /** A member brought what a replica said. A proposal is looked at only once every block it builds on has been seen here, too. */
   receiveMessage(peer: string, bytes: Uint8Array): void {
     const message = parseMessage(bytes);
     const operations = message.batch.map((operation) => parseSignedOperation(operation));
-    this.#whenAnchored(peer, operations, () => this.#rim.hear(message, peer));
+    this.#whenAnchored({ peer, bytes: bytes.length, operations, run: () => this.#rim.hear(message, peer) });
   }
 
   /** Answers a replica that lags behind. */
@@ -192,9 +199,9 @@ export class ReplicaLoop {
   onBlock(): void {
     this.#comeBack();
     const now = this.#options.clock.elapsedMs();
-    for (const waiting of this.#parked.splice(0)) {
+    for (const waiting of this.#parked.takeAll()) {
       if (this.#application.isAnchored(waiting.operations)) waiting.run();
-      else if (now < waiting.deadlineMs) this.#parked.push(waiting);
+      else if (now < waiting.deadlineMs) this.#parked.add(waiting);
     }
   }
 
@@ -208,19 +215,9 @@ export class ReplicaLoop {
     this.#options.transport.forward(operation);
   }
 
-  #whenAnchored(peer: string, operations: readonly SignedOperation[], run: () => void): void {
-    if (this.#application.isAnchored(operations)) {
-      run();
-      return;
-    }
-    const before = this.#parked.filter((waiting) => waiting.peer === peer);
-    if (before.length >= PARKED_MAX)
-      this.#parked.splice(
-        this.#parked.findIndex((it) => it.peer === peer),
-        1,
-      );
-    const deadlineMs = this.#options.clock.elapsedMs() + PARKED_TIMEOUT_MS;
-    this.#parked.push({ peer, operations, deadlineMs, run });
+  #whenAnchored(waiting: Omit<Unanchored, 'deadlineMs'>): void {
+    if (this.#application.isAnchored(waiting.operations)) waiting.run();
+    else this.#parked.add({ ...waiting, deadlineMs: this.#options.clock.elapsedMs() + PARKED_TIMEOUT_MS });
   }
 
   /** Asks for its token to be ordered, again and again: while it is not, this member only follows [CONS-25]. */

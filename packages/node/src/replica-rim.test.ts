@@ -1,4 +1,4 @@
-import type { SignedMessage } from '@nemea/consensus';
+import { BATCH_BYTES_MAX, type SignedMessage, WINDOW } from '@nemea/consensus';
 import { createEd25519Signer, createEd25519Verifier } from '@nemea/consensus/ed25519';
 import { fromUtf8, sha256, toUtf8 } from '@nemea/core';
 import { expect, test } from 'vitest';
@@ -133,4 +133,16 @@ test('a neighbour that floods loses its own messages, and nobody else a vote or 
   rim.hear(unsigned, 'flooding');
   await clock.turn();
   expect(looked).toEqual(['r0']);
+});
+
+test('large messages of one neighbour wait up to a window of the largest batches [CONS-23]', async () => {
+  const { rim, clock, looked } = await startAlone();
+  const large = { ...unsigned, batch: [new Uint8Array(BATCH_BYTES_MAX)] };
+  for (let i = 0; i < 256; i++) rim.hear(large, 'flooding');
+  rim.hear(unsigned, 'r1');
+  await clock.turn();
+  expect(looked).toHaveLength(WINDOW + 1);
+  rim.hear(large, 'flooding');
+  await clock.turn();
+  expect(looked).toHaveLength(WINDOW + 2);
 });

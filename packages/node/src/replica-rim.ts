@@ -1,5 +1,6 @@
 import {
   authenticate,
+  BATCH_BYTES_MAX,
   ConsensusError,
   createReplica,
   type Decision,
@@ -21,6 +22,7 @@ import {
   type SigningReplica,
   settle,
   type TimerId,
+  WINDOW,
 } from '@nemea/consensus';
 import { assert, CodedError, errorCode } from '@nemea/core';
 import type { Logger } from 'pino';
@@ -33,6 +35,8 @@ import { decisionsRequestCodec, orderAnswerCodec } from './protocol.ts';
 const REQUESTS_MAX = 8_192;
 /** Messages that may wait of one neighbour: nobody knows yet who signed them, so whoever floods drowns out itself alone. */
 const HEARD_MAX = 512;
+/** Of either; a primary may have proposed so much at a time. Who has less waiting may bring one more, of any size. */
+export const WAITING_BYTES_MAX = WINDOW * BATCH_BYTES_MAX;
 /** Inputs of one turn. What they write goes to disk as one, before anything that they say leaves. */
 const TURN_INPUTS_MAX = 256;
 
@@ -42,7 +46,15 @@ export class LoopError extends CodedError<'LOOP_ANCHOR_UNKNOWN' | 'LOOP_STOPPED'
 type Speech = Extract<Outbound, { type: 'transmit' | 'forward' | 'commit' }>;
 
 /** What somebody said, not looked at yet. */
-type Heard = { readonly type: 'heard'; readonly message: SignedMessage; readonly neighbour: string };
+type Heard = {
+  readonly type: 'heard';
+  readonly message: SignedMessage;
+  readonly neighbour: string;
+  readonly bytes: number;
+};
+
+/** What waits of one bringer. */
+type Share = { inputs: number; bytes: number };
 
 /** What execution says of who is to vote: null when nothing changed. */
 export type Voters = Pick<Extract<Input, { type: 'executed' }>, 'members' | 'renews'>;
@@ -99,8 +111,8 @@ export class ReplicaRim<State> {
   #sequence = 0;
   #votersLast: Voters = { members: null };
   readonly #queue: (Input | Heard)[] = [];
-  /** How many inputs in the queue a network may lose, by who brought them. */
-  readonly #waiting = new Map<string, number>();
+  /** Inputs in the queue that a network may lose, by who brought them. */
+  readonly #waiting = new Map<string, Share>();
   #turn: Timer | undefined;
   #isClosed = false;
   readonly #records: JournalRecord[] = [];
@@ -160,7 +172,7 @@ export class ReplicaRim<State> {
    * voice more than needed.
    */
   hear(message: SignedMessage, neighbour: string): void {
-    this.#enqueue({ type: 'heard', message, neighbour });
+    this.#enqueue({ type: 'heard', message, neighbour, bytes: bytesOf(message) });
   }
 
   #enqueue(input: Input | Heard): void {
@@ -173,19 +185,24 @@ export class ReplicaRim<State> {
   #hasRoomFor(input: Input | Heard): boolean {
     const bringer = bringerOf(input);
     if (bringer === undefined) return true;
-    const waiting = this.#waiting.get(bringer) ?? 0;
-    if (waiting >= (input.type === 'heard' ? HEARD_MAX : REQUESTS_MAX)) return false;
-    this.#waiting.set(bringer, waiting + 1);
+    const share = this.#waiting.get(bringer) ?? { inputs: 0, bytes: 0 };
+    const inputsMax = input.type === 'heard' ? HEARD_MAX : REQUESTS_MAX;
+    if (share.inputs >= inputsMax || share.bytes >= WAITING_BYTES_MAX) return false;
+    share.inputs++;
+    share.bytes += sizeOf(input);
+    this.#waiting.set(bringer, share);
     return true;
   }
 
   #dequeue(): (Input | Heard)[] {
     const inputs = this.#queue.splice(0, TURN_INPUTS_MAX);
-    for (const bringer of inputs.map(bringerOf)) {
-      if (bringer === undefined) continue;
-      const waiting = (this.#waiting.get(bringer) ?? 0) - 1;
-      if (waiting > 0) this.#waiting.set(bringer, waiting);
-      else this.#waiting.delete(bringer);
+    for (const input of inputs) {
+      const bringer = bringerOf(input);
+      const share = bringer === undefined ? undefined : this.#waiting.get(bringer);
+      if (bringer === undefined || share === undefined) continue;
+      share.inputs--;
+      share.bytes -= sizeOf(input);
+      if (share.inputs === 0) this.#waiting.delete(bringer);
     }
     return inputs;
   }
@@ -388,4 +405,13 @@ export class ReplicaRim<State> {
 function bringerOf(input: Input | Heard): string | undefined {
   if (input.type === 'heard') return `neighbour ${input.neighbour}`;
   return input.type === 'request' ? 'requests' : undefined;
+}
+
+function sizeOf(input: Input | Heard): number {
+  if (input.type === 'heard') return input.bytes;
+  return input.type === 'request' ? input.operation.length : 0;
+}
+
+function bytesOf({ payload, batch, evidence }: SignedMessage): number {
+  return batch.reduce((sum, operation) => sum + operation.length, payload.length + evidence.length);
 }
