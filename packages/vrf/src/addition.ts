@@ -5,7 +5,7 @@ import { ELEMENT_BYTES, fieldFunctions } from './field.ts';
  * Points of P-256 in projective coordinates, three elements one after the other: (X : Y : Z) is (X / Z, Y / Z), and
  * (0 : Y : 0) the identity. Sums in the formulas stay far below what an element may be.
  */
-export const POINT_SIZE = 3 * ELEMENT_BYTES;
+export const PROJECTIVE_BYTES = 3 * ELEMENT_BYTES;
 
 /** Complete: holds for equal points, opposite ones and the identity (Renes, Costello and Batina 2016, algorithm 4). */
 const ADD = `

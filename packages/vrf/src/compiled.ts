@@ -1,6 +1,6 @@
 import { fromHex } from '@nemea/core';
 import { p256 } from '@noble/curves/nist.js';
-import { B_ADDRESS, POINT_SIZE } from './addition.ts';
+import { B_ADDRESS, PROJECTIVE_BYTES } from './addition.ts';
 import { BASE, type CurvePoint, toScalar } from './curve.ts';
 import { ELEMENT_BYTES } from './field.ts';
 import { type Machine, openMachine } from './machine.ts';
@@ -48,13 +48,13 @@ function openCompiledCurve(): CompiledCurve | null {
 
 function curveOf(machine: Machine): CompiledCurve {
   const scratch = Array.from({ length: 4 }, () => machine.reserve(ELEMENT_BYTES));
-  const sum = machine.reserve(POINT_SIZE);
+  const sum = machine.reserve(PROJECTIVE_BYTES);
   const base = openTable(machine, BASE_WIDTH);
   const baseUp = openTable(machine, BASE_WIDTH);
   const tables = [openTable(machine, TERM_WIDTH), openTable(machine, TERM_WIDTH)];
 
   writePoint(machine, base.address, BASE);
-  machine.copy(baseUp.address, base.address, POINT_SIZE);
+  machine.copy(baseUp.address, base.address, PROJECTIVE_BYTES);
   for (let i = 0; i < HALF_BITS; i++) machine.double(baseUp.address, baseUp.address);
   fillTable(machine, base);
   fillTable(machine, baseUp);
@@ -81,18 +81,18 @@ type Row = Table & { readonly digits: Int8Array };
 
 function openTable({ reserve }: Machine, width: number): Table {
   const multiples = 2 ** (width - 2);
-  return { address: reserve(2 * multiples * POINT_SIZE), width, multiples };
+  return { address: reserve(2 * multiples * PROJECTIVE_BYTES), width, multiples };
 }
 
 /** Fills the table of the point that stands at its front. */
 function fillTable(machine: Machine, { address, multiples }: Table): void {
-  const inverses = address + multiples * POINT_SIZE;
+  const inverses = address + multiples * PROJECTIVE_BYTES;
   machine.double(inverses, address);
-  for (let at = address + POINT_SIZE; at < inverses; at += POINT_SIZE)
-    machine.addPoints(at, at - POINT_SIZE, inverses);
-  machine.copy(inverses, address, multiples * POINT_SIZE);
+  for (let at = address + PROJECTIVE_BYTES; at < inverses; at += PROJECTIVE_BYTES)
+    machine.addPoints(at, at - PROJECTIVE_BYTES, inverses);
+  machine.copy(inverses, address, multiples * PROJECTIVE_BYTES);
   for (let i = 0; i < multiples; i++) {
-    const y = inverses + i * POINT_SIZE + ELEMENT_BYTES;
+    const y = inverses + i * PROJECTIVE_BYTES + ELEMENT_BYTES;
     machine.negate(y, y);
   }
 }
@@ -116,7 +116,7 @@ function addUp(machine: Machine, sum: number, rows: readonly Row[]): void {
       const digit = digits[power] ?? 0;
       if (digit === 0) continue;
       const index = digit > 0 ? digit >> 1 : multiples + (-digit >> 1);
-      machine.addPoints(sum, sum, address + index * POINT_SIZE);
+      machine.addPoints(sum, sum, address + index * PROJECTIVE_BYTES);
       isEmpty = false;
     }
   }
