@@ -57,14 +57,16 @@ export function openBase(
   }
 }
 
-/** RFC 9180, section 4.1: ExtractAndExpand over the shared point. */
+/** RFC 9180, section 4.1: ExtractAndExpand over the shared point, which it wipes. */
 export function sharedSecret(point: Uint8Array, enc: Uint8Array, publicKey: Uint8Array): Uint8Array {
   const prk = extract(KEM, NONE, 'eae_prk', point);
   point.fill(0);
-  return expand(KEM, prk, 'shared_secret', { info: concatBytes(enc, publicKey), bytes: HASH_BYTES });
+  const shared = expand(KEM, prk, 'shared_secret', { info: concatBytes(enc, publicKey), bytes: HASH_BYTES });
+  prk.fill(0);
+  return shared;
 }
 
-/** RFC 9180, section 5.1: KeySchedule without a pre-shared key, for the first and only message. */
+/** RFC 9180, section 5.1: KeySchedule without a pre-shared key, for the first and only message. Wipes the shared secret. */
 function keySchedule(shared: Uint8Array, info: Uint8Array): { key: Uint8Array; nonce: Uint8Array } {
   const context = concatBytes(
     MODE_BASE,
@@ -73,10 +75,10 @@ function keySchedule(shared: Uint8Array, info: Uint8Array): { key: Uint8Array; n
   );
   const secret = extract(SUITE, shared, 'secret', NONE);
   shared.fill(0);
-  return {
-    key: expand(SUITE, secret, 'key', { info: context, bytes: AEAD_KEY_BYTES }),
-    nonce: expand(SUITE, secret, 'base_nonce', { info: context, bytes: AEAD_NONCE_BYTES }),
-  };
+  const key = expand(SUITE, secret, 'key', { info: context, bytes: AEAD_KEY_BYTES });
+  const nonce = expand(SUITE, secret, 'base_nonce', { info: context, bytes: AEAD_NONCE_BYTES });
+  secret.fill(0);
+  return { key, nonce };
 }
 
 /** RFC 9180, section 4: LabeledExtract. */
