@@ -27,4 +27,16 @@ describe('an adversary that owns the network, the timers and a third of the weig
       for (const [move, count] of moves) expect(count, move).toBeGreaterThan(0);
     },
   );
+
+  test.each(SHAPES)(
+    'stops nobody for good: once the network heals all is decided, whatever tips are shown: $title [CONS-13] [CONS-16]',
+    (shape) => {
+      for (let seed = 1; seed <= SEEDS / 2; seed++) {
+        const adversary = new Adversary({ ...shape, seed });
+        for (let step = 0; step < STEPS; step++) adversary.step();
+        expect(adversary.rest(), `seed ${seed}`).toBe(true);
+        adversary.checkAgreement();
+      }
+    },
+  );
 });

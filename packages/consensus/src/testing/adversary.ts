@@ -1,5 +1,6 @@
 import { toHex } from '@nemea/core';
 import { type Configuration, createConfiguration, primaryOf, weightOf } from '../configuration.ts';
+import type { TimerId } from '../input.ts';
 import {
   type Batch,
   type Content,
@@ -21,6 +22,9 @@ import { createRandom, type Random } from './random.ts';
 import { createCheapSigner } from './signatures.ts';
 import { signedBy, Witness } from './witness.ts';
 import { type Honest, OPERATIONS, World } from './world.ts';
+
+/** More than views in a row that have faulty primaries, several times over. */
+const REST_ROUNDS = 40;
 
 export type AdversaryOptions = {
   readonly weights: readonly number[];
@@ -96,6 +100,32 @@ export class Adversary {
     else if (dice < 0.215) this.#changeView();
     else if (dice < 0.23) this.#openView();
     else this.#world.deliver();
+  }
+
+  /**
+   * The network heals: what is said arrives, and progress timers end only after all others have been of no use. The faulty
+   * members vote for nothing, and go on showing tips. Returns whether the honest ones come to decide all that was asked of them.
+   */
+  rest(): boolean {
+    for (let round = 0; round < REST_ROUNDS; round++) {
+      for (const timer of ['pulse', 'catch-up', 'pulse', 'catch-up', 'progress'] as const)
+        this.#fireAll(timer);
+      const states = this.#world.honest.map(({ replica }) => replica.state);
+      for (const view of new Set(states.map((state) => state.view))) {
+        for (const sender of this.#faulty) this.#say(this.#departure(sender, view), this.#world.honest);
+      }
+      this.#world.deliverAll();
+      const isEven = new Set(states.map(({ executed }) => executed)).size === 1;
+      if (isEven && states.every(({ pending }) => pending.size === 0)) return true;
+    }
+    return false;
+  }
+
+  #fireAll(id: TimerId): void {
+    for (const honest of this.#world.honest) {
+      if (honest.timers.delete(id)) this.#world.feed(honest, { type: 'timeout', id });
+    }
+    this.#world.deliverAll();
   }
 
   /** Any members, as long as they hold less than a third of the weight together. */

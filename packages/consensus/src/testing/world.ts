@@ -91,6 +91,11 @@ export class World {
     this.feed(to, input);
   }
 
+  /** All that is in flight arrives, and what follows from it, until nothing is left. */
+  deliverAll(): void {
+    while (this.#inFlight.length > 0) this.deliver();
+  }
+
   /** A crash that loses no durable record. */
   restart(honest: Honest): void {
     const { state, effects } = restoreReplica(honest.options, honest.journal.map(parseRecord));
