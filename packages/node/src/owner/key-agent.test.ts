@@ -137,7 +137,10 @@ async function request(change: Partial<ReleaseRequest> = {}, log = [RELEASE, IMA
 const codeOf = (answer: ReleaseMessage) => (answer.kind === 'refusal' ? answer.code : answer.kind);
 
 test('an elected, measured, trusted and permitted run gets the key, and nobody else can open the grant', async () => {
+  expect(agent.isRun('peer', task.taskId)).toBe(false);
   const answer = await request();
+  expect(agent.isRun('peer', task.taskId)).toBe(true);
+  expect(agent.isRun('other', task.taskId) || agent.isRun('peer', capsuleId)).toBe(false);
   if (answer.kind !== 'grant') throw new Error(`refused: ${codeOf(answer)}`);
   const terms = {
     taskId: task.taskId,

@@ -44,6 +44,9 @@ export interface KeyAgentOptions {
   verifySignature(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
 }
 
+/** Runs remembered that were given a key. Forgotten, they bring their results as strangers do. */
+const RUNS_MAX = 1_024;
+
 /** A check that failed. The code travels, the detail stays in the owner's own log. */
 class Refusal extends CodedError<ReleaseRefusal> {}
 
@@ -55,21 +58,27 @@ class Refusal extends CodedError<ReleaseRefusal> {}
 export class KeyAgent {
   readonly #options: KeyAgentOptions;
   readonly #nonces: Nonces;
+  readonly #runs = new Set<string>();
 
   constructor(options: KeyAgentOptions) {
     this.#options = options;
     this.#nonces = new Nonces(options.random);
   }
 
-  async handle(_peer: string, message: Uint8Array): Promise<Uint8Array> {
-    return encodeReleaseMessage(await this.#answer(message));
+  async handle(peer: string, message: Uint8Array): Promise<Uint8Array> {
+    return encodeReleaseMessage(await this.#answer(peer, message));
   }
 
-  async #answer(message: Uint8Array): Promise<ReleaseMessage> {
+  /** Whether this peer has proved itself to be a run of the task: it was given a key. */
+  isRun(peer: string, taskId: Uint8Array): boolean {
+    return this.#runs.has(runOf(peer, taskId));
+  }
+
+  async #answer(peer: string, message: Uint8Array): Promise<ReleaseMessage> {
     try {
       const request = parseReleaseMessage(message);
       if (request.kind === 'hello') return this.#giveNonce(request.taskId, request.capsuleId);
-      if (request.kind === 'request') return await this.#release(request);
+      if (request.kind === 'request') return await this.#release(peer, request);
       throw new Refusal('REQUEST_INVALID', `message of kind ${request.kind}`);
     } catch (error) {
       const code = refusalOf(error);
@@ -89,7 +98,7 @@ export class KeyAgent {
   }
 
   /** The checks in order; the key is touched only after the last of them. */
-  async #release(request: ReleaseRequest): Promise<ReleaseMessage> {
+  async #release(peer: string, request: ReleaseRequest): Promise<ReleaseMessage> {
     const { ledger, logger } = this.#options;
     const capsule = this.#takeNonce(request);
     await ledger.sync();
@@ -115,6 +124,8 @@ export class KeyAgent {
         { capsule: toHex(request.capsuleId), task: toHex(request.taskId), executor: executor.account },
         'key released: elected, trusted, measured, vouched for and permitted',
       );
+      this.#runs.add(runOf(peer, request.taskId));
+      if (this.#runs.size > RUNS_MAX) this.#runs.delete(this.#runs.values().next().value as string);
       return grant;
     } finally {
       fileKey.fill(0);
@@ -299,4 +310,8 @@ function refusalOf(error: unknown): ReleaseRefusal {
 
 function hex(bytes: Uint8Array): string {
   return `0x${toHex(bytes)}`;
+}
+
+function runOf(peer: string, taskId: Uint8Array): string {
+  return `${peer} ${toHex(taskId)}`;
 }

@@ -13,7 +13,7 @@ import type { Ledger, Receipt } from '@nemea/sdk';
 import type { Logger } from 'pino';
 import type { CapsuleStore } from '../ports/block-store.ts';
 import type { Folder } from '../ports/folder.ts';
-import { PROTOCOLS, resultNoticeCodec } from '../protocol.ts';
+import { PROTOCOLS, type ResultNotice, resultNoticeCodec } from '../protocol.ts';
 import { KeyAgent } from './key-agent.ts';
 import type { OwnerDevice, OwnerPorts } from './owner-ports.ts';
 import { ResultBox } from './result-box.ts';
@@ -22,8 +22,11 @@ export type { OwnerDevice, OwnerPorts } from './owner-ports.ts';
 
 const RESULT_TIMEOUT_MS = 20_000;
 const RESULT_BYTES_MAX = 256 << 20;
+/** Results that are taken at a time, and how many of them strangers may bring: each may take its time. */
+const RESULTS_MAX = 8;
+const RESULTS_OF_STRANGERS_MAX = 4;
 
-export type OwnerErrorCode = 'CAPSULE_UNKNOWN' | 'RESULT_NOT_OURS' | 'RESULT_MISMATCH';
+export type OwnerErrorCode = 'CAPSULE_UNKNOWN' | 'RESULT_BUSY' | 'RESULT_NOT_OURS' | 'RESULT_MISMATCH';
 export class OwnerError extends CodedError<OwnerErrorCode> {}
 
 /** What an owner lets happen with a capsule; the contract StandardReleasePolicy holds it. */
@@ -72,6 +75,7 @@ export class Owner {
   /** Keys of capsules, each wrapped by the device's TPM, one file a capsule. */
   readonly #keys: Folder;
   #store: CapsuleStore | undefined;
+  #strangers = 0;
 
   private constructor(
     ports: OwnerPorts,
@@ -120,8 +124,8 @@ export class Owner {
         },
         [PROTOCOLS.result]: {
           maxMessageBytes: 65_536,
-          maxInFlight: 8,
-          handle: (_peer, message) => this.#onResult(message),
+          maxInFlight: RESULTS_MAX,
+          handle: (peer, message) => this.#onResult(peer, message),
         },
       },
     });
@@ -317,9 +321,23 @@ export class Owner {
     };
   }
 
-  /** A result is taken only for a task on layer 1 that names this owner as a receiver. */
-  async #onResult(message: Uint8Array): Promise<Uint8Array> {
+  /** Whoever was given no key for the task may bring a result as well, and must not keep a run from bringing its own. */
+  async #onResult(peer: string, message: Uint8Array): Promise<Uint8Array> {
     const notice = resultNoticeCodec.parse(message);
+    const isOfRun = this.#agent.isRun(peer, notice.taskId);
+    if (isOfRun) return this.#takeResult(notice, { isOfRun });
+    if (this.#strangers >= RESULTS_OF_STRANGERS_MAX)
+      throw new OwnerError('RESULT_BUSY', `${this.#strangers} strangers bring results`);
+    this.#strangers++;
+    try {
+      return await this.#takeResult(notice, { isOfRun });
+    } finally {
+      this.#strangers--;
+    }
+  }
+
+  /** A result is taken only for a task on layer 1 that names this owner as a receiver. */
+  async #takeResult(notice: ResultNotice, from: { isOfRun: boolean }): Promise<Uint8Array> {
     await this.#ledger.sync();
     const task = this.#ledger.history.task(notice.taskId, this.#ledger.history.head);
     const spec = task === undefined ? undefined : parseTaskSpec(task.spec);
@@ -331,7 +349,7 @@ export class Owner {
     if (this.#settledResult(taskId) !== undefined) return new Uint8Array(0);
     if (notice.certificate !== null) {
       parseCleanupCertificate(notice.certificate);
-      this.#results.put(taskId, 'certificate', notice.certificate);
+      this.#results.put(taskId, 'certificate', notice.certificate, from);
       return new Uint8Array(0);
     }
     const capsule = await this.#requireStore().get(notice.cid, {
@@ -346,7 +364,7 @@ export class Owner {
     if (header.kind !== 'result' || header.task === null || !bytesEqual(header.task.taskId, notice.taskId)) {
       throw new OwnerError('RESULT_MISMATCH', 'capsule is no result of this task');
     }
-    this.#results.put(taskId, 'capsule', capsule);
+    this.#results.put(taskId, 'capsule', capsule, from);
     this.#logger.info({ task: toHex(notice.taskId) }, 'result capsule received');
     return new Uint8Array(0);
   }

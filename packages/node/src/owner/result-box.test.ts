@@ -74,6 +74,20 @@ describe('the result box', () => {
     expect(() => box.put('cd'.repeat(32), 'capsule', genuine)).not.toThrow();
   });
 
+  it('has places for runs that strangers cannot take', () => {
+    for (let i = 0; i < 8; i++) box.put(TASK, 'capsule', Uint8Array.of(i));
+    box.put(TASK, 'capsule', genuine, { isOfRun: true });
+    const certificate = certificateOver(genuine);
+    box.put(TASK, 'certificate', certificate, { isOfRun: true });
+    expect(box.settled(TASK, toHex(sha256(certificate)), receiver)).toBe(toHex(sha256(genuine)));
+    expect(box.read(TASK)).toEqual(genuine);
+  });
+
+  it('keeps no more candidates of runs than theirs', () => {
+    for (let i = 0; i < 16; i++) box.put(TASK, 'capsule', Uint8Array.of(i), { isOfRun: true });
+    expect(() => box.put(TASK, 'capsule', genuine, { isOfRun: true })).toThrow('more than 16');
+  });
+
   it('takes no path for a task id', () => {
     expect(() => box.put('../x', 'capsule', genuine)).toThrow('64 hex digits');
     expect(() => box.read('../../etc/passwd')).toThrow();

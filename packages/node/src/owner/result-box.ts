@@ -4,6 +4,8 @@ import type { Folder } from '../ports/folder.ts';
 
 /** Capsules and certificates kept for one task until layer 1 tells which of them count. */
 const PER_TASK_MAX = 8;
+/** As many again for those that come from a run: what strangers bring must not take its place. */
+const PER_TASK_WITH_RUNS_MAX = 2 * PER_TASK_MAX;
 
 export type ResultErrorCode = 'RESULT_AMBIGUOUS' | 'RESULT_MISSING' | 'RESULT_TOO_MANY' | 'TASK_ID_INVALID';
 export class ResultError extends CodedError<ResultErrorCode> {}
@@ -22,14 +24,14 @@ export class ResultBox {
   }
 
   /** Keeps one more candidate. Throws `RESULT_TOO_MANY` when a task has its share. */
-  put(taskId: string, kind: Kind, bytes: Uint8Array): void {
+  put(taskId: string, kind: Kind, bytes: Uint8Array, { isOfRun = false } = {}): void {
     const digest = toHex(sha256(bytes));
     const name = nameOf(taskId, kind, digest);
     const digests = this.#digests(taskId, kind);
     if (digests.includes(digest)) return;
-    if (digests.length >= PER_TASK_MAX) {
-      throw new ResultError('RESULT_TOO_MANY', `task ${taskId}: more than ${PER_TASK_MAX} of kind ${kind}`);
-    }
+    const max = isOfRun ? PER_TASK_WITH_RUNS_MAX : PER_TASK_MAX;
+    if (digests.length >= max)
+      throw new ResultError('RESULT_TOO_MANY', `task ${taskId}: more than ${max} of kind ${kind}`);
     this.#folder.write(name, bytes);
   }
 

@@ -1,9 +1,11 @@
 import { assert, toHex } from '@nemea/core';
+import type { Owner } from '@nemea/node/owner';
 import { PROTOCOLS } from '@nemea/node/protocol';
 import type { Violation } from '../checkers/checker.ts';
 import { Counts } from '../faults/counts.ts';
 import type { Plan, Villain } from '../faults/plan.ts';
 import { prepare } from '../run/arena.ts';
+import { bringMadeUp, keepWaiting } from '../tasks/flood.ts';
 import type { Hurdle, Order } from '../tasks/order-book.ts';
 import type { ProgramName } from '../tasks/programs.ts';
 import { createTask, tasksOpen } from '../world/author.ts';
@@ -177,6 +179,22 @@ export class Scenario {
     return this.world.orders.place(program, customers, hurdle);
   }
 
+  /** Strangers bring each of its owners results that they made up, before it is run. Returns how many were taken. */
+  async strangersBring(order: Order, count: number): Promise<number> {
+    const taskId = await this.#idOf(order);
+    const taken: number[] = [];
+    for (const owner of this.#ownersOf(order))
+      void bringMadeUp(this.world, owner, taskId, count).then((number) => taken.push(number));
+    await this.until('all is brought', () => taken.length === order.owners.length);
+    return taken.reduce((sum, number) => sum + number, 0);
+  }
+
+  /** Strangers tell each of its owners, so many times, of results that nobody hands out. */
+  async strangersPromise(order: Order, count: number): Promise<void> {
+    const taskId = await this.#idOf(order);
+    for (const owner of this.#ownersOf(order)) keepWaiting(this.world, owner, taskId, count);
+  }
+
   /** How layer 1 has a task; `none` before its order is there. */
   endOf(order: Order): string {
     return this.#taskOf(order)?.state ?? 'none';
@@ -216,6 +234,15 @@ export class Scenario {
 
   end(): void {
     for (const host of [...this.world.hosts, ...this.world.copies, ...this.world.owners]) host.crash();
+  }
+
+  async #idOf(order: Order): Promise<Uint8Array> {
+    await this.until('it is on layer 1', () => this.#taskOf(order) !== undefined);
+    return this.#taskOf(order)?.task.taskId as Uint8Array;
+  }
+
+  #ownersOf({ owners }: Order): Owner[] {
+    return owners.flatMap(({ owner }) => (owner === undefined ? [] : [owner]));
   }
 
   #taskOf(order: Order) {

@@ -84,6 +84,27 @@ describe('a task', () => {
     while (s.times('smuggling') === 0) await served([0, 1]);
   });
 
+  it('brings its result to owners whom strangers have brought all that they take of strangers', async () => {
+    await begin();
+    s.separate([0, 1], [2, 3]);
+    const order = s.ownersOrder('digest', [0, 1]);
+    // Nobody is drawn to run it meanwhile.
+    expect(await s.strangersBring(order, 9)).toBe(16);
+    s.heal();
+    await s.until('they open the result', () => s.isServed(order));
+    expect(s.endOf(order)).toBe('settled');
+  });
+
+  it('brings its result to owners whom strangers keep waiting for what they never hand out', async () => {
+    await begin();
+    s.separate([0, 1], [2, 3]);
+    const order = s.ownersOrder('digest', [0, 1]);
+    await s.strangersPromise(order, 200);
+    s.heal();
+    await s.until('they open the result', () => s.isServed(order));
+    expect(s.endOf(order)).toBe('settled');
+  });
+
   it('is run though one of its verifiers keeps silent, or vouches for everybody', async () => {
     for (const kind of ['withholding-verifier', 'careless-verifier'] as const) {
       await begin({ villains: { 1: kind } });

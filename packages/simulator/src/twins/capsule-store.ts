@@ -115,7 +115,12 @@ export class CapsuleStoreTwin implements CapsuleStore {
 
 function cidOf(bytes: Uint8Array): string {
   assert(bytes.length <= LEAF_BYTES, `a simulated capsule has one leaf: got ${bytes.length} bytes`);
-  return CID.createV1(RAW, createMultihash(SHA2_256, sha256(bytes))).toString();
+  return cidOfDigest(sha256(bytes));
+}
+
+/** The name of a capsule of one leaf, by the SHA-256 of its bytes. */
+export function cidOfDigest(digest: Uint8Array): string {
+  return CID.createV1(RAW, createMultihash(SHA2_256, digest)).toString();
 }
 
 function checkCid(text: string): void {

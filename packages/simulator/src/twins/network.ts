@@ -155,11 +155,14 @@ export class Requests {
 /** Serves protocols as the real hosts do: known ones only, no larger messages than declared, so many at a time. */
 export class Served {
   readonly #protocols: Readonly<Record<string, Protocol>>;
+  readonly #isShared: boolean;
   readonly #busy = new Map<string, number>();
   readonly #waiting = new Map<string, (() => void)[]>();
 
-  constructor(protocols: Readonly<Record<string, Protocol>>) {
+  /** `isShared`: all peers together may have so many handlers running, and not each of them. */
+  constructor(protocols: Readonly<Record<string, Protocol>>, { isShared }: { readonly isShared: boolean }) {
     this.#protocols = protocols;
+    this.#isShared = isShared;
   }
 
   require(name: string): Protocol {
@@ -173,7 +176,7 @@ export class Served {
     const protocol = this.require(name);
     if (message.length > protocol.maxMessageBytes)
       throw new TransportError('MESSAGE_TOO_LARGE', `message: got ${message.length} bytes`);
-    const key = `${peer} ${name}`;
+    const key = this.#isShared ? name : `${peer} ${name}`;
     const busy = this.#busy.get(key) ?? 0;
     if (busy >= protocol.maxInFlight) {
       await new Promise<void>((resolve) => {

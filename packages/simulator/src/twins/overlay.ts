@@ -47,7 +47,7 @@ export class OverlayTwin implements Overlay, Host {
     this.address = options.listen;
     this.#twin = twin;
     this.#options = options;
-    this.#served = new Served(options.protocols);
+    this.#served = new Served(options.protocols, { isShared: false });
     this.#requests = new Requests(twin.network, this);
     twin.network.add(this);
     twin.life.onEnd(() => this.#abandon());

@@ -35,7 +35,7 @@ export class PublicHostTwin implements Reception, Outward, Host {
     this.address = listen ?? '';
     this.#networkId = networkId;
     this.#place = place;
-    this.#served = new Served(protocols);
+    this.#served = new Served(protocols, { isShared: true });
     this.#requests = new Requests(place.network, this);
     if (listen !== undefined) place.network.add(this);
   }

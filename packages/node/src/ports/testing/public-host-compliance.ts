@@ -68,6 +68,22 @@ export function publicHostCompliance(prepare: () => Promise<PublicHostGround>): 
       },
     },
     {
+      title: 'serves no more at once than it is told, whoever asks',
+      async run() {
+        let begun = 0;
+        const handle = () => {
+          begun++;
+          return new Promise<never>(() => undefined);
+        };
+        const { ground, reception, ask, outcome } = await pair({ handle, maxInFlight: 1 });
+        const other = await ground.openOutward({ networkId: NETWORK });
+        const asked = other.request(addressOf(reception), KNOCK, one, { timeoutMs: 2_000 });
+        const outcomes = await Promise.all([outcome(ask(one)), outcome(ground.drive(asked))]);
+        for (const code of outcomes) expectCode(code, 'REQUEST_TIMED_OUT');
+        assert(begun === 1, `handlers: got ${begun}, want 1`);
+      },
+    },
+    {
       title: 'tells who asks the code of a handler that failed',
       async run() {
         const handle = () => Promise.reject(new CodedError('KNOCK_REFUSED', 'details stay here'));
