@@ -1,9 +1,11 @@
 import { sha256 } from '@nemea/core';
 import {
   attestAlpha,
+  CONFIDENCE_SUSPENDED,
   drawnFrom,
   genesisRoster,
   type Member,
+  mayServe,
   provenBeta,
   withCredit,
   withMember,
@@ -39,6 +41,7 @@ function draw(
       alpha,
       proof: options.proof ?? node.prove(alpha),
       expected: options.expected,
+      isEligible: mayServe,
     },
     { epoch: 4, judgedEpoch: options.judgedEpoch ?? 4 },
   );
@@ -98,6 +101,20 @@ describe('a draw', () => {
     const newcomer = testNode(50);
     const rosters = rostersOf([{ closedEpoch: 3, roster: withMember(roster, newcomer.record, 4) }], 3);
     expect(draw(newcomer, { expected: EVERYBODY, rosters }).lies[0]).toMatch(/admitted too late/);
+  });
+
+  test('by a member that no jury confirms any more is a lie [MEMB-38]', () => {
+    const member = roster.get(first.account) as Member;
+    const suspended = new Map(roster).set(first.account, { ...member, confidence: CONFIDENCE_SUSPENDED });
+    const rosters = rostersOf([{ closedEpoch: 3, roster: suspended }], 3);
+    expect(draw(first, { expected: EVERYBODY, rosters }).lies).toEqual([
+      `attestor ${first.account} was suspended, or had no credit that draws`,
+    ]);
+  });
+
+  test('by a member that has lost its credit is a lie [MEMB-9]', () => {
+    const rosters = rostersOf([{ closedEpoch: 3, roster: withCredit(roster, first.account, 0) }], 3);
+    expect(draw(first, { expected: EVERYBODY, rosters }).lies[0]).toMatch(/no credit that draws/);
   });
 
   test('that only unknown credit could make is told as possible, and never where credit is known', () => {

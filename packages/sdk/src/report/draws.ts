@@ -62,6 +62,8 @@ export function checkDraw(
     alpha: Uint8Array;
     proof: Uint8Array;
     expected: number;
+    /** The machine's own rule on who draws itself into such a jury. */
+    isEligible: (member: Member, epoch: number) => boolean;
     /** What of the VRF output is drawn by: the output itself, or for an attestor its distance from the target. */
     outputOf?: (beta: Uint8Array) => Uint8Array;
   },
@@ -88,11 +90,19 @@ export function checkDraw(
     return 'false';
   }
   const output = draw.outputOf?.(beta) ?? beta;
-  if (spans.some(({ roster }) => draws(roster, draw.account, output, draw.expected))) return 'drawn';
+  const eligible = spans.filter(({ roster }) => {
+    const known = roster.get(draw.account);
+    return known !== undefined && draw.isEligible(known, when.epoch);
+  });
+  if (eligible.some(({ roster }) => draws(roster, draw.account, output, draw.expected))) return 'drawn';
   const unknown = epochsUnknown(rosters, when);
   const couldBe = spans.some(({ roster }) => couldDraw(roster, draw.account, output, draw.expected, unknown));
   if (unknown > 0 && couldBe) return 'possible';
-  lies.add(`VRF output of ${draw.role} ${name} does not draw it`);
+  lies.add(
+    eligible.length === 0
+      ? `${draw.role} ${name} was suspended, or had no credit that draws`
+      : `VRF output of ${draw.role} ${name} does not draw it`,
+  );
   return 'false';
 }
 

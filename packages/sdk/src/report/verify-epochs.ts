@@ -12,6 +12,7 @@ import {
   isOutdated,
   isResult,
   isSeat,
+  mayDraw,
   provenBeta,
   type ResultLeaf,
 } from '@nemea/membership';
@@ -163,7 +164,15 @@ function checkResult(
   return checkDraw(
     inquiry,
     lies,
-    { role: 'attestor', account: leaf.attestor, alpha: attestAlpha(draw), proof, expected, outputOf },
+    {
+      role: 'attestor',
+      account: leaf.attestor,
+      alpha: attestAlpha(draw),
+      proof,
+      expected,
+      outputOf,
+      isEligible: mayDraw,
+    },
     when,
   );
 }

@@ -16,6 +16,7 @@ import {
   challengeBinding,
   EVICTION_REASONS,
   judgingPolicy,
+  mayDraw,
   type NodeRecord,
   softwareEver,
 } from '@nemea/membership';
@@ -107,6 +108,7 @@ function verifyAccusation(inquiry: Inquiry, eviction: Eviction): Promise<Finding
         outputOf: (beta) => attestOutput(draw, beta, eviction.account),
         proof: fromHex(eviction.proof),
         expected: ATTESTORS_EXPECTED,
+        isEligible: mayDraw,
       },
       { epoch: eviction.epoch, judgedEpoch: ledger.history.epochOf(block) },
     );

@@ -1,5 +1,12 @@
 import { bytesEqual, fromHex } from '@nemea/core';
-import { candidateId, JUDGES_EXPECTED, JUDGES_MIN, judgeAlpha, juryWeightOf } from '@nemea/membership';
+import {
+  candidateId,
+  JUDGES_EXPECTED,
+  JUDGES_MIN,
+  judgeAlpha,
+  juryWeightOf,
+  mayServe,
+} from '@nemea/membership';
 import { checkDraw, type DrawTime, spansAround } from './draws.ts';
 import { examine, type Finding, type Lies } from './finding.ts';
 import { type Inquiry, nameOf, short } from './inquiry.ts';
@@ -33,7 +40,14 @@ function verifyJury(inquiry: Inquiry, candidacy: Candidacy): Promise<Finding[]> 
       checkDraw(
         inquiry,
         lies,
-        { role: 'judge', account, alpha, proof: fromHex(proof), expected: JUDGES_EXPECTED },
+        {
+          role: 'judge',
+          account,
+          alpha,
+          proof: fromHex(proof),
+          expected: JUDGES_EXPECTED,
+          isEligible: mayServe,
+        },
         timeOf(inquiry, candidacy),
       );
     }
