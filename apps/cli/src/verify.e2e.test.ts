@@ -257,6 +257,25 @@ const FORGERIES: readonly Forgery[] = [
     detail: /two thirds of the judges/,
   },
   {
+    lie: 'a jury most of which was silent',
+    forge: (report) => {
+      const candidacy = candidacyOf(report);
+      candidacy.judgements.splice(2);
+      candidacy.seated = report.nodes.filter((it) => it.isGenesis).map(({ account }) => account);
+    },
+    check: /^jury of/,
+    detail: /two thirds of the judges/,
+  },
+  {
+    lie: 'a judge without a seat',
+    forge: (report) => {
+      const candidacy = candidacyOf(report);
+      candidacy.seated = candidacy.seated.filter((it) => it !== candidacy.judgements[0]?.account);
+    },
+    check: /^jury of/,
+    detail: /judges without a seat/,
+  },
+  {
     lie: 'a jury of another application',
     forge: (report) => {
       candidacyOf(report).applicationDigest = '00'.repeat(32);

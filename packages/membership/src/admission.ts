@@ -6,12 +6,14 @@ import {
   JUDGES_EXPECTED,
   judgeAlpha,
   judgesNeeded,
+  juryDecision,
+  juryOf,
   mayServe,
   provenBeta,
 } from './jury.ts';
 import type { Context, Outcome } from './machine.ts';
 import type { NodeRecord, OperationBody } from './operation.ts';
-import { candidateId, conflictsWith, juryWeightOf, ROSTER_MAX, type Roster, withMember } from './roster.ts';
+import { candidateId, conflictsWith, ROSTER_MAX, withMember } from './roster.ts';
 import type { Candidacy, Effect } from './state.ts';
 
 /** Open candidacies of one sponsor: no member may fill the state, or crowd out what others have put forward [MEMB-4]. */
@@ -106,19 +108,14 @@ function withCandidacy({ state }: Context, candidate: Uint8Array, candidacy: Can
   return { ...state, candidacies: new Map(state.candidacies).set(toHex(candidate), candidacy) };
 }
 
-/**
- * Decides once the jury has had its time: more than two thirds of the weight that is seated must affirm, silence
- * included in the count. A jury that can still go either way is left open, and another one follows it [MEMB-13].
- */
+/** Decides once the jury has had its time. One that can still go either way is left open, and another follows it [MEMB-13]. */
 export function closeCandidacy({ state, ledger }: Context, id: string): Outcome {
   const candidacy = state.candidacies.get(id);
   if (candidacy === undefined || candidacy.outcome !== 'open') return { rejected: 'CANDIDATE_UNKNOWN' };
   if (state.ledgerBlock < candidacy.openedBlock + JUDGING_BLOCKS) return { rejected: 'TOO_EARLY' };
-  const jury = juryOf(state.roster, candidacy);
-  if (jury.judges < judgesNeeded(state.roster)) return { rejected: 'JURY_INCOMPLETE' };
-  const affirmed = jury.affirming * 3 > jury.total * 2;
-  if (!affirmed && jury.refusing * 3 < jury.total) return { rejected: 'JURY_INCOMPLETE' };
-  const admitted = affirmed && !conflictsWith(state.roster, candidacy.record);
+  const decision = juryDecision(state.roster, juryOf(state.roster, candidacy));
+  if (decision === 'incomplete') return { rejected: 'JURY_INCOMPLETE' };
+  const admitted = decision === 'affirmed' && !conflictsWith(state.roster, candidacy.record);
   if (admitted && state.roster.size >= ROSTER_MAX) return { rejected: 'ROSTER_FULL' };
   const candidacies = new Map(state.candidacies).set(id, {
     ...candidacy,
@@ -141,25 +138,6 @@ export function closeCandidacy({ state, ledger }: Context, id: string): Outcome 
       { type: 'vote', vote: admissionVote(candidacy.record, epoch) },
     ],
   };
-}
-
-/** The seated judges by weight: one that was evicted, or that the cap on its owner has left nothing, has no say [MEMB-13]. */
-function juryOf(
-  roster: Roster,
-  candidacy: Candidacy,
-): { judges: number; total: number; affirming: number; refusing: number } {
-  const jury = { judges: 0, total: 0, affirming: 0, refusing: 0 };
-  for (const account of candidacy.seated) {
-    const weight = juryWeightOf(roster, account);
-    if (weight === 0) continue;
-    const verdict = candidacy.judgements.get(account)?.verdict;
-    jury.total += weight;
-    if (verdict === undefined) continue;
-    jury.judges++;
-    if (verdict === 'contraindicated') jury.refusing += weight;
-    else jury.affirming += weight;
-  }
-  return jury;
 }
 
 /** What every member signs, and layer 1 registers [MEMB-15]. */

@@ -14,6 +14,7 @@ import { CREDIT_DRAW_MIN } from './credit.ts';
 import type { LedgerView } from './ledger-view.ts';
 import { juryWeightOf, juryWeightTotal, type Member, type Roster, vrfPublicKey } from './roster.ts';
 import { isSuspended } from './standing.ts';
+import type { Candidacy, Judgement } from './state.ts';
 
 /** Expected jury sizes. In a small network nearly everybody is drawn; in a large one the work stays constant. */
 export const ATTESTORS_EXPECTED = 3;
@@ -149,4 +150,41 @@ export function verifiersNeeded(members: number): number {
 /** Smallest jury that may decide: never more than the members there are. */
 export function judgesNeeded(roster: Roster): number {
   return Math.min(JUDGES_MIN, roster.size);
+}
+
+/** What a jury has said so far: how many have judged, and the weight that is seated, affirms and refuses. */
+export interface Jury {
+  readonly judges: number;
+  readonly total: number;
+  readonly affirming: number;
+  readonly refusing: number;
+}
+
+/** The seated judges by weight: one that was evicted, or that the cap on its owner has left nothing, has no say [MEMB-13]. */
+export function juryOf(
+  roster: Roster,
+  {
+    seated,
+    judgements,
+  }: Pick<Candidacy, 'seated'> & { judgements: ReadonlyMap<string, Pick<Judgement, 'verdict'>> },
+): Jury {
+  const jury = { judges: 0, total: 0, affirming: 0, refusing: 0 };
+  for (const account of seated) {
+    const weight = juryWeightOf(roster, account);
+    if (weight === 0) continue;
+    const verdict = judgements.get(account)?.verdict;
+    jury.total += weight;
+    if (verdict === undefined) continue;
+    jury.judges++;
+    if (verdict === 'contraindicated') jury.refusing += weight;
+    else jury.affirming += weight;
+  }
+  return jury;
+}
+
+/** More than two thirds of the weight that is seated must affirm, silence included in the count; a third refuses [MEMB-13]. */
+export function juryDecision(roster: Roster, jury: Jury): 'affirmed' | 'refused' | 'incomplete' {
+  if (jury.judges < judgesNeeded(roster)) return 'incomplete';
+  if (jury.affirming * 3 > jury.total * 2) return 'affirmed';
+  return jury.refusing * 3 < jury.total ? 'incomplete' : 'refused';
 }

@@ -163,6 +163,7 @@ function candidacies(state: MembershipState) {
     applicationDigest: toHex(candidacy.applicationDigest),
     epoch: candidacy.epoch,
     outcome: candidacy.outcome,
+    seated: [...candidacy.seated],
     judgements: [...candidacy.judgements].map(([account, judgement]) => ({
       account,
       verdict: judgement.verdict,

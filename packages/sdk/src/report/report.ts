@@ -40,6 +40,8 @@ const candidacySchema = z.strictObject({
   applicationDigest: hex(32),
   epoch: count,
   outcome: z.enum(['open', 'admitted', 'refused']),
+  /** Whoever counts, judged or not. A silent seat shows no draw: it only makes the jury harder to convince. */
+  seated: z.array(account).max(128),
   judgements: z.array(z.strictObject({ account, verdict, proof: hexUpTo(200) })).max(128),
 });
 

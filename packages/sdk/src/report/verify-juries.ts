@@ -2,19 +2,31 @@ import { bytesEqual, fromHex } from '@nemea/core';
 import {
   candidateId,
   JUDGES_EXPECTED,
-  JUDGES_MIN,
   judgeAlpha,
-  juryWeightOf,
+  judgesNeeded,
+  juryDecision,
+  juryOf,
   mayServe,
 } from '@nemea/membership';
-import { checkDraw, type DrawTime, spansAround } from './draws.ts';
+import type { Ledger } from '../client/ledger.ts';
+import { checkDraw, type DrawTime, memberAround, spansAround } from './draws.ts';
 import { examine, type Finding, type Lies } from './finding.ts';
-import { type Inquiry, nameOf, short } from './inquiry.ts';
+import { nameOf, short } from './inquiry.ts';
 import type { Report } from './report.ts';
+import type { RosterReplay, RosterSpan } from './roster-replay.ts';
 
 type Candidacy = Report['candidacies'][number];
 
-/** Every stranger was judged by drawn members. What each of them said is signed for by the admission's certificate. */
+interface Inquiry {
+  readonly report: Pick<Report, 'nodes' | 'candidacies'>;
+  readonly ledger: Pick<Ledger, 'networkId' | 'history'>;
+  readonly rosters: RosterReplay;
+}
+
+/**
+ * Every stranger was judged by drawn members, and decided on as the machine decides. The certificate of the admission
+ * signs for the outcome alone: that no seat is left out and no verdict turned, nothing here can show.
+ */
 export async function verifyJuries(inquiry: Inquiry): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const candidacy of inquiry.report.candidacies)
@@ -33,28 +45,45 @@ function verifyJury(inquiry: Inquiry, candidacy: Candidacy): Promise<Finding[]> 
       return '';
     }
     const alpha = judgeAlpha({ networkId: ledger.networkId, epochSeed }, candidate);
-    const judges = new Set<string>();
-    for (const { account, proof } of candidacy.judgements) {
-      lies.unless(!judges.has(account), `${nameOf(inquiry.report, account)} judges twice`);
-      judges.add(account);
-      checkDraw(
-        inquiry,
-        lies,
-        {
-          role: 'judge',
-          account,
-          alpha,
-          proof: fromHex(proof),
-          expected: JUDGES_EXPECTED,
-          isEligible: mayServe,
-        },
-        timeOf(inquiry, candidacy),
-      );
-    }
-    if (candidacy.outcome === 'admitted') checkMajority(inquiry, lies, candidacy);
-    const affirming = candidacy.judgements.filter(({ verdict }) => verdict !== 'contraindicated').length;
-    return `${judges.size} judges drawn by VRF in epoch ${candidacy.epoch}, ${affirming} affirmed`;
+    checkSeats(inquiry, lies, candidacy, alpha);
+    checkDecision(inquiry, lies, candidacy);
+    const { seated, judgements } = candidacy;
+    const affirming = judgements.filter(({ verdict }) => verdict !== 'contraindicated').length;
+    const silent = seated.length - judgements.length;
+    return `${judgements.length} judges drawn by VRF in epoch ${candidacy.epoch}, ${affirming} affirmed, ${silent} silent`;
   });
+}
+
+/** Nobody sits or judges twice; whoever judges has a seat, and was drawn for it. */
+function checkSeats(inquiry: Inquiry, lies: Lies, candidacy: Candidacy, alpha: Uint8Array): void {
+  const { report, rosters } = inquiry;
+  const when = timeOf(inquiry, candidacy);
+  const seated = new Set(candidacy.seated);
+  lies.unlessEqual('different seats', seated.size, candidacy.seated.length);
+  const spans = spansAround(rosters, when);
+  for (const account of seated) {
+    const isMember = memberAround(spans, account) !== undefined;
+    lies.unless(isMember, `${nameOf(report, account)} has a seat and was no member`);
+  }
+  const judges = new Set<string>();
+  for (const { account, proof } of candidacy.judgements) {
+    lies.unless(!judges.has(account), `${nameOf(report, account)} judges twice`);
+    lies.unless(seated.has(account), `${nameOf(report, account)} judges without a seat`);
+    judges.add(account);
+    checkDraw(
+      inquiry,
+      lies,
+      {
+        role: 'judge',
+        account,
+        alpha,
+        proof: fromHex(proof),
+        expected: JUDGES_EXPECTED,
+        isEligible: mayServe,
+      },
+      when,
+    );
+  }
 }
 
 /** The candidacy is this very application: its id commits to the record that layer 1 holds. */
@@ -73,20 +102,47 @@ function checkCandidate({ ledger }: Inquiry, lies: Lies, candidacy: Candidacy, c
   );
 }
 
-function checkMajority(inquiry: Inquiry, lies: Lies, candidacy: Candidacy): void {
-  const { judgements } = candidacy;
-  lies.unless(judgements.length >= JUDGES_MIN, `${judgements.length} judges, want at least ${JUDGES_MIN}`);
-  const isMajority = spansAround(inquiry.rosters, timeOf(inquiry, candidacy)).some(({ roster }) => {
-    let affirming = 0;
-    let total = 0;
-    for (const { account, verdict } of judgements) {
-      const weight = juryWeightOf(roster, account);
-      total += weight;
-      if (verdict !== 'contraindicated') affirming += weight;
-    }
-    return affirming * 3 > total * 2;
-  });
-  lies.unless(isMajority, 'not more than two thirds of the judges affirmed');
+/** Counts the jury again as the machine does, by every roster by which it may have been counted [MEMB-13]. */
+function checkDecision(inquiry: Inquiry, lies: Lies, candidacy: Candidacy): void {
+  const { outcome } = candidacy;
+  if (outcome === 'open') return;
+  const spans =
+    outcome === 'admitted'
+      ? countedBy(inquiry, lies, candidacy)
+      : spansAround(inquiry.rosters, timeOf(inquiry, candidacy));
+  const seats = {
+    seated: new Set(candidacy.seated),
+    judgements: new Map(candidacy.judgements.map((it) => [it.account, it])),
+  };
+  const decisions = spans.map(({ roster }) => juryDecision(roster, juryOf(roster, seats)));
+  // One that was affirmed is refused all the same when a member has come in that shares a key with it.
+  if (decisions.some((it) => it === 'affirmed' || it === outcome)) return;
+  const last = spans.at(-1);
+  if (last === undefined) return;
+  const { judges, affirming, total } = juryOf(last.roster, seats);
+  const needed = judgesNeeded(last.roster);
+  if (judges < needed) lies.add(`${judges} judges that weigh something, want at least ${needed}`);
+  else if (outcome === 'refused') lies.add('not a third of the judges refused, so nothing was decided');
+  else lies.add(`not more than two thirds of the judges affirmed: ${affirming} of ${total} by weight`);
+}
+
+/**
+ * The rosters between the two closes of epochs between which the candidate came in: what the jury was counted by. By then
+ * its epoch had begun, and no later one was closed, or the candidacy had been forgotten [MEMB-5].
+ */
+function countedBy({ rosters }: Inquiry, lies: Lies, { account, epoch }: Candidacy): readonly RosterSpan[] {
+  const admittedEpoch = ({ roster }: RosterSpan) => roster.get(account)?.admittedEpoch ?? -1;
+  const joined = rosters.spans.find((span) => admittedEpoch(span) >= epoch);
+  if (joined === undefined) {
+    lies.add(`no admission in epoch ${epoch} or later follows its jury`);
+    return [];
+  }
+  const { closedEpoch } = joined;
+  lies.unless(
+    closedEpoch <= epoch,
+    `its jury of epoch ${epoch} was given up when epoch ${closedEpoch} closed`,
+  );
+  return rosters.spans.filter((span) => span.closedEpoch === closedEpoch);
 }
 
 /** A jury has judged by the block of the admission; of one that refused, nothing is on layer 1. */
