@@ -207,9 +207,9 @@ export const BUGS: readonly Bug[] = [
   bug(
     'result-in-the-clear',
     'whoever stands between executor and receiver reads the result',
-    'node/src/tasks/executor.ts',
-    'const cid = await run.store.put(capsule);',
-    'const cid = await run.store.put(plaintext);',
+    'node/src/tasks/owners.ts',
+    'capsule: this.#seal(receiver, index, outputs[outputs.length === 1 ? 0 : index] as Uint8Array),',
+    'capsule: (outputs[outputs.length === 1 ? 0 : index] as Uint8Array).slice(),',
   ),
   bug(
     'key-in-the-log',
