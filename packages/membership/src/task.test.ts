@@ -390,6 +390,34 @@ test('a run whose executor took its stake away is drawn anew when the epoch clos
   expect(machine.effects.at(-1)).toEqual({ type: 'bidding', taskId: task.taskId, attempt: 2 });
 });
 
+describe('a task that was settled for an executor that left before layer 1 paid it', () => {
+  const settleAndLeave = (closedBlock?: number) => {
+    const { executor: former } = elect();
+    complete();
+    for (const verifier of verifiers()) report(verifier);
+    expect(stateOf()?.outcome).toBe('settled');
+    if (closedBlock !== undefined) ledger.closed.set(toHex(task.taskId), closedBlock);
+    ledger.left.set(former, 20);
+    ledger.head = 40;
+    for (const epoch of [3, 4]) machine.order(first, epochReportOf(ledger, first, epoch));
+    ledger.head = 50;
+    expect(machine.order(first, { kind: 'close-epoch', epoch: 3 })).toBeUndefined();
+    return former;
+  };
+
+  test('is drawn anew: layer 1 pays nobody who is gone, and would keep the fee [MEMB-21] [MEMB-25]', () => {
+    const former = settleAndLeave();
+    expect(stateOf()).toMatchObject({ attempt: 2, excluded: [former], outcome: 'open' });
+    expect(machine.effects.at(-1)).toEqual({ type: 'bidding', taskId: task.taskId, attempt: 2 });
+  });
+
+  test('stays settled when layer 1 has paid', () => {
+    settleAndLeave(19);
+    expect(machine.effects.filter(({ type }) => type === 'bidding')).toEqual([]);
+    expect(stateOf()?.outcome ?? 'settled').toBe('settled');
+  });
+});
+
 test('a task that was never drawn has nothing to complete, report, give up or expire', () => {
   const body = { taskId: task.taskId, attempt: 1 };
   expect(machine.order(first, { kind: 'complete', ...body, certificate })).toBe('TASK_UNKNOWN');

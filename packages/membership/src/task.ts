@@ -128,7 +128,10 @@ export function expireTask({ state, ledger }: Context, body: BodyOf<'expire'>): 
   return failOrRetry(state, ledger, body.taskId, running.task, FAILURE_REASONS.EXPIRED);
 }
 
-/** Members are gone: whatever they were elected to run is drawn anew at once [MEMB-25]. */
+/**
+ * Members are gone: whatever they were elected to run is drawn anew at once, also what is settled here but not on layer 1
+ * yet, which pays nobody who is gone and would keep the fee [MEMB-25].
+ */
 export function reassignTasks(
   before: MembershipState,
   ledger: LedgerView,
@@ -137,8 +140,10 @@ export function reassignTasks(
   let state = before;
   const effects: Effect[] = [];
   for (const [id, task] of before.tasks) {
-    if (task.outcome !== 'open' || !gone.includes(task.election?.executor ?? '')) continue;
-    const retried = failOrRetry(state, ledger, fromHex(id), task, FAILURE_REASONS.EXECUTOR_GONE);
+    if (task.outcome === 'failed' || !gone.includes(task.election?.executor ?? '')) continue;
+    const taskId = fromHex(id);
+    if (task.outcome === 'settled' && ledger.isTaskClosed(taskId, before.ledgerBlock)) continue;
+    const retried = failOrRetry(state, ledger, taskId, task, FAILURE_REASONS.EXECUTOR_GONE);
     state = retried.state;
     effects.push(...retried.effects);
   }
