@@ -15,6 +15,7 @@ import { LedgerHistory, networkIdOf } from '@nemea/sdk';
 import type { HostChecks } from '../world/host.ts';
 import type { Verdicts } from './checker.ts';
 import { type Account, creditsAfter, isDrawn, type Report, stepsTo } from './credit-rules.ts';
+import { checkSettlement } from './settlement.ts';
 
 const FOUNDER = { credit: 100, admittedEpoch: -1 };
 const CREDIT_MAX = 10_000;
@@ -42,6 +43,7 @@ export function checkCredit({
   const outdated = new Set<string>();
   const roots = new Map<number, string>();
   const counted = new Map<number, string>();
+  const settlements = checkSettlement({ fail });
   let machine: MembershipState | undefined;
   let sequence = 0;
 
@@ -66,12 +68,19 @@ export function checkCredit({
     if (operation === undefined) return before;
     const { state, effects } = applyOperation(before, operation, history, verify);
     const { author, body } = operation;
+    const isRejected = effects.some(({ type }) => type === 'rejected');
+    if (!isRejected) settlements.onOperation(operation);
     const beta = body.kind === 'attest' ? state.reports.get(body.epoch)?.get(author)?.beta : undefined;
-    if (body.kind === 'attest' && beta !== undefined && !effects.some(({ type }) => type === 'rejected')) {
+    if (body.kind === 'attest' && beta !== undefined && !isRejected) {
       const ofEpoch = reports.get(body.epoch) ?? new Map<string, Report>();
       reports.set(body.epoch, ofEpoch.set(author, reportOf(author, body, toNumber(beta))));
     }
-    for (const effect of effects) count(effect);
+    for (const effect of effects) {
+      count(effect);
+      if (effect.type !== 'vote' || effect.vote.type !== 'Settlement') continue;
+      const election = before.tasks.get(toHex(effect.vote.taskId))?.election;
+      settlements.onSettlement(effect.vote, election?.verifiers ?? []);
+    }
     return state;
   }
 

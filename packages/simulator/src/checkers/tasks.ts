@@ -1,4 +1,4 @@
-import { bytesEqual, toHex } from '@nemea/core';
+import { bytesEqual, CodedError, toHex } from '@nemea/core';
 import type { Order } from '../tasks/order-book.ts';
 import type { Host, HostChecks } from '../world/host.ts';
 import type { OwnerHost } from '../world/owner-host.ts';
@@ -83,8 +83,11 @@ export function checkTasks({ world, fail }: Verdicts): TaskChecks {
       for (const task of tasks.values()) {
         if (task.end !== 'settled') continue;
         for (const host of task.order.owners) {
-          // Layer 1 may not answer this owner now; it is asked again in a second.
-          if (!task.openedBy.has(host.name)) open(task, host).catch(() => undefined);
+          if (task.openedBy.has(host.name)) continue;
+          open(task, host).catch((error: unknown) => {
+            // Layer 1 may not answer this owner now; it is asked again in a second.
+            if (!(error instanceof CodedError)) fail('crash', `${host.name} cannot open a result: ${error}`);
+          });
         }
       }
     },

@@ -8,7 +8,6 @@ import { Trace } from './trace.ts';
  * each, every promise that it woke has run to its end, so that asynchronous code is as deterministic as the rest.
  */
 export class Kernel {
-  readonly seed: string;
   readonly random: SeededRandom;
   readonly trace = new Trace();
   readonly #queue = new EventQueue();
@@ -16,7 +15,6 @@ export class Kernel {
   #order = 0;
 
   constructor(seed: string) {
-    this.seed = seed;
     this.random = seededRandom(seed);
   }
 

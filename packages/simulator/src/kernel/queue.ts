@@ -9,10 +9,6 @@ export interface Planned {
 export class EventQueue {
   readonly #heap: Planned[] = [];
 
-  get size(): number {
-    return this.#heap.length;
-  }
-
   peek(): Planned | undefined {
     return this.#heap[0];
   }

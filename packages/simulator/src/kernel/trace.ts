@@ -6,20 +6,14 @@ const LINES_KEPT = 400;
 export class Trace {
   readonly #hash = createHash('sha256');
   readonly #last: string[] = [];
-  #lines = 0;
   #sink: ((line: string) => void) | undefined;
 
   add(atMs: number, who: string, what: string): void {
     const line = `${(atMs / 1000).toFixed(3).padStart(10)} ${who.padEnd(8)} ${what}`;
-    this.#lines++;
     this.#hash.update(line).update('\n');
     this.#last.push(line);
     if (this.#last.length > LINES_KEPT) this.#last.shift();
     this.#sink?.(line);
-  }
-
-  get lines(): number {
-    return this.#lines;
   }
 
   /** Of everything up to now. */

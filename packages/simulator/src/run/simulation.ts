@@ -26,7 +26,6 @@ export interface RunResult {
   readonly plan: Plan;
   readonly virtualMs: number;
   readonly decisions: number;
-  readonly messages: number;
   readonly faults: Readonly<Record<string, number>>;
   readonly violation: Violation | undefined;
   /** SHA-256 over every line of the trace. */
@@ -71,7 +70,6 @@ export async function runSeed(seed: string, options: RunOptions = {}): Promise<R
       plan,
       virtualMs: kernel.nowMs,
       decisions: run.decisions(),
-      messages: world.overlays.counters.sent,
       faults: Object.fromEntries(counts.byKind),
       violation,
       traceDigest: kernel.trace.digest(),
@@ -100,7 +98,7 @@ function change(world: World, { leaver, isUpdated }: Plan): void {
   if (isUpdated) kernel.after(random.integer(CHANGE_MIN_MS, CHANGE_MAX_MS), () => rollOut(world, random));
 }
 
-/** Liveness: every honest node is up and closes epochs, layer 1 records them, and no task is left in escrow. */
+/** Liveness: every honest node is up and closes epochs, layer 1 records them, no task is left in escrow, and no report unjudged. */
 async function recover(
   world: World,
   honest: ReadonlySet<string>,
@@ -116,15 +114,27 @@ async function recover(
   );
   const wanted = before + EPOCHS_OF_PROGRESS;
   const isWell = (): boolean =>
-    closed() >= wanted && chain.state.epochLatest >= wanted && tasksOpen(world) === 0;
+    closed() >= wanted &&
+    chain.state.epochLatest >= wanted &&
+    tasksOpen(world) === 0 &&
+    reportsOpen(world) === 0;
   await kernel.runUntil(kernel.nowMs + RECOVERY_MS, () => isFailed() || isWell());
   if (isFailed() || isWell()) return;
   const states = hosts
     .map(({ name, node }) => `${name} ${node?.status().epochClosed ?? 'is down'}`)
     .join(', ');
-  const where = `${states}, layer 1 ${chain.state.epochLatest}, tasks in escrow ${tasksOpen(world)}`;
-  const checker = tasksOpen(world) > 0 && closed() >= wanted ? 'lost-task' : 'liveness';
+  const open = `tasks in escrow ${tasksOpen(world)}, reports unjudged ${reportsOpen(world)}`;
+  const where = `${states}, layer 1 ${chain.state.epochLatest}, ${open}`;
+  const left = tasksOpen(world) > 0 ? 'lost-task' : reportsOpen(world) > 0 ? 'justice' : 'liveness';
+  const checker = closed() >= wanted ? left : 'liveness';
   fail(checker, `epoch ${wanted} wanted ${RECOVERY_MS} ms after the last fault: ${where}`);
+}
+
+/** Reports on members that nobody has judged yet [MEMB-26]; those on members that were let go are of no more use. */
+function reportsOpen({ chain }: World): number {
+  const { disputes, nodes } = chain.state;
+  const open = [...disputes.values()].filter(({ state }) => state === 'open');
+  return open.filter(({ accused }) => nodes.get(accused)?.status === 'active').length;
 }
 
 /**

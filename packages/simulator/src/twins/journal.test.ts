@@ -22,6 +22,23 @@ describe('the journal on a simulated disk', () => {
     expect(journal.read('vote')).toEqual([Uint8Array.of(2)]);
   });
 
+  it('writes what was left for later no sooner for being read or trimmed while the disk is full', () => {
+    const disk = new SimulatedDisk();
+    const journal = disk.open('node-a', new Life(), noHooks);
+    journal.appendLater('vote', [Uint8Array.of(1)]);
+    disk.fill();
+    for (const use of [
+      () => journal.settle(),
+      () => journal.read('vote'),
+      () => journal.readRange('vote', 0, 1),
+      () => journal.trim('vote', 1),
+      () => journal.close(),
+    ])
+      expect(use).toThrow(/no space/);
+    disk.fill(false);
+    expect(journal.read('vote')).toEqual([Uint8Array.of(1)]);
+  });
+
   it('loses a transaction whole when power fails in the middle of it', () => {
     const disk = new SimulatedDisk();
     let torn = 0;
@@ -75,5 +92,15 @@ describe('the journal on a simulated disk', () => {
     const journal = disk.open('node-a', life, noHooks);
     life.end();
     expect(() => journal.append('vote', [Uint8Array.of(1)])).toThrow(/dead/);
+  });
+
+  it('loses what a process had left for later when power fails, whatever the process does then', () => {
+    const disk = new SimulatedDisk();
+    const life = new Life();
+    const journal = disk.open('node-a', life, noHooks);
+    journal.appendLater('vote', [Uint8Array.of(1)]);
+    life.end();
+    journal.close();
+    expect(disk.open('node-a', new Life(), noHooks).read('vote')).toEqual([]);
   });
 });

@@ -70,15 +70,17 @@ export class SimulatedDisk {
       synchronize();
       hooks.onAppend(kind, records);
     };
-    const settle = (): void => {
-      for (const { kind, record } of later.splice(0)) write(kind, [record]);
-    };
     const requireRoom = (): void => {
       if (this.#isFull) throw new DiskError('DISK_FULL', 'no space is left on the device');
       if (!this.#isTearing) return;
       this.#isTearing = false;
       hooks.onTorn();
       throw new DiskError('DISK_GONE', 'power was lost');
+    };
+    const settle = (): void => {
+      if (later.length === 0) return;
+      requireRoom();
+      for (const { kind, record } of later.splice(0)) write(kind, [record]);
     };
     return {
       append: (kind, records) => {
@@ -90,8 +92,6 @@ export class SimulatedDisk {
       },
       settle: () => {
         alive();
-        if (later.length === 0) return;
-        requireRoom();
         settle();
       },
       appendLater: (kind, records) => {
@@ -113,9 +113,12 @@ export class SimulatedDisk {
       trim: (kind, keep) => {
         alive();
         settle();
+        requireRoom();
         this.#records.set(kind, keep === 0 ? [] : list(kind).slice(-keep));
       },
       close: () => {
+        // What a dead process has not written nobody writes.
+        if (!life.isOn) return;
         settle();
         synchronize();
       },

@@ -8,7 +8,8 @@ export type Fate = readonly number[];
 
 /** The weather: how the network treats a message between two hosts, by name. */
 export interface Weather {
-  fate(from: string, to: string): Fate;
+  /** `passing` is what a message says; a connection that ends says nothing. */
+  fate(from: string, to: string, passing?: Passing): Fate;
   /** Whether a message may overtake those before it. */
   isReordering(from: string, to: string): boolean;
 }
@@ -42,7 +43,6 @@ export class SimulatedNetwork<T extends Host> {
   readonly #lastArrivalMs = new Map<string, number>();
   readonly observers: Observer[] = [];
   weather: Weather;
-  counters = { sent: 0, lost: 0, duplicated: 0 };
 
   constructor(kernel: Kernel, weather: Weather) {
     this.kernel = kernel;
@@ -65,10 +65,7 @@ export class SimulatedNetwork<T extends Host> {
   carry(passing: Passing, deliver: (bytes: Uint8Array) => void): void {
     const { from, to, protocol, kind, bytes } = passing;
     for (const observer of this.observers) observer.onMessage?.(passing);
-    const arrivals = this.weather.fate(from, to);
-    this.counters.sent++;
-    if (arrivals.length === 0) this.counters.lost++;
-    if (arrivals.length > 1) this.counters.duplicated++;
+    const arrivals = this.weather.fate(from, to, passing);
     const label = `${from}>${to} ${protocol} ${kind} ${bytes.length} ${toHex(sha256(bytes)).slice(0, 8)}`;
     if (arrivals.length === 0) this.kernel.note('network', `lost ${label}`);
     for (const delayMs of arrivals) {
@@ -145,11 +142,17 @@ export class Requests {
             network.carry({ ...back, bytes: new Uint8Array(0) }, () =>
               settle(() => reject(new RemoteError(code, `${to.name} answered ${code}`))),
             );
+            passOver(error);
           },
         );
       });
     });
   }
+}
+
+/** What a handler threw: a refusal is an answer; anything else is a bug, which is to stay unhandled. */
+export function passOver(error: unknown): void {
+  if (!(error instanceof CodedError)) throw error;
 }
 
 /** Serves protocols as the real hosts do: known ones only, no larger messages than declared, so many at a time. */

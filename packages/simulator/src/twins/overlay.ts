@@ -7,7 +7,7 @@ import {
 } from '@nemea/node/ports';
 import type { SeededRandom } from '../kernel/random.ts';
 import type { Life } from './life.ts';
-import { type Host, peerOf, Requests, Served, type SimulatedNetwork } from './network.ts';
+import { type Host, passOver, peerOf, Requests, Served, type SimulatedNetwork } from './network.ts';
 
 const REDIAL_FIRST_MS = 250;
 const REDIAL_MAX_MS = 10_000;
@@ -84,7 +84,7 @@ export class OverlayTwin implements Overlay, Host {
       { from: this.name, to: to.name, protocol, kind: 'message', bytes: message },
       (received) => {
         if (to.isOpen && to.isConnectedTo(this.peer))
-          void to.serve(this.peer, protocol, received).catch(() => undefined);
+          void to.serve(this.peer, protocol, received).catch(passOver);
       },
     );
   }

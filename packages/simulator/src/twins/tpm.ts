@@ -30,8 +30,8 @@ interface Volatile {
   readonly pcrs: Map<number, Uint8Array>;
 }
 
-/** What a snapshot of a software TPM holds, and a roll-back brings back. */
-export interface TpmSnapshot {
+/** What a roll-back brings back of a software TPM. */
+export interface TpmCounters {
   readonly resetCount: number;
   readonly clockMs: number;
 }
@@ -74,12 +74,8 @@ export class SimulatedTpm {
     for (const tell of this.#onReset.splice(0)) tell();
   }
 
-  snapshot(): TpmSnapshot {
-    return { resetCount: this.#resetCount, clockMs: this.#clockMs };
-  }
-
   /** A software TPM whose state was copied and put back; only what a snapshot holds goes back, and it starts anew. */
-  rollBack(to: TpmSnapshot): void {
+  rollBack(to: TpmCounters): void {
     this.reset();
     this.#resetCount = to.resetCount;
     this.#clockOffsetMs = to.clockMs - this.#kernel.nowMs;

@@ -1,7 +1,7 @@
 import { type Logger, pino } from 'pino';
 import type { Kernel } from '../kernel/kernel.ts';
 
-const FATAL = 60;
+const { warn: NOTED, fatal: FATAL } = pino.levels.values;
 
 /** What a node said in its log. */
 export interface LogLine {
@@ -11,18 +11,15 @@ export interface LogLine {
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
-/** What a node logs becomes part of the trace, without the machine's time. */
-export function simulatedLogger(
-  kernel: Kernel,
-  name: string,
-  options: { level: string; onLine(line: LogLine): void },
-): Logger {
+/** What a node logs, checkers hear; a warning or worse becomes part of the trace, without the machine's time. */
+export function simulatedLogger(kernel: Kernel, name: string, onLine: (line: LogLine) => void): Logger {
   const write = (line: string): void => {
-    const { level, msg, err, ...rest } = JSON.parse(line) as Record<string, unknown>;
+    const { level, msg, ...fields } = JSON.parse(line) as Record<string, unknown>;
+    const { err, ...rest } = fields;
     // A stack names lines of files: an edit would change the trace of what did not change.
     const message = err === undefined ? '' : ` ${(err as { message?: string }).message ?? ''}`;
-    kernel.note(name, `${String(msg)}${message} ${JSON.stringify(rest)}`);
-    options.onLine({ name, isFatal: level === FATAL, message: String(msg), fields: rest });
+    if (Number(level) >= Number(NOTED)) kernel.note(name, `${String(msg)}${message} ${JSON.stringify(rest)}`);
+    onLine({ name, isFatal: level === FATAL, message: String(msg), fields });
   };
-  return pino({ level: options.level, base: null, timestamp: false }, { write });
+  return pino({ level: 'trace', base: null, timestamp: false }, { write });
 }

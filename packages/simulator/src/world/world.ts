@@ -44,8 +44,6 @@ export interface WorldOptions {
   /** Machines that are not among the founders: they apply for membership when they are turned on. */
   readonly strangers?: number;
   readonly epochMs: number;
-  /** What nodes log goes into the trace from this level on. */
-  readonly logLevel?: string;
 }
 
 /** A whole network in one process: layer 1, the wires, and machines with production nodes on them. */
@@ -90,7 +88,8 @@ export class World {
       sandbox: () => GOOD_MACHINE,
     };
     const weather: Weather = {
-      fate: (from, to) => (this.#areApart(from, to) ? [] : this.conditions.weather.fate(from, to)),
+      fate: (from, to, passing) =>
+        this.#areApart(from, to) ? [] : this.conditions.weather.fate(from, to, passing),
       isReordering: (from, to) => this.conditions.weather.isReordering(from, to),
     };
     this.overlays = new SimulatedNetwork(kernel, weather);
@@ -110,7 +109,7 @@ export class World {
       startS: START_S,
       seed: options.seed,
     });
-    this.#surroundings = this.#surround(options.logLevel ?? 'warn');
+    this.#surroundings = this.#surround();
     this.orders = new OrderBook(kernel, IMAGE);
     const checks: OwnerChecks = {
       onKey: (fileKey) => {
@@ -199,7 +198,7 @@ export class World {
     return this.#sides.get(a)?.has(b) === false || this.#sides.get(b)?.has(a) === false;
   }
 
-  #surround(logLevel: string): Surroundings {
+  #surround(): Surroundings {
     const { kernel, chain, overlays, doors, checks, conditions } = this;
     return {
       kernel,
@@ -208,8 +207,7 @@ export class World {
       doors,
       release: FIRST_RELEASE,
       verifySignature: rememberedVerifier(),
-      logger: (name) =>
-        simulatedLogger(kernel, name, { level: logLevel, onLine: (line) => this.onLog(line) }),
+      logger: (name) => simulatedLogger(kernel, name, (line) => this.onLog(line)),
       rpc: (name) => () => conditions.rpc(name)(),
       route: (hosts, from) => conditions.route(hosts, from),
       image: IMAGE,
