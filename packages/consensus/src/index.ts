@@ -47,6 +47,7 @@ export {
   encodeMessage,
   type MemberSignature,
   parseMessage,
+  peekVote,
   type SignedMessage,
   type Statement,
 } from './message.ts';

@@ -31,9 +31,11 @@ export class Accidents {
     const { kernel, hosts, owners } = this.#world;
     const random = this.#random;
     const host = random.pick(hosts);
-    if (this.#strikes('crash', 0.06)) this.#powerOff(host, random.integer(100, 10_000));
+    if (host.isOn && this.#strikes('crash', 0.06)) this.#powerOff(host, random.integer(100, 10_000));
+    if (this.#strikes('blackout', 0.02))
+      for (const each of hosts) this.#powerOff(each, random.integer(100, 3_000));
     if (this.#strikes('torn-write', 0.04)) host.disk.tearNext();
-    if (this.#strikes('disk-full', 0.02)) {
+    if (this.#strikes('disk-full', 0.05)) {
       host.disk.fill();
       kernel.note(host.name, 'disk is full');
       kernel.after(random.integer(1_000, 6_000), () => host.disk.fill(false));
@@ -43,7 +45,8 @@ export class Accidents {
       host.tpm.reset();
     }
     if (this.#strikes('tpm-lock-out', 0.03)) host.tpm.lockOut(random.integer(500, 5_000));
-    if (this.#strikes('owner-crash', 0.03)) this.#turnOff(random.pick(owners), random.integer(100, 5_000));
+    const owner = random.pick(owners);
+    if (owner.isOn && this.#strikes('owner-crash', 0.03)) this.#turnOff(owner, random.integer(100, 5_000));
     if (this.#strikes('rpc-down', 0.05))
       this.#rpcDownUntilMs.set(host.name, kernel.nowMs + random.integer(500, 8_000));
   }

@@ -12,6 +12,7 @@ export const FAULTS = [
   'flapping',
   'clogged-link',
   'crash',
+  'blackout',
   'torn-write',
   'disk-full',
   'clock-skew',
@@ -37,19 +38,17 @@ export const TASK_VILLAINS = [
 ] as const;
 export type TaskVillain = (typeof TASK_VILLAINS)[number];
 
-/** How a member can break the rules, or be so broken that it counts as one that does. */
-export const VILLAINS = [
+/** How a member can lie where the network agrees. */
+export const LIES = ['lying-attestor', 'replaying', 'vote-withholding', 'spamming'] as const;
+/** Lies that are proven, so that whoever tells them has soon no more say. */
+export const PROVABLE_LIES = ['false-vrf', 'stale-evidence'] as const;
+/** How a machine can be so broken, or be run so, that it counts as one that breaks the rules. */
+export const BREAKAGES = [
   'silent',
   'equivocating',
   'amnesiac',
   'lost-tail',
-  'lying-attestor',
-  'false-vrf',
-  'stale-evidence',
   'tampered',
-  'replaying',
-  'vote-withholding',
-  'spamming',
   'bit-rot',
   'tpm-roll-back',
 ] as const;
@@ -58,7 +57,12 @@ export const VILLAINS = [
 export const IMPOSTORS = ['self-endorsed', 'borrowed-endorsement', 'tampered'] as const;
 /** How a newcomer can break the rules once it is in. */
 const BAD_NEWCOMERS = ['silent', 'vote-withholding', 'lying-attestor'] as const;
-export type Villain = (typeof VILLAINS)[number] | TaskVillain | (typeof IMPOSTORS)[number];
+export type Villain =
+  | (typeof LIES)[number]
+  | (typeof PROVABLE_LIES)[number]
+  | (typeof BREAKAGES)[number]
+  | TaskVillain
+  | (typeof IMPOSTORS)[number];
 
 /** What one seed does to a network. */
 export interface Plan {
@@ -71,8 +75,8 @@ export interface Plan {
   /** Whether a new release is rolled out, and the old one withdrawn. */
   readonly isUpdated: boolean;
   readonly faults: ReadonlySet<Fault>;
-  /** By the host's name. Those that are members weigh less than a third together, however many they are. */
-  readonly villains: ReadonlyMap<string, Villain>;
+  /** What each does, by the host's name. Those that are members weigh less than a third together, however many they are. */
+  readonly villains: ReadonlyMap<string, readonly Villain[]>;
   /** Whether owners of data order tasks; where one refuses, it is the last of them, and gives no key to anybody. */
   readonly owners: 'idle' | 'ordering' | 'refusing';
   /** `safety`: faults until the end. `liveness`: they stop, and the network must go on. */
@@ -82,18 +86,18 @@ export interface Plan {
 
 /** Whether a host is no founder, and such that no judge may let it in. */
 export function isImpostor({ nodes, villains }: Pick<Plan, 'nodes' | 'villains'>, name: string): boolean {
-  const villain = villains.get(name);
-  return Number(name.slice(1)) >= nodes && IMPOSTORS.some((kind) => kind === villain);
+  const kinds = villains.get(name) ?? [];
+  return Number(name.slice(1)) >= nodes && IMPOSTORS.some((kind) => kinds.includes(kind));
 }
 
 /** Swarm style: each seed leaves out about half of what can go wrong, so that no fault hides another. */
 export function drawPlan(random: SeededRandom): Plan {
   const nodes = random.chance(0.75) ? 4 : 7;
   const owners = random.pick(['idle', 'ordering', 'ordering', 'refusing'] as const);
-  const kinds: readonly Villain[] = owners !== 'idle' && random.chance(0.5) ? TASK_VILLAINS : VILLAINS;
-  const bad = badFounders(random, nodes, kinds);
+  const bad = badFounders(random, nodes, owners === 'idle' ? LIES : [...LIES, ...TASK_VILLAINS]);
   const leaver = drawLeaver(random, nodes, bad);
-  const { strangers, bad: badStrangers } = drawStrangers(random, nodes);
+  const isCrowd = random.chance(0.25);
+  const { strangers, bad: badStrangers } = isCrowd ? drawCrowd(random, nodes) : drawStrangers(random, nodes);
   return {
     nodes,
     strangers,
@@ -102,51 +106,55 @@ export function drawPlan(random: SeededRandom): Plan {
     epochMs: random.pick([6_000, 10_000]),
     faults: new Set(FAULTS.filter(() => random.chance(0.4))),
     villains: new Map([...bad, ...badStrangers]),
-    mode: random.chance(0.5) ? 'safety' : 'liveness',
+    // All that newcomers weigh together can do is to stop the others, which shows when faults have ended.
+    mode: isCrowd || random.chance(0.6) ? 'liveness' : 'safety',
     faultsMs: random.integer(20, 40) * 1_000,
     owners,
   };
 }
 
-function badFounders(random: SeededRandom, nodes: number, kinds: readonly Villain[]): Map<string, Villain> {
+type Villains = Map<string, readonly Villain[]>;
+
+function badFounders(random: SeededRandom, nodes: number, lies: readonly Villain[]): Villains {
   const tolerated = Math.floor((nodes - 1) / 3);
   const count = random.chance(0.7) ? tolerated : random.integer(0, tolerated);
-  const villains = new Map<string, Villain>();
-  while (villains.size < count) villains.set(`n${random.integer(0, nodes - 1)}`, random.pick(kinds));
+  const villains: Villains = new Map();
+  while (villains.size < count) villains.set(`n${random.integer(0, nodes - 1)}`, drawVillainy(random, lies));
   return villains;
 }
 
+/** A machine is broken in one way, which hides what else it does; a member that lies does so in several, and few of these are proven. */
+function drawVillainy(random: SeededRandom, lies: readonly Villain[]): readonly Villain[] {
+  if (random.chance(0.4)) return [random.pick(BREAKAGES)];
+  const told = lies.filter(() => random.chance(0.3));
+  return told.length === 0 || random.chance(0.25) ? [...told, random.pick(PROVABLE_LIES)] : told;
+}
+
 /** Who leaves may be off before the others have let it go: it counts among those that may fail. */
-function drawLeaver(
-  random: SeededRandom,
-  nodes: number,
-  bad: ReadonlyMap<string, Villain>,
-): string | undefined {
+function drawLeaver(random: SeededRandom, nodes: number, bad: Plan['villains']): string | undefined {
   const leaver = `n${random.integer(0, nodes - 1)}`;
   const isTolerated = bad.size < Math.floor((nodes - 1) / 3) && !bad.has(leaver);
   return isTolerated && random.chance(0.4) ? leaver : undefined;
 }
 
 /** A newcomer weighs a tenth of a founder: there may be nearly as many bad ones as there are good founders. */
-function drawStrangers(
-  random: SeededRandom,
-  nodes: number,
-): { strangers: number; bad: Map<string, Villain> } {
-  const isCrowd = random.chance(0.2);
-  const crowd = random.pick(BAD_NEWCOMERS);
-  const crowdCount = nodes === 4 ? 3 : 2;
-  const strangers = isCrowd ? crowdCount : random.chance(0.3) ? random.integer(1, 2) : 0;
-  const bad = new Map<string, Villain>();
-  for (let index = nodes; index < nodes + strangers; index++) {
-    if (isCrowd) bad.set(`n${index}`, crowd);
-    else if (random.chance(0.4)) bad.set(`n${index}`, random.pick(IMPOSTORS));
-  }
+function drawCrowd(random: SeededRandom, nodes: number): { strangers: number; bad: Villains } {
+  const kind = random.pick(BAD_NEWCOMERS);
+  const strangers = nodes === 4 ? 3 : 2;
+  return { strangers, bad: new Map(Array.from({ length: strangers }, (_, i) => [`n${nodes + i}`, [kind]])) };
+}
+
+function drawStrangers(random: SeededRandom, nodes: number): { strangers: number; bad: Villains } {
+  const strangers = random.chance(0.3) ? random.integer(1, 2) : 0;
+  const bad: Villains = new Map();
+  for (let index = nodes; index < nodes + strangers; index++)
+    if (random.chance(0.4)) bad.set(`n${index}`, [random.pick(IMPOSTORS)]);
   return { strangers, bad };
 }
 
 export function describePlan(plan: Plan): string {
   const { nodes, strangers, leaver, isUpdated, epochMs, faults, villains, mode, faultsMs, owners } = plan;
-  const bad = [...villains].map(([name, villain]) => `${name} ${villain}`).join(', ') || 'nobody';
+  const bad = [...villains].map(([name, kinds]) => `${name} ${kinds.join(' ')}`).join(', ') || 'nobody';
   const list = [...faults].join(' ') || 'none';
   const change = [leaver === undefined ? '' : `, ${leaver} leaves`, isUpdated ? ', a new release' : ''].join(
     '',

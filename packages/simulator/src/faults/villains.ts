@@ -20,8 +20,17 @@ import { asTaskVillain } from './task-villains.ts';
 
 const REPLAYED_MAX = 64;
 
-/** A member that breaks the rules: the production node on ports that twist what it says, shows or remembers. */
-export function disguise(world: World, villain: Villain, counts: Counts, ports: NodePorts): NodePorts {
+/** A member that breaks rules: the production node on ports that twist what it says, shows or remembers. */
+export function disguise(
+  world: World,
+  villains: readonly Villain[],
+  counts: Counts,
+  ports: NodePorts,
+): NodePorts {
+  return villains.reduce((twisted, villain) => twist(world, villain, counts, twisted), ports);
+}
+
+function twist(world: World, villain: Villain, counts: Counts, ports: NodePorts): NodePorts {
   const did = (): void => counts.add(villain);
   switch (villain) {
     case 'silent':
@@ -147,7 +156,7 @@ function lying(world: World, ports: NodePorts, did: () => void): NodePorts {
   const networkId = networkIdOf(network.chainId, network.contracts.nodeRegistry);
   let sign: Device['sign'] | undefined;
   let anchor: Pick<Operation, 'author' | 'anchor'> | undefined;
-  const twist = (message: Uint8Array): Uint8Array => {
+  const contraindicate = (message: Uint8Array): Uint8Array => {
     const { operation } = parseSignedOperation(message);
     anchor = { author: operation.author, anchor: operation.anchor };
     if (operation.body.kind !== 'attest' || sign === undefined) return message;
@@ -177,7 +186,7 @@ function lying(world: World, ports: NodePorts, did: () => void): NodePorts {
       return answer;
     },
     send: (peer, protocol, message) =>
-      overlay.send(peer, protocol, protocol === PROTOCOLS.request ? twist(message) : message),
+      overlay.send(peer, protocol, protocol === PROTOCOLS.request ? contraindicate(message) : message),
   }));
   return {
     ...twisted,
@@ -208,7 +217,7 @@ function staleQuotes(did: () => void): (device: Device) => Partial<Device['ident
 
 /** What befalls the machine of a villain, every second. */
 export function befall(world: World, host: Host, villain: Villain, counts: Counts): void {
-  const random = world.kernel.random.fork(`befall ${host.name} ${world.kernel.nowMs}`);
+  const random = world.kernel.random.fork(`${villain} befalls ${host.name} ${world.kernel.nowMs}`);
   if (!random.chance(0.08)) return;
   switch (villain) {
     case 'amnesiac':

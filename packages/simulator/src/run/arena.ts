@@ -21,7 +21,7 @@ import type { World } from '../world/world.ts';
 
 const TICK_MS = 1_000;
 const TASK_CHANCE = 0.06;
-const ORDER_CHANCE = 0.08;
+const ORDER_CHANCE = 0.16;
 
 export type Fail = (checker: string, detail: string) => void;
 
@@ -33,15 +33,15 @@ export function prepare(world: World, plan: Plan, counts: Counts, fail: Fail) {
   const accidents = new Accidents(world, plan.faults, counts);
   conditions.weather = storm;
   conditions.disguise = (host, ports) => {
-    const villain = plan.villains.get(host.name);
-    return villain === undefined ? ports : disguise(world, villain, counts, ports);
+    const villains = plan.villains.get(host.name) ?? [];
+    return disguise(world, villains, counts, ports);
   };
   conditions.disguiseOwner = (name, ports) =>
     plan.owners === 'refusing' && name === world.owners.at(-1)?.name
       ? refusing(ports, () => counts.add('refusing'))
       : ports;
   for (const host of world.hosts) {
-    if (plan.villains.get(host.name) !== 'equivocating') continue;
+    if (!plan.villains.get(host.name)?.includes('equivocating')) continue;
     counts.add('equivocating');
     const others = [...world.hosts].filter((other) => other !== host);
     world.double(host, new Set(others.filter(() => kernel.random.chance(0.5)).map(({ name }) => name)));
@@ -70,6 +70,7 @@ export function prepare(world: World, plan: Plan, counts: Counts, fail: Fail) {
     tasks.look,
   ];
   const authors = kernel.random.fork('authors');
+  const moments = kernel.random.fork('moments');
   let isCalm = false;
   kernel.every(TICK_MS, () => {
     for (const check of checks) check();
@@ -77,12 +78,14 @@ export function prepare(world: World, plan: Plan, counts: Counts, fail: Fail) {
     if (plan.faultsMs > 0 && authors.chance(TASK_CHANCE)) createTask(world, authors);
     if (plan.faultsMs > 0 && plan.owners !== 'idle' && authors.chance(ORDER_CHANCE))
       placeOrder(world, authors);
-    storm.blow();
-    accidents.happen();
-    for (const host of world.hosts) {
-      const villain = plan.villains.get(host.name);
-      if (villain !== undefined) befall(world, host, villain, counts);
-    }
+    // At any moment of the second: a fault that always struck as a block is mined would meet the same words again and again.
+    kernel.after(moments.integer(0, TICK_MS - 1), () => {
+      if (isCalm) return;
+      storm.blow();
+      accidents.happen();
+      for (const host of world.hosts)
+        for (const villain of plan.villains.get(host.name) ?? []) befall(world, host, villain, counts);
+    });
   });
   return {
     honest,

@@ -44,8 +44,8 @@ describe('a simulated network', () => {
       ...QUIET,
       nodes: 4,
       villains: new Map([
-        ['n0', 'silent'],
-        ['n1', 'silent'],
+        ['n0', ['silent']],
+        ['n1', ['silent']],
       ]),
     };
     const { violation, lastLines } = await runSeed('too many villains', { plan });

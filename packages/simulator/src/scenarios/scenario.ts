@@ -47,7 +47,7 @@ export class Scenario {
       isUpdated: false,
       epochMs,
       faults: new Set(),
-      villains: new Map(Object.entries(villains).map(([index, villain]) => [`n${index}`, villain])),
+      villains: new Map(Object.entries(villains).map(([index, villain]) => [`n${index}`, [villain]])),
       mode: 'safety',
       faultsMs: 0,
       owners,
@@ -64,7 +64,7 @@ export class Scenario {
     });
     const { weather } = this.world.conditions;
     this.world.conditions.weather = {
-      fate: (from, to) => (this.#cut.has(`${from}>${to}`) ? [] : weather.fate(from, to)),
+      fate: (from, to, passing) => (this.#cut.has(`${from}>${to}`) ? [] : weather.fate(from, to, passing)),
       isReordering: () => false,
     };
   }
