@@ -38,6 +38,8 @@ export const VOTES_AHEAD_MAX = 2 * WINDOW;
 export const PROPOSALS_MAX = 8 * WINDOW;
 /** Statements kept of one sender about the epoch that has not begun. */
 export const FUTURE_STATEMENTS_MAX = 3 * CHECKPOINT_INTERVAL;
+/** Of the batches among them: what is not kept is said again once the epoch has begun. */
+export const FUTURE_BYTES_MAX = 4 * BATCH_BYTES_MAX;
 export const CLAIMS_MAX = 256;
 /** How often a peer is helped between two pulses, and within an interval: an answer may be a thousand times as long as what asked for it. */
 export const HELP_MAX = 8;

@@ -7,6 +7,7 @@ import type { Effect } from './effect.ts';
 import type { Input } from './input.ts';
 import {
   CHECKPOINTS_KEPT,
+  FUTURE_BYTES_MAX,
   FUTURE_STATEMENTS_MAX,
   HELP_MAX,
   OPERATION_BYTES_MAX,
@@ -375,6 +376,14 @@ describe('whatever peers send stays within bounds [CONS-23]', () => {
     }
     for (const statements of state.future.values()) expect(statements.length).toBe(FUTURE_STATEMENTS_MAX);
     expect(state.future.size).toBe(peers.length);
+  });
+
+  test('of proposals for epochs to come no more is kept than some batches of the largest size', () => {
+    const { state, hear } = start();
+    const large = [new Uint8Array(OPERATION_BYTES_MAX)];
+    for (let sequence = 33; sequence <= 33 + FUTURE_STATEMENTS_MAX; sequence++)
+      hear(primaryOfFirst, { kind: 'pre-prepare', epoch: 33, view: 0, sequence, digest }, large);
+    expect(state.future.get(primaryOfFirst)).toHaveLength(FUTURE_BYTES_MAX / OPERATION_BYTES_MAX);
   });
 
   test('of batches of views that decide nothing the newest are kept, and those that lead to the own tip', () => {

@@ -3,7 +3,14 @@ import { bytesEqual, type Verified } from '@nemea/core';
 import { type Ballot, ballotOf } from './ballot.ts';
 import { noteClaim } from './catch-up.ts';
 import { catchContradiction } from './contradiction.ts';
-import { FUTURE_STATEMENTS_MAX, MEMBERS_MAX, VIEW_DISTANCE_MAX, VOTES_AHEAD_MAX, WINDOW } from './limits.ts';
+import {
+  FUTURE_BYTES_MAX,
+  FUTURE_STATEMENTS_MAX,
+  MEMBERS_MAX,
+  VIEW_DISTANCE_MAX,
+  VOTES_AHEAD_MAX,
+  WINDOW,
+} from './limits.ts';
 import type { Statement, Vote } from './message.ts';
 import { countVote } from './normal-case.ts';
 import { intervalEnd, primaryOfView, type ReplicaState, type Turn } from './state.ts';
@@ -56,8 +63,16 @@ function keepForLater(state: ReplicaState, statement: Verified<Statement<Vote>>)
   if (statement.content.epoch < state.configuration.epoch) return;
   const kept = state.future.get(statement.sender) ?? [];
   if (state.future.size >= 2 * MEMBERS_MAX && kept.length === 0) return;
-  if (kept.length < FUTURE_STATEMENTS_MAX) kept.push(statement);
+  if (kept.length >= FUTURE_STATEMENTS_MAX) return;
+  if (batchBytes([...kept, statement]) > FUTURE_BYTES_MAX) return;
+  kept.push(statement);
   state.future.set(statement.sender, kept);
+}
+
+function batchBytes(statements: readonly Verified<Statement<Vote>>[]): number {
+  let bytes = 0;
+  for (const { message } of statements) for (const operation of message.batch) bytes += operation.length;
+  return bytes;
 }
 
 /** Counts what was said about the epoch that has begun meanwhile. */

@@ -176,9 +176,10 @@ export class ReplicaLoop {
     const signed = parseSignedOperation(bytes);
     if (!this.#application.isAuthentic(signed)) return;
     const run = () => {
+      // What found no room is looked at again when another member passes it on.
+      if (!this.#rim.take({ type: 'request', operation: bytes })) return;
       this.#seen.add(digest);
       if (this.#seen.size > SEEN_MAX) this.#seen.delete(this.#seen.values().next().value as string);
-      this.#rim.take({ type: 'request', operation: bytes });
     };
     this.#whenAnchored({ peer, bytes: bytes.length, operations: [signed], run });
   }

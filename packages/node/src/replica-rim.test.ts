@@ -146,3 +146,13 @@ test('large messages of one neighbour wait up to a window of the largest batches
   await clock.turn();
   expect(looked).toHaveLength(WINDOW + 2);
 });
+
+test('a request that finds no room is told so, and finds it once others have had their turn', async () => {
+  const { rim, clock } = await startAlone();
+  const request = { type: 'request', operation: new Uint8Array(BATCH_BYTES_MAX) } as const;
+  const taken = Array.from({ length: 2 * WINDOW }, () => rim.take(request)).filter((isTaken) => isTaken);
+  expect(taken.length).toBeGreaterThan(0);
+  expect(taken.length).toBeLessThan(2 * WINDOW);
+  await clock.turn();
+  expect(rim.take(request)).toBe(true);
+});

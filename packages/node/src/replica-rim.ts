@@ -162,9 +162,9 @@ export class ReplicaRim<State> {
     return this.#replica.state;
   }
 
-  /** Gives the machine what happened, after all that happened before. */
-  take(input: Exclude<Input, { type: 'message' }>): void {
-    this.#enqueue(input);
+  /** Gives the machine what happened, after all that happened before. Returns false for a request that found no room. */
+  take(input: Exclude<Input, { type: 'message' }>): boolean {
+    return this.#enqueue(input);
   }
 
   /**
@@ -175,10 +175,11 @@ export class ReplicaRim<State> {
     this.#enqueue({ type: 'heard', message, neighbour, bytes: bytesOf(message) });
   }
 
-  #enqueue(input: Input | Heard): void {
-    if (this.#isClosed || !this.#hasRoomFor(input)) return;
+  #enqueue(input: Input | Heard): boolean {
+    if (this.#isClosed || !this.#hasRoomFor(input)) return false;
     this.#queue.push(input);
     this.#turn ??= this.#options.clock.after(0, () => this.#takeTurn());
+    return true;
   }
 
   /** Only what a network may lose finds none: the machine counts on its own timers and answers. */
