@@ -386,6 +386,7 @@ function applyTransfer(state: ReplicaState, transfer: Transfer, header: Checkpoi
   state.ballots.clear();
   state.proposals.clear();
   state.viewChanges.clear();
+  state.penalized.clear();
 }
 
 /** Whether a member without memory may speak in the epoch that a transfer leads to: its token was ordered before [CONS-25]. */

@@ -4,8 +4,8 @@ import { parsePayload, type Statement, stripMessage } from './message.ts';
 import type { ReplicaState, Turn } from './state.ts';
 
 /**
- * Compares a statement with what is kept of its sender. On a contradiction hands out the proof, once per member, and
- * returns true: the first statement stands, the second is ignored [CONS-21].
+ * Compares a statement with what is kept of its sender. On a contradiction hands out the proof, once per member and epoch,
+ * and returns true: the first statement stands, the second is ignored [CONS-21].
  */
 export function catchContradiction(turn: Turn, statement: Verified<Statement>): boolean {
   const { state, effects } = turn;

@@ -182,6 +182,7 @@ function enterEpoch(state: ReplicaState): void {
   state.ballots.clear();
   state.proposals.clear();
   state.viewChanges.clear();
+  state.penalized.clear();
   if (state.muted === 'until-epoch') state.muted = null;
   pruneOwn(state);
 }

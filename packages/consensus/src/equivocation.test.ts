@@ -1,8 +1,8 @@
 import { errorCode } from '@nemea/core';
 import { describe, expect, test } from 'vitest';
 import { signStatement } from './authenticate.ts';
-import { contradicts, verifyEquivocation } from './equivocation.ts';
-import type { Content } from './message.ts';
+import { contradicts, equivocationEpoch, verifyEquivocation } from './equivocation.ts';
+import { type Content, signingBytes } from './message.ts';
 import { createCheapSigner, verifyCheaply } from './testing/signatures.ts';
 
 const networkId = new Uint8Array(32).fill(1);
@@ -108,5 +108,26 @@ describe('a proof of equivocation', () => {
     expect(codeOf({ first, second: { ...second, signature: first.signature } })).toBe(
       'EQUIVOCATION_UNPROVEN',
     );
+  });
+
+  test('is about the epoch of its statements, the later one when they differ', () => {
+    const epochOf = (a: Content, b: Content) =>
+      equivocationEpoch({ first: sign('a', a), second: sign('a', b) });
+    expect(epochOf(vote('commit', one, 3, 7, 33), vote('commit', two, 3, 7, 33))).toBe(33);
+    const checkpoint = (epoch: number, digest: Uint8Array): Content => ({
+      kind: 'checkpoint',
+      epoch,
+      sequence: 16,
+      digest,
+    });
+    expect(epochOf(checkpoint(33, one), checkpoint(1, two))).toBe(33);
+  });
+
+  test('of bytes that say nothing is refused with the same code', () => {
+    const garbled = { ...first, payload: Uint8Array.of(99) };
+    const message = signingBytes(networkId, garbled.payload);
+    const signed = { ...garbled, signature: createCheapSigner('a').sign(message) };
+    expect(codeOf({ first: signed, second })).toBe('EQUIVOCATION_UNPROVEN');
+    expect(() => equivocationEpoch({ first: signed, second })).toThrow('no statement');
   });
 });

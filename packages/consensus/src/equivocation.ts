@@ -55,10 +55,20 @@ export function verifyEquivocation(input: {
       throw new ConsensusError('EQUIVOCATION_UNPROVEN', `signature of ${first.sender} does not verify`);
     }
   }
-  if (!contradicts(parsePayload(first.payload), parsePayload(second.payload))) {
+  if (!contradicts(parseContent(first.payload), parseContent(second.payload))) {
     throw new ConsensusError('EQUIVOCATION_UNPROVEN', 'the statements do not contradict each other');
   }
   return first.sender;
+}
+
+/** The epoch of consensus that a proof is about, the later one when they differ; nothing is verified. Throws `EQUIVOCATION_UNPROVEN`. */
+export function equivocationEpoch({ first, second }: EquivocationProof): number {
+  const epochs = [first, second].map(({ payload }) => {
+    const content = parseContent(payload);
+    if ('epoch' in content) return content.epoch;
+    throw new ConsensusError('EQUIVOCATION_UNPROVEN', `a ${content.kind} binds nobody`);
+  });
+  return Math.max(...epochs);
 }
 
 /**
@@ -70,6 +80,15 @@ function forgets(commit: Vote, { epoch, view, tip }: ViewChange): boolean {
   return (
     tip === null || tip.view < commit.view || (tip.view === commit.view && tip.sequence < commit.sequence)
   );
+}
+
+function parseContent(payload: Uint8Array): Content {
+  try {
+    return parsePayload(payload);
+  } catch (cause) {
+    if (!(cause instanceof ConsensusError)) throw cause;
+    throw new ConsensusError('EQUIVOCATION_UNPROVEN', `no statement: ${cause.message}`, { cause });
+  }
 }
 
 function isVote(content: Content): content is Vote {

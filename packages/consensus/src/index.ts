@@ -25,7 +25,7 @@ export {
 export { type Configuration, createConfiguration, type Member, primaryOf } from './configuration.ts';
 export { drive, type Outbound, type SigningReplica, settle } from './driver.ts';
 export type { Effect, RefusalReason } from './effect.ts';
-export { type EquivocationProof, verifyEquivocation } from './equivocation.ts';
+export { type EquivocationProof, equivocationEpoch, verifyEquivocation } from './equivocation.ts';
 export { ConsensusError, type ConsensusErrorCode } from './errors.ts';
 export type { Input, TimerId } from './input.ts';
 export { encodeRecord, type JournalRecord, parseRecord } from './journal.ts';
@@ -37,6 +37,7 @@ export {
   DECISIONS_MAX,
   MESSAGE_BYTES_MAX,
   OPERATION_BYTES_MAX,
+  PAYLOAD_BYTES_MAX,
   WINDOW,
 } from './limits.ts';
 export {

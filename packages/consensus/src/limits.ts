@@ -9,6 +9,8 @@ export const WEIGHT_MAX = 2 ** 20;
 export const VIEW_MAX = 2 ** 31;
 export const TURN_MAX = 2 ** 31;
 
+/** What a signature covers has fixed fields and is far shorter. */
+export const PAYLOAD_BYTES_MAX = 256;
 export const OPERATION_BYTES_MAX = 256 * 1024;
 export const BATCH_OPERATIONS_MAX = 1024;
 export const BATCH_BYTES_MAX = 1024 * 1024;

@@ -16,6 +16,7 @@ import {
   MEMBERS_MAX,
   MESSAGE_BYTES_MAX,
   OPERATION_BYTES_MAX,
+  PAYLOAD_BYTES_MAX,
   VIEW_MAX,
 } from './limits.ts';
 
@@ -290,7 +291,7 @@ export function writeMessage(writer: ByteWriter, message: SignedMessage): ByteWr
 export function readMessage(reader: ByteReader): SignedMessage {
   const sender = readText(reader);
   const signature = reader.bytes(64);
-  const payload = readBytes(reader, 1, 256, 'payload');
+  const payload = readBytes(reader, 1, PAYLOAD_BYTES_MAX, 'payload');
   const batch = readBatch(reader);
   return { payload, sender, signature, batch, evidence: readBytes(reader, 0, MESSAGE_BYTES_MAX, 'evidence') };
 }

@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest';
+import { equivocationEpoch } from './equivocation.ts';
 import { WINDOW } from './limits.ts';
 import { primaryOfView } from './state.ts';
 import { checkSafety } from './testing/checkers.ts';
 import { Cluster } from './testing/cluster.ts';
+import { doubleVoting } from './testing/misbehaviours.ts';
 
 const FOUR = ['r0', 'r1', 'r2', 'r3'];
 const FIVE = [...FOUR, 'r4'];
@@ -82,6 +84,23 @@ describe('a change of members', () => {
     expect(cluster.replica('r4').view).toBe(0);
     expect(cluster.runUntilExecuted([cluster.request()], alive)).toBe(true);
     checkSafety(cluster, FIVE);
+  });
+
+  test('makes a member that goes on contradicting itself be proven once more [CONS-21]', () => {
+    const cluster = new Cluster({ weights: [1, 1, 1, 1] });
+    const epochsProven = () =>
+      cluster.node('r0').penalties.map(({ id, proof }) => [id, equivocationEpoch(proof)]);
+    cluster.node('r3').misbehaviour = doubleVoting;
+    cluster.runUntilExecuted([cluster.request(), cluster.request()], FOUR);
+    expect(epochsProven()).toEqual([['r3', 1]]);
+    cluster.request('renew once');
+    cluster.runFor(2_000);
+    cluster.runUntilExecuted([cluster.request(), cluster.request()], FOUR);
+    expect(cluster.replica('r0').configuration.epoch).toBe(WINDOW + 1);
+    expect(epochsProven()).toEqual([
+      ['r3', 1],
+      ['r3', WINDOW + 1],
+    ]);
   });
 
   test('to the same members changes nothing', () => {

@@ -162,6 +162,7 @@ export type ReplicaState = {
 
   /** A member whose journal was lost: until its token is ordered, then until an epoch begins [CONS-25]. */
   muted: OperationId | 'until-epoch' | null;
+  /** Members of whom a proof was handed out in this epoch. */
   readonly penalized: Set<string>;
   readonly timers: {
     progress: string | number | null;

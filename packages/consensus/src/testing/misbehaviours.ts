@@ -34,6 +34,15 @@ export const equivocating: Misbehaviour = ({ node, message, send, others }) => {
   for (const [index, to] of others.entries()) send(to, index < half ? message : twin);
 };
 
+/** Votes to prepare what was proposed, and at once for something else as well. */
+export const doubleVoting: Misbehaviour = ({ node, message, send, others }) => {
+  const content = parsePayload(message.payload);
+  for (const to of others) {
+    send(to, message);
+    if (content.kind === 'prepare') send(to, forge(node, { ...content, digest: new Uint8Array(32) }, []));
+  }
+};
+
 /** Claims to be far ahead in every status, and leaves the sequence it should be working on. */
 export const boasting: Misbehaviour = ({ node, message, send, others }) => {
   const content = parsePayload(message.payload);
