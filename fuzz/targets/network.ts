@@ -109,6 +109,12 @@ const operations = [
   { kind: 'abandon', ...run, reason: 2 },
   { kind: 'expire', ...run },
   { kind: 'judge-dispute', disputeId: digest },
+  {
+    kind: 'prove-equivocation',
+    culprit: account,
+    first: { payload: few, signature },
+    second: { payload: few, signature },
+  },
   { kind: 'rejoin', nonce: digest },
 ].map((body) =>
   cbor({ operation: cbor({ author: account, anchor: { block: 1, hash: digest }, body }), signature }),
@@ -390,6 +396,12 @@ export const targets: readonly Target[] = [
     seeds: [
       cbor({ ...attestation, attestor: account, epoch: 1 }),
       cbor({ attestor: account, epoch: 1, proof: few, beta: digest }),
+      cbor({
+        equivocator: account,
+        epoch: 1,
+        first: { payload: few, signature },
+        second: { payload: few, signature },
+      }),
     ],
     run: (input) => void parseEpochLeaf(input),
     refusals: [ReportError],

@@ -1,4 +1,5 @@
 import { toHex } from '@nemea/core';
+import { answeringAnew } from './equivocation.ts';
 import type { RejectionCode } from './errors.ts';
 import {
   drawnFrom,
@@ -109,7 +110,7 @@ function withCandidacy({ state }: Context, candidate: Uint8Array, candidacy: Can
 }
 
 /** Decides once the jury has had its time. One that can still go either way is left open, and another follows it [MEMB-13]. */
-export function closeCandidacy({ state, ledger }: Context, id: string): Outcome {
+export function closeCandidacy({ state, ledger, consensusEpoch }: Context, id: string): Outcome {
   const candidacy = state.candidacies.get(id);
   if (candidacy === undefined || candidacy.outcome !== 'open') return { rejected: 'CANDIDATE_UNKNOWN' };
   if (state.ledgerBlock < candidacy.openedBlock + JUDGING_BLOCKS) return { rejected: 'TOO_EARLY' };
@@ -131,7 +132,13 @@ export function closeCandidacy({ state, ledger }: Context, id: string): Outcome 
   const epoch = ledger.epochOf(state.ledgerBlock);
   const roster = withMember(state.roster, candidacy.record, epoch);
   return {
-    state: { ...state, candidacies, roster, admissions: state.admissions + 1 },
+    state: {
+      ...state,
+      ...answeringAnew(state, candidacy.record.account, consensusEpoch),
+      candidacies,
+      roster,
+      admissions: state.admissions + 1,
+    },
     effects: [
       closed,
       { type: 'roster', roster },

@@ -223,7 +223,10 @@ export function closeEpoch({ state, ledger }: Context, epoch: number): Outcome {
   if (seed === undefined || boundaryBlock === undefined) return { rejected: 'EPOCH_WRONG' };
   if (epoch !== epochToClose(state, ledger)) return { rejected: 'EPOCH_WRONG' };
   if (!isEpochRipe(state, ledger, epoch)) return { rejected: 'TOO_EARLY' };
-  const leaves = epochLeaves(epoch, state.reports.get(epoch) ?? new Map(), state.updatesMissed);
+  const leaves = epochLeaves(epoch, state.reports.get(epoch) ?? new Map(), {
+    updatesMissed: state.updatesMissed,
+    equivocations: new Map([...state.equivocations].filter(([account]) => state.roster.has(account))),
+  });
   const settled = settleCredit(state.roster, leaves, { networkId: state.networkId, epochSeed: seed });
   const roster = withoutLeavers(settled, ledger.leavers(boundaryBlock));
   const vote: Vote = {
@@ -247,6 +250,7 @@ export function closeEpoch({ state, ledger }: Context, epoch: number): Outcome {
     admissions: 0,
     evictions: 0,
     updatesMissed: new Map(),
+    equivocations: new Map(),
     rejoins: new Map(),
   };
   const gone = [...state.roster.keys()].filter((account) => !roster.has(account));

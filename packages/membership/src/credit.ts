@@ -50,7 +50,7 @@ export function creditAfterNeglect(credit: number, neglected: number): number {
   return atLeastDrawing(credit, credit - Math.min(CREDIT_ATTESTING_MAX, Math.max(0, neglected)));
 }
 
-/** A fault that is proven by the member's own signature takes all [MEMB-27]. */
+/** A fault that is proven by the member's own signature takes all [MEMB-27] [MEMB-43]. */
 export function creditAfterFault(_credit: number): number {
   return 0;
 }

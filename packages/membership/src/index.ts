@@ -6,12 +6,21 @@
 export { epochToClose, isEpochRipe, judgeReport } from './attestation.ts';
 export * from './challenge.ts';
 export * from './credit.ts';
-export { compareLeaves, encodeEpochLeaf, epochLeaves, isOutdated, isResult, isSeat } from './epoch-leaf.ts';
+export {
+  compareLeaves,
+  encodeEpochLeaf,
+  epochLeaves,
+  isEquivocation,
+  isOutdated,
+  isResult,
+  isSeat,
+} from './epoch-leaf.ts';
+export { type SignedContradiction, toEquivocationProof } from './equivocation.ts';
 export * from './errors.ts';
 export * from './jury.ts';
 export { akPublicArea } from './keys.ts';
 export type * from './ledger-view.ts';
-export { applyOperation, initialState } from './machine.ts';
+export { applyOperation, initialState, type Surroundings } from './machine.ts';
 export * from './money.ts';
 export { offenceOf, type SignedEvidence, softwareEver, UPDATE_EPOCHS } from './offence.ts';
 export {
@@ -22,6 +31,7 @@ export {
   attestationSchema,
   authenticateOperation,
   bodySchema,
+  contradictionSchema,
   encodeOperation,
   encodeSignedOperation,
   type NodeRecord,

@@ -11,6 +11,7 @@ import {
   bidOf,
   candidateOf,
   epochReportOf,
+  equivocationOf,
   judgementOf,
   reportOf,
   TestLedger,
@@ -209,6 +210,16 @@ const commands: fc.Arbitrary<Command>[] = [
       if (real.machine.state.roster.size <= 3) return;
       const epoch = real.ledger.epochOf(real.ledger.head);
       order(real, model, accuser, accusationOf(real.ledger, accuser, target, epoch));
+    }),
+  ),
+  fc.tuple(someone, someone, fc.nat(2)).map(([author, culprit, epoch]) =>
+    command('a proof of equivocation', (real, model) => {
+      const { answeredThrough } = real.machine.state;
+      order(real, model, author, equivocationOf(culprit, epoch));
+      const before = answeredThrough.get(culprit.account) ?? 0;
+      const after = real.machine.state.answeredThrough.get(culprit.account) ?? 0;
+      expect(after).toBeGreaterThanOrEqual(before);
+      expect(after).toBeLessThanOrEqual(real.machine.consensusEpoch);
     }),
   ),
   fc.tuple(someone, fc.nat(8)).map(([author, epoch]) =>

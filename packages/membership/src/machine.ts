@@ -1,6 +1,7 @@
 import { assertNever, toHex, type Verified } from '@nemea/core';
 import { closeCandidacy, openCandidacy, recordJudgement, takeSeat } from './admission.ts';
 import { closeEpoch, judgeAccusation, judgeDispute, recordAttestations } from './attestation.ts';
+import { proveEquivocation } from './equivocation.ts';
 import type { RejectionCode } from './errors.ts';
 import type { LedgerView } from './ledger-view.ts';
 import type { Operation } from './operation.ts';
@@ -12,12 +13,18 @@ import { abandonTask, closeBids, completeTask, expireTask, recordBid, recordRepo
 /** State and effects after one operation, or the reason why it had no effect. */
 export type Outcome = { state: MembershipState; effects: readonly Effect[] } | { rejected: RejectionCode };
 
-/** What a handler sees: state, facts as of the agreed block, the authenticated operation and its author. */
-export interface Context {
-  readonly state: MembershipState;
+/** What the execution of an operation depends on beside the state. */
+export interface Surroundings {
   readonly ledger: LedgerView;
-  readonly author: Member;
   readonly verifySignature: VerifySignature;
+  /** Epoch of consensus in which the operation was decided. */
+  readonly consensusEpoch: number;
+}
+
+/** What a handler sees: state, facts as of the agreed block, and the author of the authenticated operation. */
+export interface Context extends Surroundings {
+  readonly state: MembershipState;
+  readonly author: Member;
 }
 
 /** Ed25519 over raw 32-byte keys: arithmetic that the rim provides. */
@@ -35,6 +42,8 @@ export function initialState(networkId: Uint8Array, ledger: LedgerView): Members
     admissions: 0,
     evictions: 0,
     updatesMissed: new Map(),
+    equivocations: new Map(),
+    answeredThrough: new Map(),
     disputesJudged: new Set(),
     rejoins: new Map(),
   };
@@ -48,13 +57,12 @@ export function initialState(networkId: Uint8Array, ledger: LedgerView): Members
 export function applyOperation(
   before: MembershipState,
   operation: Verified<Operation>,
-  ledger: LedgerView,
-  verifySignature: VerifySignature,
+  surroundings: Surroundings,
 ): { state: MembershipState; effects: readonly Effect[] } {
   const author = before.roster.get(operation.author);
   if (author === undefined) return refuse(before, operation, 'AUTHOR_NOT_MEMBER');
   const state = { ...before, ledgerBlock: Math.max(before.ledgerBlock, operation.anchor.block) };
-  const outcome = dispatch({ state, ledger, author, verifySignature }, operation);
+  const outcome = dispatch({ ...surroundings, state, author }, operation);
   return 'rejected' in outcome ? refuse(state, operation, outcome.rejected) : outcome;
 }
 
@@ -98,6 +106,8 @@ function dispatch(context: Context, operation: Operation): Outcome {
       return expireTask(context, body);
     case 'rejoin':
       return rejoin(context);
+    case 'prove-equivocation':
+      return proveEquivocation(context, body);
     case 'judge-dispute':
       return judgeDispute(context, body.disputeId);
     default:

@@ -46,6 +46,11 @@ const attestation = fc.record({
   answerSignature: bytes(64),
 });
 
+const signedPayload = fc.record({
+  payload: fc.uint8Array({ minLength: 1, maxLength: 256 }),
+  signature: bytes(64),
+});
+
 const kind = <K extends OperationBody['kind']>(name: K) => fc.constant(name);
 const bodies: { [K in OperationBody['kind']]: fc.Arbitrary<Extract<OperationBody, { kind: K }>> } = {
   apply: fc.record({ kind: kind('apply'), record, applicationDigest: bytes(32) }),
@@ -87,6 +92,12 @@ const bodies: { [K in OperationBody['kind']]: fc.Arbitrary<Extract<OperationBody
   abandon: fc.record({ kind: kind('abandon'), ...run, reason: fc.integer({ min: 1, max: 255 }) }),
   expire: fc.record({ kind: kind('expire'), ...run }),
   'judge-dispute': fc.record({ kind: kind('judge-dispute'), disputeId: bytes(32) }),
+  'prove-equivocation': fc.record({
+    kind: kind('prove-equivocation'),
+    culprit: account,
+    first: signedPayload,
+    second: signedPayload,
+  }),
   rejoin: fc.record({ kind: kind('rejoin'), nonce: bytes(32) }),
 };
 const operation: fc.Arbitrary<Operation> = fc.record({
@@ -158,6 +169,17 @@ describe('an operation is refused', () => {
     ['body.epoch: want an integer', { body: { kind: 'close-epoch', epoch: 1.5 } }],
     ['body.reason: Too big', { body: { kind: 'abandon', taskId: sha256(), attempt: 1, reason: 256 } }],
     ['body: Unrecognized key', { body: { kind: 'close-epoch', epoch: 1, more: 1 } }],
+    [
+      'body.second.payload: want 1 to 256 bytes',
+      {
+        body: {
+          kind: 'prove-equivocation',
+          culprit: honest.author,
+          first: { payload: new Uint8Array(256), signature: new Uint8Array(64) },
+          second: { payload: new Uint8Array(257), signature: new Uint8Array(64) },
+        },
+      },
+    ],
     [
       'body.certificate: want 0 to 16384 bytes',
       { body: { kind: 'complete', taskId: sha256(), attempt: 1, certificate: new Uint8Array(16_385) } },

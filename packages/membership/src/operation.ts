@@ -1,4 +1,5 @@
 import { EVIDENCE_BYTES_MAX } from '@nemea/attestation';
+import { PAYLOAD_BYTES_MAX } from '@nemea/consensus';
 import {
   boundedInteger,
   byteString,
@@ -78,6 +79,18 @@ export const accuseSchema = z.strictObject({
   answerSignature: byteString(64),
 });
 
+/** A statement of consensus as far as its signature goes. */
+export const signedPayloadSchema = z.strictObject({
+  payload: byteString(1, PAYLOAD_BYTES_MAX),
+  signature: byteString(64),
+});
+export type SignedPayload = z.infer<typeof signedPayloadSchema>;
+
+export const contradictionSchema = z.strictObject({
+  first: signedPayloadSchema,
+  second: signedPayloadSchema,
+});
+
 export const bidSchema = z.strictObject({
   kind: z.literal('bid'),
   taskId: byteString(32),
@@ -125,6 +138,7 @@ export const bodySchema = z.discriminatedUnion('kind', [
   }),
   z.strictObject({ kind: z.literal('expire'), taskId: byteString(32), attempt: uint }),
   z.strictObject({ kind: z.literal('judge-dispute'), disputeId: byteString(32) }),
+  contradictionSchema.extend({ kind: z.literal('prove-equivocation'), culprit: accountSchema }),
   z.strictObject({ kind: z.literal('rejoin'), nonce: byteString(32) }),
 ]);
 export type OperationBody = z.infer<typeof bodySchema>;

@@ -8,7 +8,8 @@ export const CANDIDACIES_KEPT = 64;
 
 /**
  * Bounds the state, once in an epoch. Forgotten is only what cannot come back: tasks and disputes that layer 1 has
- * closed, and candidacies that are decided or whose jury let a whole epoch pass (they may be put forward again) [MEMB-5].
+ * closed, candidacies that are decided or whose jury let a whole epoch pass (they may be put forward again), and what those who are
+ * no members answered for [MEMB-5].
  */
 export function forgetOld(state: MembershipState, ledger: LedgerView): MembershipState {
   return {
@@ -23,6 +24,7 @@ export function forgetOld(state: MembershipState, ledger: LedgerView): Membershi
       CANDIDACIES_KEPT,
       (_id: string, candidacy: Candidacy) => candidacy.outcome === 'open',
     ),
+    answeredThrough: new Map([...state.answeredThrough].filter(([account]) => state.roster.has(account))),
     disputesJudged: new Set(
       [...state.disputesJudged].filter((id) => !ledger.isDisputeClosed(fromHex(id), state.ledgerBlock)),
     ),

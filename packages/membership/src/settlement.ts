@@ -1,5 +1,5 @@
-import { creditAfterMissedUpdate } from './credit.ts';
-import { isOutdated, isResult, isSeat } from './epoch-leaf.ts';
+import { creditAfterFault, creditAfterMissedUpdate } from './credit.ts';
+import { isEquivocation, isOutdated, isResult, isSeat } from './epoch-leaf.ts';
 import {
   ATTESTORS_EXPECTED,
   attestOdds,
@@ -17,7 +17,7 @@ type Seats = ReadonlyMap<string, ResultLeaf | undefined>;
 
 /**
  * What an epoch's leaves do to credit, in whatever order they are, so that anybody can redo it. A missed update takes what
- * draws, whatever else the epoch gave [MEMB-37].
+ * draws, and equivocation takes all, whatever else the epoch gave [MEMB-37] [MEMB-43].
  */
 export function settleCredit(
   before: Roster,
@@ -26,10 +26,14 @@ export function settleCredit(
   expected = ATTESTORS_EXPECTED,
 ): Roster {
   const attested = settleAttestations(before, leaves, context, expected);
-  return leaves.filter(isOutdated).reduce((roster, { outdated }) => {
-    const credit = creditAfterMissedUpdate(roster.get(outdated)?.credit ?? 0);
-    return withCredit(roster, outdated, credit);
+  return leaves.reduce((roster, leaf) => {
+    if (isOutdated(leaf)) return withChange(roster, leaf.outdated, creditAfterMissedUpdate);
+    return isEquivocation(leaf) ? withChange(roster, leaf.equivocator, creditAfterFault) : roster;
   }, attested);
+}
+
+function withChange(roster: Roster, account: string, change: (credit: number) => number): Roster {
+  return withCredit(roster, account, change(roster.get(account)?.credit ?? 0));
 }
 
 /**
@@ -42,7 +46,7 @@ function settleAttestations(
   context: DrawContext,
   expected: number,
 ): Roster {
-  const epoch = leaves.find((leaf) => !isOutdated(leaf))?.epoch;
+  const epoch = leaves.find((leaf) => isSeat(leaf) || isResult(leaf))?.epoch;
   // Nobody reported: nobody knows anything about anybody.
   if (epoch === undefined) return before;
   const seats = seatsOf(before, leaves, { context, epoch, expected });

@@ -93,6 +93,10 @@ const task: fc.Arbitrary<TaskState> = fc.record(
   },
   { requiredKeys: ['attempt', 'startBlock', 'bids', 'excluded', 'reports', 'outcome'] },
 );
+const signedPayload = fc.record({
+  payload: fc.uint8Array({ minLength: 1, maxLength: 256 }),
+  signature: bytes(64),
+});
 const states: fc.Arbitrary<MembershipState> = fc.record({
   networkId: bytes(32),
   roster: fc
@@ -109,6 +113,8 @@ const states: fc.Arbitrary<MembershipState> = fc.record({
   admissions: count,
   evictions: count,
   updatesMissed: mapOf(account, bytes(32)),
+  equivocations: mapOf(account, fc.record({ first: signedPayload, second: signedPayload })),
+  answeredThrough: mapOf(account, count),
   disputesJudged: setOf(id),
   rejoins: mapOf(account, count),
 });

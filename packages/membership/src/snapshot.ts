@@ -6,6 +6,7 @@ import {
   accountSchema,
   attestationSchema,
   bidSchema,
+  contradictionSchema,
   judgeSchema,
   nodeRecordSchema,
   taskCertificate,
@@ -84,6 +85,8 @@ const stateSchema = z.strictObject({
   admissions: uint,
   evictions: uint,
   updatesMissed: entriesOf(accountSchema, byteString(32)),
+  equivocations: entriesOf(accountSchema, contradictionSchema),
+  answeredThrough: entriesOf(accountSchema, uint),
   disputesJudged: boundedList(hexDigest, ENTRIES_MAX),
   rejoins: entriesOf(accountSchema, uint),
 });
@@ -117,6 +120,8 @@ export function encodeState(state: MembershipState): Uint8Array {
       },
     ]),
     updatesMissed: [...state.updatesMissed],
+    equivocations: [...state.equivocations],
+    answeredThrough: [...state.answeredThrough],
     disputesJudged: [...state.disputesJudged],
     rejoins: [...state.rejoins],
   });
@@ -136,6 +141,8 @@ export function parseState(bytes: Uint8Array): MembershipState {
     candidacies: mapOf(state.candidacies.map(([id, candidacy]) => [id, toCandidacy(candidacy)] as const)),
     tasks: mapOf(state.tasks.map(([id, task]) => [id, toTask(task)] as const)),
     updatesMissed: mapOf(state.updatesMissed),
+    equivocations: mapOf(state.equivocations),
+    answeredThrough: mapOf(state.answeredThrough),
     disputesJudged: setOf(state.disputesJudged),
     rejoins: mapOf(state.rejoins),
   };

@@ -1,3 +1,4 @@
+import type { SignedContradiction } from './equivocation.ts';
 import type { RejectionCode } from './errors.ts';
 import type { Attestation, NodeRecord, OperationBody, Phase } from './operation.ts';
 import type { Roster } from './roster.ts';
@@ -19,6 +20,10 @@ export interface MembershipState {
   readonly evictions: number;
   /** Members whose evidence showed a missed update since the last closed epoch: its digest, by account [MEMB-37]. */
   readonly updatesMissed: ReadonlyMap<string, Uint8Array>;
+  /** Members that were proven to have contradicted themselves since the last closed epoch, with the proof [MEMB-43]. */
+  readonly equivocations: ReadonlyMap<string, SignedContradiction>;
+  /** Epoch of consensus up to which nothing that a member said costs it any more; none up to which everything does. */
+  readonly answeredThrough: ReadonlyMap<string, number>;
   readonly disputesJudged: ReadonlySet<string>;
   /** How often each member has come back without its journal since the last closed epoch. */
   readonly rejoins: ReadonlyMap<string, number>;
@@ -131,6 +136,7 @@ export type Effect =
       readonly accusation: Accusation;
     }
   | { readonly type: 'update-missed'; readonly account: string; readonly accuser: string }
+  | { readonly type: 'equivocated'; readonly account: string; readonly accuser: string }
   | { readonly type: 'epoch-closed'; readonly epoch: number; readonly leaves: readonly EpochLeaf[] }
   | { readonly type: 'bidding'; readonly taskId: Uint8Array; readonly attempt: number }
   | {
@@ -180,7 +186,13 @@ export interface OutdatedLeaf {
   readonly evidenceDigest: Uint8Array;
 }
 
+/** A member that contradicted itself in consensus, with the proof: whoever knows its peer key can verify it. */
+export interface EquivocationLeaf extends SignedContradiction {
+  readonly equivocator: string;
+  readonly epoch: number;
+}
+
 /** A leaf of an epoch's attestation tree, public once its record is on layer 1. */
-export type EpochLeaf = SeatLeaf | ResultLeaf | OutdatedLeaf;
+export type EpochLeaf = SeatLeaf | ResultLeaf | OutdatedLeaf | EquivocationLeaf;
 
 export type { Phase };

@@ -1,5 +1,6 @@
 import { encodeEvidence, LEVEL, type MeasuredEvent, qualifyingData } from '@nemea/attestation';
 import { appraisalOf, IMAGE, RELEASE, softwareAk } from '@nemea/attestation/testing';
+import { type Content, signStatement } from '@nemea/consensus';
 import { createEd25519Signer, createEd25519Verifier } from '@nemea/consensus/ed25519';
 import { ByteWriter, fromUtf8, hashDomain, mintVerified, sha256, toHex } from '@nemea/core';
 import { parsePublicArea } from '@nemea/tpm/structures';
@@ -208,6 +209,7 @@ export class TestMachine {
   readonly ledger: TestLedger;
   state: MembershipState;
   effects: readonly Effect[] = [];
+  consensusEpoch = 1;
 
   constructor(ledger: TestLedger) {
     this.ledger = ledger;
@@ -218,7 +220,9 @@ export class TestMachine {
   order(author: TestMember, body: OperationBody, block = this.ledger.head): string | undefined {
     const anchor = { block, hash: this.ledger.blockHash(block) ?? new Uint8Array(32) };
     const operation = mintVerified({ author: author.account, anchor, body });
-    const { state, effects } = applyOperation(this.state, operation, this.ledger, verifySignature);
+    const { ledger, consensusEpoch } = this;
+    const surroundings = { ledger, verifySignature, consensusEpoch };
+    const { state, effects } = applyOperation(this.state, operation, surroundings);
     this.state = state;
     this.effects = effects;
     const [rejected] = effects.filter((effect) => effect.type === 'rejected');
@@ -357,6 +361,26 @@ export function accusationOf(
 ): Accusation {
   const { proof } = seatOfAttestor(ledger, accuser, epoch);
   return { kind: 'accuse', epoch, target: target.account, proof, ...answer };
+}
+
+export type ProofOfEquivocation = Extract<OperationBody, { kind: 'prove-equivocation' }>;
+
+/** Two commits of one member for different decisions in one place, or any two statements. */
+export function equivocationOf(
+  culprit: TestMember,
+  epoch: number,
+  said: readonly [Content, Content] = [commitOf(epoch, 1), commitOf(epoch, 2)],
+): ProofOfEquivocation {
+  const [first, second] = said.map((content) => {
+    const { sign, account: sender } = culprit;
+    const { message } = signStatement({ networkId: NETWORK_ID, sender, content, batch: [], sign });
+    return { payload: message.payload, signature: message.signature };
+  }) as [ProofOfEquivocation['first'], ProofOfEquivocation['second']];
+  return { kind: 'prove-equivocation', culprit: culprit.account, first, second };
+}
+
+export function commitOf(epoch: number, digest: number, view = 0): Content {
+  return { kind: 'commit', epoch, view, sequence: epoch, digest: sha256(Uint8Array.of(digest)) };
 }
 
 export function bidOf(

@@ -68,8 +68,11 @@ function reportOf(
   return encodeSignedOperation(operation, sign(operationDigest(NETWORK_ID, operation)));
 }
 
-const decisionOf = (...batch: Uint8Array[]) =>
-  ({ sequence: 1, batch }) as Pick<Decision, 'sequence' | 'batch'> as Decision;
+const decisionOf = (...batch: Uint8Array[]): Decision => ({
+  sequence: 1,
+  batch,
+  certificate: { epoch: 1, view: 0, sequence: 1, digest: new Uint8Array(32), signatures: [] },
+});
 const reporters = () => [...(application.state.reports.get(2)?.keys() ?? [])];
 
 describe('a decision whose second operation builds on a block that this node has not read', () => {

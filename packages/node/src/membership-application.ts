@@ -68,7 +68,7 @@ export class MembershipApplication implements Application<MembershipState> {
     const effects: Effect[] = [];
     let state = this.#state;
     for (const bytes of decision.batch) {
-      const applied = await this.#apply(state, bytes);
+      const applied = await this.#apply(state, bytes, decision.certificate.epoch);
       state = applied.state;
       effects.push(...applied.effects);
     }
@@ -113,6 +113,7 @@ export class MembershipApplication implements Application<MembershipState> {
   async #apply(
     state: MembershipState,
     bytes: Uint8Array,
+    consensusEpoch: number,
   ): Promise<{ state: MembershipState; effects: readonly Effect[] }> {
     let signed: SignedOperation;
     try {
@@ -125,7 +126,7 @@ export class MembershipApplication implements Application<MembershipState> {
     const operation = this.isAnchored([signed]) ? this.#authenticate(signed, state) : undefined;
     if (operation === undefined) return { state, effects: [] };
     const { ledger, verifySignature } = this.#options;
-    return applyOperation(state, operation, ledger.history, verifySignature);
+    return applyOperation(state, operation, { ledger: ledger.history, verifySignature, consensusEpoch });
   }
 
   #authenticate(

@@ -323,6 +323,7 @@ export class Node {
       publicKeyOf: (author) => this.#members.publicKeyOf(author),
       onEffect: (effect) => this.#onEffect(effect),
       onStopped: this.#lost.resolve,
+      onEquivocation: (culprit, proof) => this.#services?.equivocations.take(culprit, proof),
       isReturning: this.#isReturning,
       random: this.#ports.random,
     });
@@ -440,7 +441,7 @@ export class Node {
     const { history } = this.#ledger;
     this.#requireLoop().onBlock();
     if (history.head === this.#blockSeen) return;
-    const { epochs, tasks } = this.#requireServices();
+    const { epochs, tasks, equivocations } = this.#requireServices();
     const blockBefore = this.#blockSeen;
     this.#blockSeen = history.head;
     if (this.#overlay !== undefined) this.#members.reach(this.#overlay);
@@ -451,6 +452,7 @@ export class Node {
     }
     tasks.onBlock();
     epochs.onBlock();
+    equivocations.onBlock();
   }
 
   #onTask(task: TaskOnLedger, isOld: boolean): void {
@@ -492,6 +494,9 @@ export class Node {
         return;
       case 'update-missed':
         logger.warn({ account: effect.account, accuser: effect.accuser }, 'member missed an update');
+        return;
+      case 'equivocated':
+        logger.warn({ account: effect.account, accuser: effect.accuser }, 'member equivocated');
         return;
       case 'epoch-closed':
         this.#chronicle.addEpoch({ epoch: effect.epoch, leaves: effect.leaves });

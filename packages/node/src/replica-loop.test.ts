@@ -55,6 +55,7 @@ async function start(
       effects.push(effect);
     },
     onStopped: (error) => stopped.push(error.code),
+    onEquivocation: () => undefined,
     isReturning,
     random: systemRandom,
     transport: {

@@ -1,4 +1,4 @@
-import { parseMessage, primaryOf, type Settings } from '@nemea/consensus';
+import { type EquivocationProof, parseMessage, primaryOf, type Settings } from '@nemea/consensus';
 import { sha256, toHex } from '@nemea/core';
 import {
   type Effect,
@@ -49,6 +49,8 @@ export interface ReplicaLoopOptions {
   onEffect(effect: Effect): void;
   /** Journal or machine failed: this replica will not speak any more. */
   onStopped(error: LoopError): void;
+  /** Consensus holds a proof that a member contradicted itself. */
+  onEquivocation(culprit: string, proof: EquivocationProof): void;
   /**
    * Whether this account was a member before this process began. Without a journal it has then lost it, and has to come
    * back by a token [CONS-25].

@@ -1,4 +1,4 @@
-import { BATCH_BYTES_MAX, type SignedMessage, WINDOW } from '@nemea/consensus';
+import { BATCH_BYTES_MAX, type Member, type SignedMessage, signStatement, WINDOW } from '@nemea/consensus';
 import { createEd25519Signer, createEd25519Verifier } from '@nemea/consensus/ed25519';
 import { fromUtf8, sha256, toUtf8 } from '@nemea/core';
 import { expect, test } from 'vitest';
@@ -50,7 +50,7 @@ const unsigned: SignedMessage = {
   evidence: new Uint8Array(0),
 };
 
-async function startAlone() {
+async function startAlone(silentMembers: readonly Member[] = []) {
   const happened: string[] = [];
   /** Senders of messages whose signature was looked at. */
   const looked: string[] = [];
@@ -66,7 +66,7 @@ async function startAlone() {
   const rim = await ReplicaRim.start({
     id: 'r0',
     networkId: new Uint8Array(32),
-    members: [{ id: 'r0', publicKey, weight: 1 }],
+    members: [{ id: 'r0', publicKey, weight: 1 }, ...silentMembers],
     settings: { eagerBatches: 100 },
     application,
     clock,
@@ -79,11 +79,13 @@ async function startAlone() {
     },
     publicKeyOf: (id) => {
       looked.push(id);
-      return publicKey;
+      return silentMembers.find((member) => member.id === id)?.publicKey ?? publicKey;
     },
     sign,
     verifySignature: createEd25519Verifier(),
     onStopped: (error) => happened.push(error.code),
+    onEquivocation: (culprit, { first, second }) =>
+      happened.push(`${culprit} said ${first.payload.at(-1)} and ${second.payload.at(-1)}`),
   });
   happened.length = 0;
   return { rim, clock, application, happened, looked };
@@ -155,4 +157,17 @@ test('a request that finds no room is told so, and finds it once others have had
   expect(taken.length).toBeLessThan(2 * WINDOW);
   await clock.turn();
   expect(rim.take(request)).toBe(true);
+});
+
+test('a proof that a member contradicted itself is handed out once, whatever else the member says [CONS-21]', async () => {
+  const { publicKey, sign } = createEd25519Signer(sha256(fromUtf8('r1')));
+  const { rim, clock, happened } = await startAlone([{ id: 'r1', publicKey, weight: 1 }]);
+  for (const byte of [1, 2, 3]) {
+    const place = { epoch: 1, view: 0, sequence: 1, digest: new Uint8Array(32).fill(byte) };
+    const content = { kind: 'commit' as const, ...place };
+    const networkId = new Uint8Array(32);
+    rim.hear(signStatement({ networkId, sender: 'r1', content, batch: [], sign }).message, 'r1');
+  }
+  await clock.turn();
+  expect(happened.filter((event) => event.startsWith('r1'))).toEqual(['r1 said 1 and 2']);
 });

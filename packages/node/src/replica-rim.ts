@@ -5,6 +5,7 @@ import {
   createReplica,
   type Decision,
   drive,
+  type EquivocationProof,
   encodeMessage,
   encodeRecord,
   type Input,
@@ -98,6 +99,8 @@ export interface RimOptions<State> {
   verifySignature(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
   /** Journal or machine failed: this replica will not speak any more. */
   onStopped(error: LoopError): void;
+  /** A member has contradicted itself; what that costs is the application's business [CONS-21]. */
+  onEquivocation?(culprit: string, proof: EquivocationProof): void;
 }
 
 /**
@@ -322,6 +325,7 @@ export class ReplicaRim<State> {
         return;
       case 'penalize':
         logger.error({ member: effect.id }, 'a member contradicted itself: proof of equivocation held');
+        this.#options.onEquivocation?.(effect.id, effect.proof);
         return;
       case 'refuse':
         if (effect.reason === 'pending-full') this.#options.application.onRefused(effect.operation);

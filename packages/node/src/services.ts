@@ -5,6 +5,7 @@ import { Target } from './attestation/target.ts';
 import type { Chronicle } from './chronicle.ts';
 import type { NodeContext } from './context.ts';
 import { EpochDuty } from './duties/epochs.ts';
+import { EquivocationDuty } from './duties/equivocations.ts';
 import { TaskDuty } from './duties/tasks.ts';
 import { Repeats } from './duties/turns.ts';
 import { NodeError } from './errors.ts';
@@ -28,6 +29,7 @@ export interface Services {
   readonly executor: Executor | undefined;
   readonly epochs: EpochDuty;
   readonly tasks: TaskDuty;
+  readonly equivocations: EquivocationDuty;
   readonly repeats: Repeats;
 }
 
@@ -74,6 +76,7 @@ export function openServices(
     executor,
     epochs: new EpochDuty(context, new Attestor(context), repeats),
     tasks: new TaskDuty(context, bidder, repeats),
+    equivocations: new EquivocationDuty(context),
     repeats,
   };
 }

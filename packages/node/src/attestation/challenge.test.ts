@@ -173,7 +173,11 @@ function accuse(
     anchor,
     body: { kind: 'accuse' as const, ...said },
   });
-  const { effects } = applyOperation(state, operation, chain.history, accused.verifySignature);
+  const { effects } = applyOperation(state, operation, {
+    ledger: chain.history,
+    verifySignature: accused.verifySignature,
+    consensusEpoch: 1,
+  });
   for (const effect of effects) {
     if (effect.type === 'evicted') return effect.type;
     if (effect.type === 'rejected') return effect.code;

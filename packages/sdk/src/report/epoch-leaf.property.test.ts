@@ -26,7 +26,12 @@ const seat = fc.record({
   beta: bytes(32),
 });
 const outdated = fc.record({ outdated: account, epoch: fc.nat(), evidenceDigest: bytes(32) });
-const leaf: fc.Arbitrary<EpochLeaf> = fc.oneof(result, seat, outdated);
+const signed = fc.record({
+  payload: fc.uint8Array({ minLength: 1, maxLength: 256 }),
+  signature: bytes(64),
+});
+const equivocation = fc.record({ equivocator: account, epoch: fc.nat(), first: signed, second: signed });
+const leaf: fc.Arbitrary<EpochLeaf> = fc.oneof(result, seat, outdated, equivocation);
 
 test('every leaf parses from its canonical bytes, and only from those', () => {
   fc.assert(

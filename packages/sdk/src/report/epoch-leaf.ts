@@ -1,5 +1,5 @@
 import { byteString, defineDocument } from '@nemea/core';
-import { attestationSchema, type EpochLeaf } from '@nemea/membership';
+import { attestationSchema, contradictionSchema, type EpochLeaf } from '@nemea/membership';
 import { z } from 'zod';
 import { ReportError } from './report.ts';
 
@@ -14,6 +14,7 @@ const codec = defineDocument<EpochLeaf>({
     attestationSchema.extend({ attestor: account, epoch }),
     z.strictObject({ attestor: account, epoch, proof: byteString(1, 200), beta: byteString(32) }),
     z.strictObject({ outdated: account, epoch, evidenceDigest: byteString(32) }),
+    contradictionSchema.extend({ equivocator: account, epoch }),
   ]),
   bytesMax: LEAF_BYTES_MAX,
   invalid: (message, cause) => new ReportError('LEAF_INVALID', message, { cause }),

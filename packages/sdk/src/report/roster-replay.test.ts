@@ -132,6 +132,15 @@ describe('a replay', () => {
     expect(spans.at(-1)?.roster.get(c.account)?.credit).toBe(0);
   });
 
+  test('takes all credit of who contradicted itself as the leaves say [MEMB-43]', async () => {
+    const signed = { payload: Uint8Array.of(1), signature: new Uint8Array(64) };
+    close(1, [leaf(1, a, b), { equivocator: c.account, epoch: 1, first: signed, second: signed }]);
+    close(2, [leaf(2, a, b)]);
+    const { spans, exactEpoch } = await replay();
+    expect(exactEpoch).toBe(2);
+    expect(spans.at(-1)?.roster.get(c.account)?.credit).toBe(0);
+  });
+
   test('finds by itself between which epochs a settlement was counted', async () => {
     close(1, [leaf(1, a, b)]);
     settle(a, b);

@@ -9,6 +9,7 @@ import {
   compareLeaves,
   type DrawContext,
   type EpochLeaf,
+  isEquivocation,
   isOutdated,
   isResult,
   isSeat,
@@ -19,6 +20,7 @@ import {
 import { contractAbis } from '../client/ledger.ts';
 import { checkDraw, memberAround, spansAround } from './draws.ts';
 import { parseEpochLeaf } from './epoch-leaf.ts';
+import { checkEquivocation } from './equivocation.ts';
 import { examine, type Finding, type Lies } from './finding.ts';
 import { hex0x, type Inquiry, minedTo, nameOf } from './inquiry.ts';
 import type { Report } from './report.ts';
@@ -90,9 +92,13 @@ function verifyAttestations(inquiry: Inquiry, epoch: Epoch): Promise<Finding[]> 
     }
     const outdated = leaves.filter(isOutdated).length;
     const updates = outdated === 0 ? '' : `; ${outdated} missed an update`;
+    const equivocations = leaves.filter(isEquivocation);
+    for (const leaf of equivocations) checkEquivocation(inquiry, lies, leaf);
+    const contradicting =
+      equivocations.length === 0 ? '' : `; ${equivocations.length} proven to have contradicted themselves`;
     const affirming = results.filter(({ verdict }) => verdict !== 'contraindicated').length;
     const undecided = possible === 0 ? '' : ` (${possible} as far as credit is known)`;
-    return `${seats.size} attestors reported; ${results.length} results drawn by VRF${undecided}, answered under the target's key; ${affirming} affirm${updates}`;
+    return `${seats.size} attestors reported; ${results.length} results drawn by VRF${undecided}, answered under the target's key; ${affirming} affirm${updates}${contradicting}`;
   });
 }
 
@@ -107,6 +113,7 @@ function checkOrder(report: Report, lies: Lies, leaves: readonly EpochLeaf[]): v
 
 function leafName(report: Report, leaf: EpochLeaf): string {
   if (isOutdated(leaf)) return `missed update of ${nameOf(report, leaf.outdated)}`;
+  if (isEquivocation(leaf)) return `equivocation of ${nameOf(report, leaf.equivocator)}`;
   const about = isResult(leaf) ? `on ${nameOf(report, leaf.target)}` : 'as an attestor';
   return `${nameOf(report, leaf.attestor)} ${about}`;
 }

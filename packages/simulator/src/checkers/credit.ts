@@ -1,4 +1,4 @@
-import { parseDecision } from '@nemea/consensus';
+import { type Decision, parseDecision } from '@nemea/consensus';
 import { createEd25519Verifier } from '@nemea/consensus/ed25519';
 import { bytesEqual, fromHex, hashDomain, merkleRoot, toHex } from '@nemea/core';
 import {
@@ -15,6 +15,7 @@ import { LedgerHistory, networkIdOf } from '@nemea/sdk';
 import type { HostChecks } from '../world/host.ts';
 import type { Verdicts } from './checker.ts';
 import { type Account, creditsAfter, isDrawn, type Report, stepsTo } from './credit-rules.ts';
+import { epochProven } from './equivocation-rules.ts';
 import { checkSettlement } from './settlement.ts';
 
 const FOUNDER = { credit: 100, admittedEpoch: -1 };
@@ -37,10 +38,14 @@ export function checkCredit({
   const { startBlock, epochMs } = network;
   const history = new LedgerHistory({ startBlock, epochMs, networkId, genesisAccounts: chain.state.genesis });
   const verify = createEd25519Verifier();
-  const waiting = new Map<number, readonly Uint8Array[]>();
+  const keys = new Map(world.hosts.map(({ account, machine: { peerKey } }) => [account, peerKey]));
+  const waiting = new Map<number, Decision>();
   const accounts = new Map<string, Account>(chain.state.genesis.map((account) => [account, { ...FOUNDER }]));
   const reports = new Map<number, Map<string, Report>>();
   const outdated = new Set<string>();
+  /** Members that were proven to have contradicted themselves, and up to which epoch of consensus each has answered [MEMB-43]. */
+  const equivocators = new Set<string>();
+  const answered = new Map<string, number>();
   const roots = new Map<number, string>();
   const counted = new Map<number, string>();
   const settlements = checkSettlement({ fail });
@@ -52,9 +57,9 @@ export function checkCredit({
       history.append(header, events);
     if (!history.genesisComplete) return;
     machine ??= initialState(networkId, history);
-    for (let batch = waiting.get(sequence + 1); batch !== undefined; batch = waiting.get(sequence + 1)) {
+    for (let next = waiting.get(sequence + 1); next !== undefined; next = waiting.get(sequence + 1)) {
       waiting.delete(++sequence);
-      for (const bytes of batch) machine = apply(machine, bytes);
+      for (const bytes of next.batch) machine = apply(machine, bytes, next.certificate.epoch);
       const own = textOf(accounts);
       const ofMachine = textOf(machine.roster);
       if (own !== ofMachine) fail('credit', `after decision ${sequence} ${ofMachine}, by the rules ${own}`);
@@ -63,10 +68,11 @@ export function checkCredit({
     }
   }
 
-  function apply(before: MembershipState, bytes: Uint8Array): MembershipState {
+  function apply(before: MembershipState, bytes: Uint8Array, consensusEpoch: number): MembershipState {
     const operation = authentic(before, bytes);
     if (operation === undefined) return before;
-    const { state, effects } = applyOperation(before, operation, history, verify);
+    const surroundings = { ledger: history, verifySignature: verify, consensusEpoch };
+    const { state, effects } = applyOperation(before, operation, surroundings);
     const { author, body } = operation;
     const isRejected = effects.some(({ type }) => type === 'rejected');
     if (!isRejected) settlements.onOperation(operation);
@@ -75,8 +81,9 @@ export function checkCredit({
       const ofEpoch = reports.get(body.epoch) ?? new Map<string, Report>();
       reports.set(body.epoch, ofEpoch.set(author, reportOf(author, body, toNumber(beta))));
     }
+    if (body.kind === 'prove-equivocation') blame(body, consensusEpoch);
     for (const effect of effects) {
-      count(effect);
+      count(effect, consensusEpoch);
       if (effect.type !== 'vote' || effect.vote.type !== 'Settlement') continue;
       const election = before.tasks.get(toHex(effect.vote.taskId))?.election;
       settlements.onSettlement(effect.vote, election?.verifiers ?? []);
@@ -119,16 +126,34 @@ export function checkCredit({
     return toNumber(hashDomain('nemea/ring/1', networkId, seed, fromHex(account)));
   }
 
-  function count(effect: Effect): void {
+  /** Whatever the machine says of a proof: it is looked at here once more. */
+  function blame(body: Extract<Operation['body'], { kind: 'prove-equivocation' }>, epochNow: number): void {
+    const { culprit } = body;
+    const key = keys.get(culprit);
+    if (!accounts.has(culprit) || key === undefined) return;
+    const isSigned = [body.first, body.second].every(({ payload, signature }) =>
+      verify(key, hashDomain('nemea/consensus/message/2', networkId, payload), signature),
+    );
+    const epoch = isSigned ? epochProven(toHex(body.first.payload), toHex(body.second.payload)) : undefined;
+    if (epoch === undefined || epoch > epochNow || epoch <= (answered.get(culprit) ?? 0)) return;
+    answered.set(culprit, epoch);
+    equivocators.add(culprit);
+  }
+
+  function count(effect: Effect, consensusEpoch: number): void {
     if (effect.type === 'evicted') accounts.delete(effect.account);
     if (effect.type === 'update-missed') outdated.add(effect.account);
     if (effect.type === 'epoch-closed') close(effect.epoch);
-    if (effect.type === 'vote') countVote(effect.vote);
+    if (effect.type === 'vote') countVote(effect.vote, consensusEpoch);
   }
 
-  function countVote(vote: Vote): void {
-    if (vote.type === 'Admission')
-      accounts.set(vote.record.account, { credit: 1, admittedEpoch: vote.epoch });
+  function countVote(vote: Vote, consensusEpoch: number): void {
+    if (vote.type === 'Admission') {
+      const { account } = vote.record;
+      accounts.set(account, { credit: 1, admittedEpoch: vote.epoch });
+      answered.set(account, consensusEpoch);
+      equivocators.delete(account);
+    }
     if (vote.type === 'DisputeVerdict' && vote.guilty)
       set(chain.state.disputes.get(toHex(vote.disputeId))?.accused ?? '', () => 0);
     if (vote.type === 'Settlement') {
@@ -148,8 +173,9 @@ export function checkCredit({
     const ofEpoch = reports.get(epoch) ?? new Map<string, Report>();
     const place = (account: string): bigint => placeOf(epoch, account);
     for (const [account, credit] of creditsAfter(accounts, { epoch, reports: ofEpoch, place }))
-      set(account, () => (outdated.has(account) ? 0 : credit));
+      set(account, () => (outdated.has(account) || equivocators.has(account) ? 0 : credit));
     outdated.clear();
+    equivocators.clear();
     for (const known of reports.keys()) if (known <= epoch) reports.delete(known);
     // [MEMB-21]
     for (const account of history.leavers(history.epochBoundary(epoch) ?? 0)) accounts.delete(account);
@@ -161,7 +187,7 @@ export function checkCredit({
       if (kind !== 'decision' || !honest.has(host.name)) return;
       for (const record of records) {
         const decision = parseDecision(record);
-        if (decision.sequence > sequence) waiting.set(decision.sequence, decision.batch);
+        if (decision.sequence > sequence) waiting.set(decision.sequence, decision);
       }
     },
     check() {
