@@ -1,3 +1,4 @@
+import { signStatement } from '@nemea/consensus';
 import { sha256 } from '@nemea/core';
 import {
   encodeOperation,
@@ -150,7 +151,7 @@ function spamming(world: World, overlay: Overlay, did: () => void): Speech {
   };
 }
 
-/** Reports that those it attested are contraindicated, and accuses them. */
+/** Reports that those it attested are contraindicated, accuses them, and forges proofs that they contradicted themselves. */
 function lying(world: World, ports: NodePorts, did: () => void): NodePorts {
   const { network } = world.chain.state;
   const networkId = networkIdOf(network.chainId, network.contracts.nodeRegistry);
@@ -169,15 +170,19 @@ function lying(world: World, ports: NodePorts, did: () => void): NodePorts {
     const bytes = encodeOperation({ ...operation, body });
     return encodeSignedOperation(bytes, sign(operationDigest(networkId, bytes)));
   };
-  /** Evidence that was good, as an accusation. */
-  const accuse = (overlay: Overlay, asked: Uint8Array, answered: Uint8Array): void => {
-    const { epoch, target, proof, nonce, command } = challengeCodec.parse(asked);
-    if (sign === undefined || anchor === undefined || command !== 'epoch') return;
-    const { evidence, signature: answerSignature } = answerCodec.parse(answered);
-    const body: OperationBody = { kind: 'accuse', epoch, target, proof, nonce, evidence, answerSignature };
+  const order = (overlay: Overlay, body: OperationBody): void => {
+    if (sign === undefined || anchor === undefined) return;
     const bytes = encodeOperation({ ...anchor, body });
     const message = encodeSignedOperation(bytes, sign(operationDigest(networkId, bytes)));
     for (const peer of overlay.peers()) overlay.send(peer, PROTOCOLS.request, message);
+  };
+  /** Evidence that was good, as an accusation; and statements that the target never made. */
+  const accuse = (overlay: Overlay, asked: Uint8Array, answered: Uint8Array): void => {
+    const { epoch, target, proof, nonce, command } = challengeCodec.parse(asked);
+    if (sign === undefined || command !== 'epoch') return;
+    const { evidence, signature: answerSignature } = answerCodec.parse(answered);
+    order(overlay, { kind: 'accuse', epoch, target, proof, nonce, evidence, answerSignature });
+    order(overlay, forgedEquivocation(networkId, target, sign));
   };
   const twisted = withOverlay(ports, (overlay) => ({
     request: async (peer, protocol, message, timing) => {
@@ -196,6 +201,17 @@ function lying(world: World, ports: NodePorts, did: () => void): NodePorts {
       return device;
     },
   };
+}
+
+/** Two commits in the name of another. */
+function forgedEquivocation(networkId: Uint8Array, culprit: string, sign: Device['sign']): OperationBody {
+  const commit = (byte: number) => {
+    const place = { epoch: 1, view: 0, sequence: 1, digest: new Uint8Array(32).fill(byte) };
+    const content = { kind: 'commit' as const, ...place };
+    const { message } = signStatement({ networkId, sender: culprit, content, batch: [], sign });
+    return { payload: message.payload, signature: message.signature };
+  };
+  return { kind: 'prove-equivocation', culprit, first: commit(1), second: commit(2) };
 }
 
 /** Shows the same quote to everybody, whatever they ask for. */

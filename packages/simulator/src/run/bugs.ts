@@ -128,6 +128,20 @@ export const BUGS: readonly Bug[] = [
     'dispute.command === CHALLENGE_COMMANDS.epoch && provenBeta(accused, alpha, dispute.proof) !== undefined;',
   ),
   bug(
+    'equivocation-believed-unverified',
+    'a member loses its credit by what it never said [MEMB-43]',
+    'consensus/src/equivocation.ts',
+    'if (!input.verify(publicKey, signingBytes(input.networkId, payload), signature)) {',
+    'if (signature.length === 0) {',
+  ),
+  bug(
+    'equivocation-for-nothing',
+    'who is proven to have contradicted itself keeps its credit [MEMB-43]',
+    'membership/src/settlement.ts',
+    'return isEquivocation(leaf) ? withChange(roster, leaf.equivocator, creditAfterFault) : roster;',
+    'return roster;',
+  ),
+  bug(
     'failure-not-submitted',
     'the fee of a task that nobody can run stays in escrow [MEMB-34]',
     'node/src/votes.ts',

@@ -143,6 +143,15 @@ describe('a member that breaks the rules', () => {
     await s.epochsClose(3, [1, 2, 3]);
   });
 
+  it('by running twice loses all credit once somebody heard both, and again if it goes on [MEMB-43]', async () => {
+    await begin({ nodes: 7, villains: { 0: 'equivocating' } });
+    const others = [1, 2, 3, 4, 5, 6];
+    await s.until('its credit is gone', () => others.every((index) => s.creditOf(0, index) === 0));
+    expect(s.statusOnLayerOne(0)).toBe('active');
+    await s.epochsClose(2, others);
+    await s.until('it is gone again', () => others.every((index) => s.creditOf(0, index) === 0));
+  });
+
   it('by showing the same quote again is evicted, with its deposit [MEMB-22]', async () => {
     await begin({ nodes: 4, villains: { 3: 'stale-evidence' } });
     await s.until('layer 1 evicts it', () => s.statusOnLayerOne(3) === 'evicted');
@@ -160,10 +169,11 @@ describe('a member that breaks the rules', () => {
     await s.epochsClose(2, [0, 1, 3]);
   });
 
-  it('by accusing those whose evidence is good evicts nobody [MEMB-23]', async () => {
+  it('by accusing those whose evidence is good, and forging proofs against them, costs them nothing [MEMB-23] [MEMB-43]', async () => {
     await begin({ nodes: 4, villains: { 1: 'lying-attestor' } });
     await s.epochsClose(4);
     expect([0, 1, 2, 3].map((index) => s.statusOnLayerOne(index))).toEqual(Array(4).fill('active'));
+    for (const index of [0, 2, 3]) expect(s.creditOf(index, 0)).toBeGreaterThan(100);
   });
 
   it('by running other software is let in by nobody [ATT-3]', async () => {
