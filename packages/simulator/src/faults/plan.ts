@@ -28,14 +28,10 @@ export const FAULTS = [
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
+/** How an executor can break the rules: whoever does one of these never comes to those after it. */
+const BAD_EXECUTORS = ['stalling', 'boasting', 'smuggling'] as const;
 /** How a member can break the rules where tasks are run. */
-export const TASK_VILLAINS = [
-  'stalling',
-  'boasting',
-  'smuggling',
-  'careless-verifier',
-  'withholding-verifier',
-] as const;
+export const TASK_VILLAINS = [...BAD_EXECUTORS, 'careless-verifier', 'withholding-verifier'] as const;
 export type TaskVillain = (typeof TASK_VILLAINS)[number];
 
 /** How a member can lie where the network agrees. */
@@ -126,7 +122,9 @@ function badFounders(random: SeededRandom, nodes: number, lies: readonly Villain
 /** A machine is broken in one way, which hides what else it does; a member that lies does so in several, and few of these are proven. */
 function drawVillainy(random: SeededRandom, lies: readonly Villain[]): readonly Villain[] {
   if (random.chance(0.4)) return [random.pick(BREAKAGES)];
-  const told = lies.filter(() => random.chance(0.3));
+  const drawn = lies.filter(() => random.chance(0.3));
+  const asExecutor = BAD_EXECUTORS.findLast((kind) => drawn.includes(kind));
+  const told = drawn.filter((kind) => kind === asExecutor || !BAD_EXECUTORS.some((other) => other === kind));
   return told.length === 0 || random.chance(0.25) ? [...told, random.pick(PROVABLE_LIES)] : told;
 }
 
