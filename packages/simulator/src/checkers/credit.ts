@@ -38,6 +38,7 @@ export function checkCredit({
   const { startBlock, epochMs } = network;
   const history = new LedgerHistory({ startBlock, epochMs, networkId, genesisAccounts: chain.state.genesis });
   const verify = createEd25519Verifier();
+  const names = new Map(world.hosts.map(({ account, name }) => [account, name]));
   const keys = new Map(world.hosts.map(({ account, machine: { peerKey } }) => [account, peerKey]));
   const waiting = new Map<number, Decision>();
   const accounts = new Map<string, Account>(chain.state.genesis.map((account) => [account, { ...FOUNDER }]));
@@ -82,6 +83,9 @@ export function checkCredit({
       reports.set(body.epoch, ofEpoch.set(author, reportOf(author, body, toNumber(beta))));
     }
     if (body.kind === 'prove-equivocation') blame(body, consensusEpoch);
+    const name = names.get(author) ?? '';
+    if (honest.has(name) && effects.some(isUnproven))
+      fail('justice', `what ${name} shows as equivocation proves nothing to the members`);
     for (const effect of effects) {
       count(effect, consensusEpoch);
       if (effect.type !== 'vote' || effect.vote.type !== 'Settlement') continue;
@@ -206,6 +210,10 @@ export function checkCredit({
         fail('credit', `layer 1 has another root of epoch ${epochLatest} than the rules give`);
     },
   };
+}
+
+function isUnproven(effect: Effect): boolean {
+  return effect.type === 'rejected' && effect.code === 'EQUIVOCATION_UNPROVEN';
 }
 
 function textOf(accounts: ReadonlyMap<string, { readonly credit: number }>): string {
