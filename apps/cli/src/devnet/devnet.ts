@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -370,13 +371,31 @@ function clearOld(paths: DevnetPaths): void {
   }
 }
 
-/** A TCP port that is free now. */
+/** Below those that Linux gives out by itself: no connection of anybody takes a port before its node listens there. */
+const PORT_MIN = 10_000;
+const PORT_MAX = 32_767;
+const PORTS_TRIED_MAX = 100;
+/** Nodes listen only later. */
+const given = new Set<number>();
+
+/** A TCP port that is free now, drawn, because several networks may start at once. */
 async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  if (address === null || typeof address === 'string')
-    throw new DevnetError('DEVNET_MISSING', 'no free port');
-  return address.port;
+  for (let tried = 0; tried < PORTS_TRIED_MAX; tried++) {
+    const port = randomInt(PORT_MIN, PORT_MAX + 1);
+    if (given.has(port) || !(await isFree(port))) continue;
+    given.add(port);
+    return port;
+  }
+  throw new DevnetError(
+    'DEVNET_MISSING',
+    `no free port: ${PORTS_TRIED_MAX} tried from ${PORT_MIN} to ${PORT_MAX}`,
+  );
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
 }
