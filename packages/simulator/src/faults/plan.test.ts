@@ -30,6 +30,17 @@ describe('the plans of a swarm', () => {
     }
   });
 
+  it('leave a crowd of newcomers without a founder on its side where tasks earn credit, so that it stays below a third', () => {
+    for (const { nodes, villains, owners } of plans) {
+      const names = [...villains.keys()].map((name) => Number(name.slice(1)));
+      const isCrowd = [...villains].some(
+        ([name, [kind]]) =>
+          Number(name.slice(1)) >= nodes && !IMPOSTORS.some((impostor) => impostor === kind),
+      );
+      if (isCrowd && owners !== 'idle') expect(names.filter((index) => index < nodes)).toEqual([]);
+    }
+  });
+
   it('let newcomers break rules together only where it is seen whether they stop the others', () => {
     for (const { nodes, villains, mode } of plans) {
       const kinds = [...villains]

@@ -90,9 +90,11 @@ export function isImpostor({ nodes, villains }: Pick<Plan, 'nodes' | 'villains'>
 export function drawPlan(random: SeededRandom): Plan {
   const nodes = random.chance(0.75) ? 4 : 7;
   const owners = random.pick(['idle', 'ordering', 'ordering', 'refusing'] as const);
-  const bad = badFounders(random, nodes, owners === 'idle' ? LIES : [...LIES, ...TASK_VILLAINS]);
-  const leaver = drawLeaver(random, nodes, bad);
+  const drawn = badFounders(random, nodes, owners === 'idle' ? LIES : [...LIES, ...TASK_VILLAINS]);
+  const leaver = drawLeaver(random, nodes, drawn);
   const isCrowd = random.chance(0.25);
+  // Tasks earn credit: a founder that runs most of them and a crowd would come to weigh a third together.
+  const bad: Villains = isCrowd && owners !== 'idle' ? new Map() : drawn;
   const { strangers, bad: badStrangers } = isCrowd ? drawCrowd(random, nodes) : drawStrangers(random, nodes);
   return {
     nodes,
