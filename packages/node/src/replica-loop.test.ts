@@ -217,6 +217,32 @@ describe('a history of more than two snapshots', () => {
     expect(answer.kind).toBe('snapshot');
   });
 
+  test('that breaks off between a snapshot taken over and the decisions it makes useless is gone on with from the snapshot', async () => {
+    await orderMany(5, network);
+    at(3).isCut = true;
+    await orderMany(140, network.slice(0, 3));
+    const { journal, node } = at(3);
+    const trim = journal.trim.bind(journal);
+    journal.trim = (kind, keep) => {
+      if (kind === 'decision') throw new Error('the process is gone');
+      trim(kind, keep);
+    };
+    at(3).isCut = false;
+    await until(() => stopped.length > 0);
+    journal.trim = trim;
+    expect(journal.read('snapshot')).toHaveLength(1);
+    expect(journal.read('decision').length).toBeGreaterThanOrEqual(5);
+    for (const starts of [1, 2]) {
+      network[3] = await start(node, journal);
+      await orderMany(starts, network.slice(0, 3));
+      await until(() => at(3).loop.sequence >= at(0).loop.sequence);
+      expect(digestOf(at(3))).toBe(digestOf(at(0)));
+      at(3).loop.close();
+    }
+    network[3] = await start(node, journal);
+    await decideWithout(at(0));
+  });
+
   test('is had again by a member that lost its journal: it follows, and votes once its token is ordered [CONS-25]', async () => {
     for (const index of network.keys()) report(index);
     await orderMany(140, network);
