@@ -4,7 +4,8 @@ export type MembershipErrorCode =
   | 'LEDGER_BEHIND'
   | 'OPERATION_MALFORMED'
   | 'OPERATION_SIGNATURE_INVALID'
-  | 'STATE_MALFORMED';
+  | 'STATE_MALFORMED'
+  | 'VOTE_MALFORMED';
 
 export class MembershipError extends CodedError<MembershipErrorCode> {}
 

@@ -60,3 +60,4 @@ export {
   isDrawRipe,
   taskDrawSeed,
 } from './task.ts';
+export { encodeVote, parseVote } from './vote.ts';

@@ -10,6 +10,7 @@ import { Appraisals, sessionBinding } from './attestation/appraisals.ts';
 import { Chronicle } from './chronicle.ts';
 import type { NodeContext } from './context.ts';
 import { NodeError } from './errors.ts';
+import { Outbox } from './outbox.ts';
 import { Members } from './peers/members.ts';
 import { peerIdOf } from './peers/peer-id.ts';
 import { sleep, type Timer } from './ports/clock.ts';
@@ -20,7 +21,6 @@ import { type Overlay, TransportError } from './ports/transport.ts';
 import { ADMISSION_BYTES_MAX, PROTOCOLS } from './protocol.ts';
 import { ReplicaLoop } from './replica-loop.ts';
 import { openServices, type Services } from './services.ts';
-import { subjectOf } from './votes.ts';
 
 const BLOCK_POLL_MS = 200;
 const CAUGHT_UP_TIMEOUT_MS = 60_000;
@@ -85,8 +85,7 @@ export class Node {
   readonly #appraisals: Appraisals;
   readonly #chronicle: Chronicle;
   readonly #closers: AsyncDisposableStack;
-  /** The last vote on each subject that was decided before this process had its services; layer 1 may lack them. */
-  readonly #votesBefore = new Map<string, Vote>();
+  readonly #outbox: Outbox;
   readonly #lost = Promise.withResolvers<CodedError>();
   #genesisAccounts: readonly string[] = [];
   #desk: ReceptionDesk | undefined;
@@ -112,6 +111,7 @@ export class Node {
     this.#members = new Members(ledger, options.logger, () => this.#loop?.state);
     this.#appraisals = new Appraisals(ledger, ports.clock, this.#members);
     this.#chronicle = new Chronicle(ports.clock, journal);
+    this.#outbox = new Outbox(journal);
     this.#closers = closers;
     void device.lost.then(this.#lost.resolve);
   }
@@ -283,8 +283,7 @@ export class Node {
   /** Takes up what an earlier life of this process left undone: votes that layer 1 does not show, draws, runs. */
   resume(): void {
     const { votes, tasks } = this.#requireServices();
-    for (const vote of this.#votesBefore.values()) this.#watchVote(vote, votes.recast(vote));
-    this.#votesBefore.clear();
+    for (const vote of this.#outbox.votes()) this.#watchVote(vote, votes.recast(vote));
     tasks.resume();
     const { sequence } = this.#requireLoop();
     this.#options.logger.info({ sequence, block: this.#ledger.history.head }, 'caught up');
@@ -471,8 +470,9 @@ export class Node {
     const overlay = this.#overlay;
     switch (effect.type) {
       case 'vote':
-        if (this.#services === undefined) this.#votesBefore.set(subjectOf(effect.vote), effect.vote);
-        else this.#watchVote(effect.vote, this.#services.votes.cast(effect.vote));
+        this.#outbox.add(effect.vote);
+        if (this.#services !== undefined)
+          this.#watchVote(effect.vote, this.#services.votes.cast(effect.vote));
         return;
       case 'rejoined':
         logger.info({ account: effect.account }, 'member came back without its journal');

@@ -66,25 +66,17 @@ export class OrderLog<State> {
     this.#count = oldest === undefined ? 0 : journal.read('decision').length;
   }
 
-  /**
-   * Where a start begins: the older snapshot, so that what was decided lately is told once more. Before the first has an
-   * older one beside it, all decisions are kept, and the start is at the very beginning.
-   */
+  /** Where a start begins: the older snapshot, so that what was decided lately is told once more. */
   base(): { sequence: number; state: State } | undefined {
-    const oldest = this.#start();
+    const [oldest] = this.#snapshots;
     return oldest === undefined
       ? undefined
       : { sequence: oldest.sequence, state: this.#codec.parse(oldest.state) };
   }
 
-  #start(): Snapshot | undefined {
-    const hasAll = this.#count > 0 && this.#first === 1;
-    return hasAll ? undefined : this.#snapshots[0];
-  }
-
   /** The decisions after the base, in order. Throws `ORDER_LOG_INVALID` when one is missing. */
   *replay(): Generator<Decision> {
-    let sequence = this.#start()?.sequence ?? 0;
+    let sequence = this.#snapshots[0]?.sequence ?? 0;
     for (const bytes of this.#journal.read('decision')) {
       const decision = parseDecision(bytes);
       if (decision.sequence <= sequence) continue;

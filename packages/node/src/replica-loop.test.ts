@@ -191,15 +191,6 @@ describe('a history of more than two snapshots', () => {
     await decideWithout(at(0));
   });
 
-  test('is told again from its beginning as long as the first snapshot has none before it: votes just cast are not forgotten', async () => {
-    await orderMany(70, network);
-    const { journal } = at(1);
-    expect(journal.read('snapshot')).toHaveLength(1);
-    const log = new OrderLog(journal, { encode: (bytes: Uint8Array) => bytes, parse: (bytes) => bytes });
-    expect(log.base()).toBeUndefined();
-    expect(log.replay().next().value).toMatchObject({ sequence: 1 });
-  });
-
   test('is no obstacle for a replica that missed it: it goes on from a snapshot, and votes', async () => {
     at(3).isCut = true;
     const others = network.slice(0, 3);

@@ -3,12 +3,11 @@ import { membersInOrder, type Vote } from '@nemea/membership';
 import { LedgerError, type Receipt, voteDigest } from '@nemea/sdk';
 import { type Hex, recoverAddress } from 'viem';
 import type { NodeContext } from './context.ts';
+import { VOTES_MAX } from './outbox.ts';
 import { peerIdOf } from './peers/peer-id.ts';
 import { sleep } from './ports/clock.ts';
 import { PROTOCOLS, voteMessageCodec } from './protocol.ts';
 
-/** Votes that this node takes part in at a time. */
-const VOTES_MAX = 512;
 /** Signatures of one peer kept for votes that this node has not reached yet, and peers whose are kept. */
 const EARLY_PER_PEER_MAX = 64;
 const PEERS_MAX = 256;
@@ -220,12 +219,24 @@ export class Votes {
   }
 
   #isOnLedger(vote: Vote): boolean {
-    const { events } = this.#context.ledger.history;
+    const { history } = this.#context.ledger;
+    const { events } = history;
     switch (vote.type) {
+      // Who left or was evicted may be admitted, and evicted, again: what was done in epochs before is another vote's.
       case 'Admission':
-        return this.#lastChange(vote.record.account) === 'node-admitted';
+        return events.some(
+          (event) =>
+            event.type === 'node-admitted' &&
+            event.record.account === vote.record.account &&
+            history.epochOf(event.block) >= vote.epoch,
+        );
       case 'Eviction':
-        return this.#lastChange(vote.account) === 'node-evicted';
+        return events.some(
+          (event) =>
+            event.type === 'node-evicted' &&
+            event.account === vote.account &&
+            history.epochOf(event.block) >= vote.epoch,
+        );
       case 'EpochRecord':
         return events.some((event) => event.type === 'epoch' && event.epoch >= vote.epoch);
       case 'Election': {
@@ -250,15 +261,6 @@ export class Votes {
     }
   }
 
-  /** What layer 1 last did with an account: one that was evicted may be admitted, and evicted, again. */
-  #lastChange(account: string): 'node-admitted' | 'node-evicted' | undefined {
-    for (const event of this.#context.ledger.history.events.toReversed()) {
-      if (event.type === 'node-admitted' && event.record.account === account) return event.type;
-      if (event.type === 'node-evicted' && event.account === account) return event.type;
-    }
-    return undefined;
-  }
-
   #send(ballot: Ballot, signature: string): void {
     const message = voteMessageCodec.encode({ digest: fromHex(ballot.digest), signature });
     for (const member of this.#context.state().roster.values()) {
@@ -274,23 +276,4 @@ function sortedSignatures(ballot: Ballot, weights: ReadonlyMap<string, number>):
     .filter(([account]) => (weights.get(account) ?? 0) > 0)
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([, signature]) => signature);
-}
-
-/** What a vote decides: a later one on the same subject makes it obsolete. */
-export function subjectOf(vote: Vote): string {
-  switch (vote.type) {
-    case 'Admission':
-      return `member ${vote.record.account}`;
-    case 'Eviction':
-      return `member ${vote.account}`;
-    case 'EpochRecord':
-      return 'epoch';
-    case 'Election':
-      return `election ${toHex(vote.taskId)}`;
-    case 'Settlement':
-    case 'TaskFailure':
-      return `end ${toHex(vote.taskId)}`;
-    case 'DisputeVerdict':
-      return `dispute ${toHex(vote.disputeId)}`;
-  }
 }

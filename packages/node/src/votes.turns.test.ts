@@ -1,6 +1,6 @@
 import { fromHex, sha256, toHex } from '@nemea/core';
 import { membersInOrder, type Vote } from '@nemea/membership';
-import { type Ledger, LedgerError, voteDigest, voteTypedData } from '@nemea/sdk';
+import { type Ledger, LedgerError, type LedgerEvent, voteDigest, voteTypedData } from '@nemea/sdk';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { voteMessageCodec } from './protocol.ts';
 import { network, overlayOf, TestChain, type TestNode, testContext, testNode, testNodes } from './testing.ts';
@@ -84,6 +84,41 @@ test('a signature is sent again until layer 1 shows the result: one that was los
   await vi.advanceTimersByTimeAsync(200_000);
   expect(sent).toBe(3 * (nodes.length - 1));
   expect(vi.getTimerCount()).toBe(0);
+});
+
+describe('a vote of an earlier life', () => {
+  const { record } = testNode('newcomer');
+  const admitted = (): LedgerEvent => ({ ...chain.at, type: 'node-admitted', record, credit: 10, weight: 1 });
+
+  test('on the admission of a member that had left is cast: its first admission was another vote’s', async () => {
+    chain.mine(admitted());
+    chain.mineTo(25);
+    const votes = votesOf(nodes[0] as TestNode);
+    const again: Vote = { type: 'Admission', record, epoch: chain.history.epochOf(25) };
+    await votes.recast(again);
+    expect(sent).toBe(nodes.length - 1);
+    chain.mine(admitted());
+    await vi.advanceTimersByTimeAsync(200_000);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test('that layer 1 has taken is not cast once more, whatever came after it', async () => {
+    const evidenceDigest = sha256();
+    chain.mineTo(11);
+    chain.mine(admitted());
+    chain.mineTo(25);
+    chain.mine({ ...chain.at, type: 'node-evicted', account: record.account, reason: 1 });
+    const votes = votesOf(nodes[0] as TestNode);
+    await votes.recast({ type: 'Admission', record, epoch: chain.history.epochOf(11) });
+    await votes.recast({
+      type: 'Eviction',
+      account: record.account,
+      epoch: chain.history.epochOf(11),
+      evidenceDigest,
+      reason: 1,
+    });
+    expect(sent).toBe(0);
+  });
 });
 
 describe('a certificate [MEMB-34]', () => {

@@ -71,6 +71,22 @@ describe('a network of four', () => {
     await s.epochsClose(1);
   });
 
+  it('has not forgotten a vote that layer 1 did not take for long when all lose power [MEMB-34]', async () => {
+    await begin({ nodes: 4 });
+    await s.epochsClose(1);
+    s.layerOneTakesNo('TaskFailure');
+    s.taskIsCreated();
+    await s.until('the members have given it up', () => s.tasksGivenUp(0) === 1);
+    // Two snapshots later its decision is in nobody's journal.
+    const { sequence } = s.statusOf(0);
+    await s.until('much else is decided', () => s.statusOf(0).sequence > sequence + 200);
+    expect(s.feesInEscrow()).toBe(1);
+    for (const index of [0, 1, 2, 3]) s.member(index).crash();
+    s.layerOneTakesNo(undefined);
+    for (const index of [0, 1, 2, 3]) s.member(index).start();
+    await s.until('the fee is back', () => s.feesInEscrow() === 0);
+  });
+
   it('suffers a member that hears only half of the others', async () => {
     await begin({ nodes: 4 });
     await s.epochsClose(1);

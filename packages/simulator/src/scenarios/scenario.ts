@@ -1,4 +1,5 @@
 import { assert, toHex } from '@nemea/core';
+import type { Vote } from '@nemea/membership';
 import type { Owner } from '@nemea/node/owner';
 import { PROTOCOLS } from '@nemea/node/protocol';
 import type { Violation } from '../checkers/checker.ts';
@@ -8,10 +9,11 @@ import { prepare } from '../run/arena.ts';
 import { bringMadeUp, keepWaiting } from '../tasks/flood.ts';
 import type { Hurdle, Order } from '../tasks/order-book.ts';
 import type { ProgramName } from '../tasks/programs.ts';
+import { Revert } from '../twins/layer-one/state.ts';
 import { createTask, tasksOpen } from '../world/author.ts';
 import type { Host } from '../world/host.ts';
 import { approveRelease, leave, NEXT_RELEASE, update } from '../world/operators.ts';
-import { FIRST_RELEASE, World } from '../world/world.ts';
+import { DEPOSIT, FIRST_RELEASE, World } from '../world/world.ts';
 
 /** How long a scenario may take, in its own time, to get where it says it gets. */
 const PATIENCE_MS = 180_000;
@@ -31,6 +33,7 @@ export class Scenario {
   readonly world: World;
   #violation: Violation | undefined;
   readonly #cut = new Set<string>();
+  #refused: Vote['type'] | undefined;
   readonly #counts = new Counts();
   readonly isServed: (order: Order) => boolean;
   /** The member that asked an owner's key agent last. */
@@ -62,6 +65,13 @@ export class Scenario {
           this.keysAskedBy = this.world.hosts.find(({ name }) => name === from);
       },
     });
+    const { chain } = this.world;
+    const send = chain.send.bind(chain);
+    chain.send = (from, call, settled) => {
+      if (call.kind !== 'vote' || call.vote.type !== this.#refused) return send(from, call, settled);
+      settled?.({ revert: new Revert('Refused', 'not now') });
+      return '';
+    };
     const { weather } = this.world.conditions;
     this.world.conditions.weather = {
       fate: (from, to, passing) => (this.#cut.has(`${from}>${to}`) ? [] : weather.fate(from, to, passing)),
@@ -151,9 +161,39 @@ export class Scenario {
     createTask(this.world, this.world.kernel.random.fork('author'));
   }
 
+  /** One kind of vote is refused by layer 1; undefined ends it. */
+  layerOneTakesNo(type: Vote['type'] | undefined): void {
+    this.#refused = type;
+  }
+
+  statusOf(index: number) {
+    const { node } = this.member(index);
+    assert(node !== undefined, `member ${index} is not on`);
+    return node.status();
+  }
+
+  /** How many tasks have failed as one member knows it. */
+  tasksGivenUp(by: number): number {
+    const { tasks } = this.member(by).node?.record() ?? { tasks: [] };
+    return tasks.filter(({ outcome }) => outcome === 'failed').length;
+  }
+
   /** Gives up membership on layer 1. */
   leaves(index: number): void {
     leave(this.world, this.member(index));
+  }
+
+  /** Has its deposit out as soon as layer 1 allows it, pays it anew, and knocks as a stranger. */
+  async comesBack(index: number): Promise<void> {
+    const host = this.member(index);
+    await this.until('its deposit is out', () => {
+      if (this.statusOnLayerOne(index) === 'exiting')
+        this.world.chain.send(host.account, { kind: 'withdraw' });
+      return this.statusOnLayerOne(index) === 'left';
+    });
+    this.world.chain.send(host.account, { kind: 'deposit', account: host.account, amount: DEPOSIT });
+    host.isLeaving = false;
+    host.start();
   }
 
   nextReleaseIsApproved(): void {

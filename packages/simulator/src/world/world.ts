@@ -26,7 +26,7 @@ import { type OwnerChecks, OwnerHost } from './owner-host.ts';
 
 const BLOCK_MS = 1_000;
 const START_S = Date.UTC(2026, 5, 1) / 1_000;
-const DEPOSIT = 1_000n;
+export const DEPOSIT = 1_000n;
 const FIRST_PORT = 10_000;
 export const GOVERNOR = `0x${'60'.repeat(20)}`;
 const FIRST_OWNER_PORT = 30_000;
