@@ -9,10 +9,9 @@ import {
   applicationOf,
   candidateOf,
   drawContext,
+  foundNetwork,
   judgementOf,
   seatOf,
-  TestLedger,
-  TestMachine,
   type TestMember,
   testMember,
   testMembers,
@@ -22,12 +21,10 @@ const EPOCH = 2;
 const members = testMembers(12);
 const stranger = testMember('stranger');
 const [sponsor] = members as [TestMember];
-let ledger: TestLedger;
-let machine: TestMachine;
+let { ledger, machine } = foundNetwork(members);
 
 beforeEach(() => {
-  ledger = new TestLedger(members);
-  machine = new TestMachine(ledger);
+  ({ ledger, machine } = foundNetwork(members));
 });
 
 /** Members that are, and that are not, drawn to judge a candidate. */

@@ -10,8 +10,8 @@ import {
   attestationOf,
   candidateOf,
   epochReportOf,
+  foundNetwork,
   isSeated,
-  TestLedger,
   TestMachine,
   type TestMember,
   testMember,
@@ -20,12 +20,10 @@ import {
 
 const EPOCH = 2;
 const members = testMembers(6);
-let ledger: TestLedger;
-let machine: TestMachine;
+let { ledger, machine } = foundNetwork(members);
 
 beforeEach(() => {
-  ledger = new TestLedger(members);
-  machine = new TestMachine(ledger);
+  ({ ledger, machine } = foundNetwork(members));
 });
 
 /** What an attestor that was drawn for some of these would report. */

@@ -11,10 +11,9 @@ import {
   commitOf,
   epochReportOf,
   equivocationOf,
+  foundNetwork,
   judgementOf,
   type ProofOfEquivocation,
-  TestLedger,
-  TestMachine,
   type TestMember,
   testMember,
   testMembers,
@@ -22,12 +21,10 @@ import {
 
 const members = testMembers(4);
 const [first, second, third, culprit] = members as [TestMember, TestMember, TestMember, TestMember];
-let ledger: TestLedger;
-let machine: TestMachine;
+let { ledger, machine } = foundNetwork(members);
 
 beforeEach(() => {
-  ledger = new TestLedger(members);
-  machine = new TestMachine(ledger);
+  ({ ledger, machine } = foundNetwork(members));
   machine.consensusEpoch = 33;
 });
 

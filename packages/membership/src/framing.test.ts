@@ -11,9 +11,9 @@ import {
   attestationOf,
   BLOCKS_PER_EPOCH,
   epochReportOf,
+  foundNetwork,
   isSeated,
   seatOfAttestor,
-  TestLedger,
   TestMachine,
   type TestMember,
   testMember,
@@ -26,12 +26,10 @@ const EPOCH = 2;
 const members = testMembers(12);
 const [target] = members as [TestMember];
 const others = members.slice(1);
-let ledger: TestLedger;
-let machine: TestMachine;
+let { ledger, machine } = foundNetwork(members);
 
 beforeEach(() => {
-  ledger = new TestLedger(members);
-  machine = new TestMachine(ledger);
+  ({ ledger, machine } = foundNetwork(members));
 });
 
 function isDrawn(attestor: TestMember, epoch = EPOCH): boolean {

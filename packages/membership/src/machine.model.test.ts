@@ -12,11 +12,13 @@ import {
   candidateOf,
   epochReportOf,
   equivocationOf,
+  foundNetwork,
   judgementOf,
   reportOf,
   TestLedger,
   TestMachine,
   type TestMember,
+  type TestNetwork,
   testMember,
   testMembers,
 } from './testing.ts';
@@ -32,9 +34,7 @@ interface Model {
   readonly tasks: Map<string, { attempt: number; isOver: boolean; executors: string[] }>;
 }
 
-interface Real {
-  readonly ledger: TestLedger;
-  readonly machine: TestMachine;
+interface Real extends TestNetwork {
   tasksAdded: number;
 }
 
@@ -234,10 +234,9 @@ const commands: fc.Arbitrary<Command>[] = [
 ];
 
 function start(): { model: Model; real: Real } {
-  const ledger = new TestLedger(members);
   return {
     model: { members: new Set(members.map(({ account }) => account)), tasks: new Map() },
-    real: { ledger, machine: new TestMachine(ledger), tasksAdded: 0 },
+    real: { ...foundNetwork(members), tasksAdded: 0 },
   };
 }
 

@@ -18,10 +18,9 @@ import {
   accusationOf,
   bidOf,
   epochReportOf,
+  foundNetwork,
   isSeated,
   reportOf,
-  TestLedger,
-  TestMachine,
   type TestMember,
   testMembers,
 } from './testing.ts';
@@ -29,13 +28,11 @@ import {
 const members = testMembers(6);
 const [first] = members as [TestMember];
 const certificate = fromUtf8('clean-up certificate');
-let ledger: TestLedger;
-let machine: TestMachine;
+let { ledger, machine } = foundNetwork(members);
 let task: TaskOnLedger;
 
 beforeEach(() => {
-  ledger = new TestLedger(members);
-  machine = new TestMachine(ledger);
+  ({ ledger, machine } = foundNetwork(members));
   task = ledger.addTask('one');
 });
 

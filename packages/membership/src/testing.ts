@@ -234,6 +234,17 @@ export class TestMachine {
   }
 }
 
+export interface TestNetwork {
+  readonly ledger: TestLedger;
+  readonly machine: TestMachine;
+}
+
+/** A network as it begins: layer 1 that knows only its founders, and a machine that follows it. */
+export function foundNetwork(founders: readonly TestMember[]): TestNetwork {
+  const ledger = new TestLedger(founders);
+  return { ledger, machine: new TestMachine(ledger) };
+}
+
 export function drawContext(ledger: LedgerView, epoch: number) {
   return { networkId: NETWORK_ID, epochSeed: ledger.epochSeed(epoch) ?? new Uint8Array(32) };
 }
