@@ -57,9 +57,9 @@ export async function startClient(options: {
   const facts = readDeviceFacts(options.dir);
   const logger = openLogger(facts.name, options.logLevel);
   const network = parseNetwork(readText(options.network, { code: 'NETWORK_UNREADABLE' }));
-  const ports = ownerPorts({ dir: options.dir, network, openStore: openCapsuleStore });
+  const ports = ownerPorts({ dir: options.dir, network, logger, openStore: openCapsuleStore });
   const owner = await Owner.start(ports, { logger });
-  const control = await serveControl(socketPath(options.dir, 'control.sock'), {
+  const control = await serveControl(socketPath(options.dir, 'control.sock'), logger, {
     'GET /status': async () => ({
       ...owner.status(),
       rssMb: Math.round(process.memoryUsage.rss() / 1_048_576),

@@ -29,6 +29,7 @@ export async function startNode(options: {
   const ports = productionPorts({
     dir: options.dir,
     network,
+    logger,
     openStore: (privateKey, networkId) =>
       openCapsuleStore({ privateKey, listen: '/ip4/127.0.0.1/tcp/0', networkId, protocols: {} }),
     ...(sandbox === undefined ? {} : { sandbox }),
@@ -47,7 +48,7 @@ export async function startNode(options: {
       ? {}
       : { image: { file: options.image as string, digest: fromHex(built.digest), name: built.name } }),
   });
-  const control = await serveControl(socketPath(options.dir, 'control.sock'), {
+  const control = await serveControl(socketPath(options.dir, 'control.sock'), logger, {
     'GET /status': async () => {
       node.settle();
       return { ...node.status(), rssMb: Math.round(process.memoryUsage.rss() / 1_048_576) };

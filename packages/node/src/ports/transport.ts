@@ -3,7 +3,7 @@ import { CodedError } from '@nemea/core';
 /**
  * One request-answer or message protocol served on a host. `handle` gets the PeerId that the encrypted channel
  * proved. What it returns answers a request and is ignored for a plain message; a thrown `CodedError` reaches
- * the peer as its code only.
+ * the peer as its code only, anything else as `UNEXPECTED`.
  */
 export interface Protocol {
   readonly maxMessageBytes: number;

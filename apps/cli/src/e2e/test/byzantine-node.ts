@@ -18,12 +18,14 @@ async function openLyingDevice(dir: string): Promise<TpmDevice> {
 }
 
 const [dir = '', networkFile = ''] = process.argv.slice(2);
+const logger = openLogger('byzantine', 'info');
 const ports = productionPorts({
   dir,
   network: parseNetwork(readFileSync(networkFile, 'utf8')),
+  logger,
   openDevice: () => openLyingDevice(dir),
   openStore: (privateKey, networkId) =>
     openCapsuleStore({ privateKey, listen: '/ip4/127.0.0.1/tcp/0', networkId, protocols: {} }),
 });
-const node = await startNode(ports, { logger: openLogger('byzantine', 'info') });
+const node = await startNode(ports, { logger });
 await untilStopped(() => node.close());

@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CodedError } from '@nemea/core';
+import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { callControl, serveControl } from './control.ts';
 
@@ -11,13 +12,18 @@ class BusyError extends CodedError<'BUSY'> {}
 let dir: string;
 let socket: string;
 let server: Awaited<ReturnType<typeof serveControl>>;
+let logged: Record<string, unknown>[];
+
+const logger = pino({}, { write: (line) => void logged.push(JSON.parse(line)) });
 
 beforeEach(async () => {
+  logged = [];
   dir = mkdtempSync(join(tmpdir(), 'control-'));
   socket = join(dir, 'control.sock');
-  server = await serveControl(socket, {
+  const routes = {
     'GET /status': async () => ({ ok: true }),
-    'POST /echo': async (body) => body,
+    'GET /amount': async () => ({ deposit: 1n }),
+    'POST /echo': async (body: unknown) => body,
     'POST /nothing': async () => undefined,
     'POST /busy': async () => {
       throw new BusyError('BUSY', 'one run at a time');
@@ -25,7 +31,8 @@ beforeEach(async () => {
     'POST /bug': async () => {
       throw new Error('secret detail');
     },
-  });
+  };
+  server = await serveControl(socket, logger, routes);
 });
 
 afterEach(async () => {
@@ -49,12 +56,25 @@ describe('a call is refused', () => {
       code: 'BUSY',
       message: 'one run at a time',
     });
+    expect(logged).toEqual([]);
   });
 
   test('without a word of an error that nobody expected', async () => {
     const refused = callControl(socket, 'POST /bug');
     await expect(refused).rejects.toMatchObject({ code: 'UNEXPECTED' });
     await expect(refused).rejects.not.toThrow('secret');
+  });
+
+  test('and the log of the device says where nobody expected an error', async () => {
+    await expect(callControl(socket, 'POST /bug')).rejects.toThrow('see the log of the device');
+    const stack = expect.stringContaining('control.test.ts');
+    expect(logged).toMatchObject([{ method: 'POST', url: '/bug', err: { stack } }]);
+  });
+
+  test('when the answer cannot be written as JSON, and the device goes on', async () => {
+    await expect(callControl(socket, 'GET /amount')).rejects.toMatchObject({ code: 'UNEXPECTED' });
+    expect(logged).toMatchObject([{ method: 'GET', url: '/amount' }]);
+    expect(await callControl(socket, 'GET /status')).toEqual({ ok: true });
   });
 
   test('for a route that is none', async () => {
@@ -91,6 +111,6 @@ describe('a call is refused', () => {
 
 test('a door that a crashed device left behind is replaced', async () => {
   await server.close();
-  server = await serveControl(socket, { 'GET /status': async () => ({ again: true }) });
+  server = await serveControl(socket, logger, { 'GET /status': async () => ({ again: true }) });
   expect(await callControl(socket, 'GET /status')).toEqual({ again: true });
 });

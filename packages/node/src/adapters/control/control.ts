@@ -1,6 +1,7 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, request } from 'node:http';
 import { CodedError, errorCode } from '@nemea/core';
+import type { Logger } from 'pino';
 
 const BODY_BYTES_MAX = 1 << 20;
 const RESPONSE_BYTES_MAX = 64 << 20;
@@ -21,12 +22,18 @@ export type ControlRoutes = Readonly<Record<string, (body: unknown) => Promise<u
  * The operator's door of a device: JSON over a Unix socket that only its owner can open. Not a network service; file
  * permissions are its authentication.
  */
-export async function serveControl(path: string, routes: ControlRoutes): Promise<{ close(): Promise<void> }> {
+export async function serveControl(
+  path: string,
+  logger: Logger,
+  routes: ControlRoutes,
+): Promise<{ close(): Promise<void> }> {
   rmSync(path, { force: true });
   const server = createServer((incoming, outgoing) => {
     const answer = (status: number, body: unknown) => {
+      // First, since it may throw, and a head can be sent only once.
+      const text = JSON.stringify(body);
       outgoing.writeHead(status, { 'content-type': 'application/json' });
-      outgoing.end(JSON.stringify(body));
+      outgoing.end(text);
     };
     readBody(incoming)
       .then(async (body) => {
@@ -36,9 +43,10 @@ export async function serveControl(path: string, routes: ControlRoutes): Promise
         answer(200, (await route(body)) ?? null);
       })
       .catch((error: unknown) => {
-        const message =
-          error instanceof CodedError ? error.message : 'unexpected error, see the log of the device';
-        answer(error instanceof CodedError ? 422 : 500, { code: errorCode(error), message });
+        const code = errorCode(error);
+        if (error instanceof CodedError) return answer(422, { code, message: error.message });
+        logger.error({ method: incoming.method, url: incoming.url, err: error }, 'control call failed');
+        answer(500, { code, message: 'unexpected error, see the log of the device' });
       });
   });
   await new Promise<void>((resolve, reject) => {
