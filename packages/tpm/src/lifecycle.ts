@@ -46,6 +46,7 @@ export async function lockPlatform(io: TpmIo): Promise<void> {
       parameters: { enable: HANDLE.platform, state: false },
     });
   } catch (error) {
+    // Disabled already: by the firmware, or by an earlier call since the start.
     if (!isRefusal(error, RC.hierarchy)) throw error;
   }
 }

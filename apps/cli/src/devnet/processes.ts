@@ -164,6 +164,6 @@ function isRunning(pid: number): boolean {
     // A child that ended and was not waited for still has a pid; its state tells.
     return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
   } catch {
-    return false;
+    return false; // gone, or the number is another user's by now
   }
 }

@@ -12,6 +12,7 @@ import {
   type MembershipState,
 } from '@nemea/membership';
 import { answerOf, NETWORK_ID } from '@nemea/membership/testing';
+import { pino } from 'pino';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { peerIdOf } from '../peers/peer-id.ts';
 import { answerCodec, challengeCodec } from '../protocol.ts';
@@ -122,6 +123,22 @@ describe('in an epoch an attestor', () => {
     expect(context.proposed).toEqual([
       { kind: 'attest', epoch: EPOCH, proof: seat().proof, attestations: [] },
     ]);
+  });
+
+  test('logs its own fault as an error and not as the silence of a target [ATT-13]', async () => {
+    const lines: { level: number; err?: { type: string } }[] = [];
+    const logger = pino({}, { write: (line) => void lines.push(JSON.parse(line)) });
+    const { attestor, context } = attestorOf(answered);
+    const appraiseMember = () => {
+      throw new TypeError('not a function');
+    };
+    Object.assign(context, { logger, appraiseMember });
+    await attest(attestor);
+    expect(lines).toHaveLength(drawnTargets().length);
+    for (const { level, err } of lines) {
+      expect([level, err?.type]).toEqual([pino.levels.values.error, 'TypeError']);
+    }
+    expect(context.proposed).toMatchObject([{ kind: 'attest', epoch: EPOCH, attestations: [] }]);
   });
 
   test('takes no answer that its target did not sign [ATT-13]', async () => {

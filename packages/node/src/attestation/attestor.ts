@@ -1,5 +1,5 @@
 import type { AttestationResult } from '@nemea/attestation';
-import { CodedError, errorCode, sha256, toHex } from '@nemea/core';
+import { CodedError, sha256, toHex } from '@nemea/core';
 import {
   type Attestation,
   answerDigest,
@@ -167,7 +167,10 @@ export class Attestor {
       };
     } catch (error) {
       // Silence costs the target liveness credit, not its deposit: there is nothing to accuse it of.
-      context.logger.warn({ target: target.account, epoch, code: errorCode(error) }, 'target did not answer');
+      const about = { target: target.account, epoch };
+      if (error instanceof CodedError)
+        context.logger.warn({ ...about, code: error.code }, 'target did not answer');
+      else context.logger.error({ ...about, err: error }, 'this node failed to attest a target');
       return undefined;
     }
   }
