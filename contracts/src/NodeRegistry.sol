@@ -43,6 +43,8 @@ contract NodeRegistry is INodeRegistry, EIP712, ReentrancyGuard {
     uint256 public constant GENESIS_MAX = 64;
     uint256 public constant ENDPOINT_BYTES_MAX = 512;
     uint256 public constant PAGE_MAX = 256;
+    /// @inheritdoc INodeRegistry
+    uint256 public constant ADMISSION_EPOCHS = 4;
     uint256 public constant SLASH_BPS = Forfeit.SLASH_BPS;
     uint256 public constant REWARD_BPS = Forfeit.REWARD_BPS;
 
@@ -156,8 +158,7 @@ contract NodeRegistry is INodeRegistry, EIP712, ReentrancyGuard {
 
     /// @inheritdoc INodeRegistry
     function admit(Admission calldata a, bytes[] calldata signatures) external {
-        _requireWellFormed(a);
-        _requireAdmissible(a);
+        requireAdmissible(a);
         requireQuorum(VoteHash.hash(a), signatures);
         _bindKeys(a);
         NodeRecord storage n = _write(a);
@@ -236,6 +237,22 @@ contract NodeRegistry is INodeRegistry, EIP712, ReentrancyGuard {
         reserve += amount;
         emit ReserveFunded(msg.sender, amount, reserve);
         token.safeTransferFrom(msg.sender, address(this), amount);
+    }
+
+    /// @inheritdoc INodeRegistry
+    function requireAdmissible(Admission calldata a) public view {
+        _requireWellFormed(a);
+        if (address(epochLog) == address(0)) revert FieldInvalid("epochLog");
+        if (_genesisPending != 0 && !isGenesis[a.account]) revert AccountNotGenesis(a.account);
+        NodeRecord storage n = _nodes[a.account];
+        if (_isMember(n)) revert AlreadyAdmitted(a.account, n.status);
+        if (n.deposit < depositMin) revert DepositTooLow(a.account, n.deposit, depositMin);
+        if (a.owner != a.account && !isBacking[a.owner][a.account]) revert OwnerNotBacking(a.account, a.owner);
+        _requireKeysFree(a);
+        uint64 suspendedUntil = uint64(Math.max(n.suspendedUntil, _ekHolders[a.ekId].suspendedUntil));
+        if (a.epoch < suspendedUntil) revert Suspended(a.account, a.ekId, a.epoch, suspendedUntil);
+        uint64 latestEpoch = epochLog.latestEpoch();
+        if (latestEpoch > a.epoch + ADMISSION_EPOCHS) revert AdmissionStale(a.account, a.epoch, latestEpoch);
     }
 
     /// @inheritdoc INodeRegistry
@@ -324,30 +341,25 @@ contract NodeRegistry is INodeRegistry, EIP712, ReentrancyGuard {
         if (endpointBytes == 0 || endpointBytes > ENDPOINT_BYTES_MAX) revert FieldInvalid("endpoint");
     }
 
-    function _requireAdmissible(Admission calldata a) private view {
-        if (address(epochLog) == address(0)) revert FieldInvalid("epochLog");
-        if (_genesisPending != 0 && !isGenesis[a.account]) revert AccountNotGenesis(a.account);
-        NodeRecord storage n = _nodes[a.account];
-        if (_isMember(n)) revert AlreadyAdmitted(a.account, n.status);
-        if (n.deposit < depositMin) revert DepositTooLow(a.account, n.deposit, depositMin);
-        if (a.owner != a.account && !isBacking[a.owner][a.account]) revert OwnerNotBacking(a.account, a.owner);
-
-        EkHolder storage holder = _ekHolders[a.ekId];
-        NodeRecord storage held = _nodes[holder.account];
-        if (_isMember(held) && held.ekId == a.ekId) revert EkTaken(a.ekId, holder.account);
-        uint64 suspendedUntil = uint64(Math.max(n.suspendedUntil, holder.suspendedUntil));
-        if (a.epoch < suspendedUntil) revert Suspended(a.account, a.ekId, a.epoch, suspendedUntil);
+    /// @dev An EK belongs to its account while that is a member; peer and VRF keys stay bound to who had them first.
+    function _requireKeysFree(Admission calldata a) private view {
+        address ekHolder = _ekHolders[a.ekId].account;
+        NodeRecord storage held = _nodes[ekHolder];
+        if (_isMember(held) && held.ekId == a.ekId) revert EkTaken(a.ekId, ekHolder);
+        address peerHolder = _accountOfPeerKey[a.peerKey];
+        if (peerHolder != address(0) && peerHolder != a.account) revert PeerKeyTaken(a.peerKey, peerHolder);
+        bytes32 vrfEkId = _ekOfVrfKey[_vrfKeyHash(a)];
+        if (vrfEkId != 0 && vrfEkId != a.ekId) revert VrfKeyTaken(a.vrfX, a.vrfY, vrfEkId);
     }
 
     function _bindKeys(Admission calldata a) private {
-        address peerHolder = _accountOfPeerKey[a.peerKey];
-        if (peerHolder != address(0) && peerHolder != a.account) revert PeerKeyTaken(a.peerKey, peerHolder);
-        bytes32 vrfKeyHash = keccak256(abi.encode(a.vrfX, a.vrfY));
-        bytes32 vrfEkId = _ekOfVrfKey[vrfKeyHash];
-        if (vrfEkId != 0 && vrfEkId != a.ekId) revert VrfKeyTaken(a.vrfX, a.vrfY, vrfEkId);
         _accountOfPeerKey[a.peerKey] = a.account;
-        _ekOfVrfKey[vrfKeyHash] = a.ekId;
+        _ekOfVrfKey[_vrfKeyHash(a)] = a.ekId;
         _ekHolders[a.ekId] = EkHolder(a.account, 0);
+    }
+
+    function _vrfKeyHash(Admission calldata a) private pure returns (bytes32) {
+        return keccak256(abi.encode(a.vrfX, a.vrfY));
     }
 
     function _write(Admission calldata a) private returns (NodeRecord storage n) {

@@ -56,10 +56,10 @@ contract NodeRegistryTest is Network {
 
     function test_genesis_admitsFoundersOnly() public {
         registry.depositFor(candidate, DEPOSIT_MIN);
-        Admission memory a = admissionOf(candidate, 1);
-        bytes[] memory signatures = sign(hasher.hash(a));
-        vm.expectRevert(abi.encodeWithSelector(INodeRegistry.AccountNotGenesis.selector, candidate));
-        registry.admit(a, signatures);
+        _expectAdmitReverts(
+            admissionOf(candidate, 1),
+            abi.encodeWithSelector(INodeRegistry.AccountNotGenesis.selector, candidate)
+        );
     }
 
     function test_genesis_nobodyLeavesOrIsEvictedBeforeItIsComplete() public {
@@ -144,6 +144,64 @@ contract NodeRegistryTest is Network {
         a = admissionOf(candidate, 1);
         a.peerKey = 0;
         _expectAdmitReverts(a, abi.encodeWithSelector(INodeRegistry.FieldInvalid.selector, "peerKey"));
+    }
+
+    function test_admit_takesACertificateForFourEpochsAndNotLater() public {
+        completeGenesis();
+        registry.depositFor(candidate, DEPOSIT_MIN);
+        assertEq(registry.ADMISSION_EPOCHS(), 4, "epochs");
+        recordEpoch(8, keccak256("credit"));
+        _expectAdmitReverts(
+            admissionOf(candidate, 3),
+            abi.encodeWithSelector(INodeRegistry.AdmissionStale.selector, candidate, 3, 8)
+        );
+        Admission memory a = admissionOf(candidate, 4);
+        registry.requireAdmissible(a);
+        registry.admit(a, sign(hasher.hash(a)));
+        assertTrue(registry.isActive(candidate), "in the last good epoch");
+    }
+
+    function test_admit_failsWhileTheAccountIsExiting() public {
+        completeGenesis();
+        vm.prank(founder);
+        registry.requestExit();
+        _expectAdmitReverts(
+            admissionOf(founder, 9),
+            abi.encodeWithSelector(INodeRegistry.AlreadyAdmitted.selector, founder, NodeStatus.Exiting)
+        );
+    }
+
+    /// @dev Whatever the account has been through, and whatever it shows, under a certificate of all voters.
+    function testFuzz_requireAdmissible_answersAsAdmitDoes(
+        uint8 past,
+        uint8 change,
+        uint128 deposit,
+        uint64 epoch,
+        uint64 latestEpoch
+    ) public {
+        if (past % 8 != 0) completeGenesis();
+        latestEpoch = uint64(bound(latestEpoch, 1, 40));
+        recordEpoch(latestEpoch, keccak256("credit"));
+        registry.depositFor(candidate, uint128(bound(deposit, 1, 2 * DEPOSIT_MIN)));
+        Admission memory a = admissionOf(candidate, epoch % 8 == 0 ? epoch : uint64(bound(epoch, 0, 50)));
+        if (past % 8 > 2) admit(candidate, latestEpoch);
+        if (past % 8 == 4) evict(candidate, latestEpoch);
+        if (past % 8 > 4) _exit(candidate);
+        if (past % 8 == 4 || past % 8 > 5) vm.warp(block.timestamp + EXIT_DELAY_S);
+        if (past % 8 > 5) _withdraw(candidate);
+        if (past % 8 == 4 || past % 8 == 7) registry.depositFor(candidate, DEPOSIT_MIN);
+        _change(a, change);
+
+        bytes[] memory signatures = sign(hasher.hash(a));
+        bytes memory refusal;
+        try registry.requireAdmissible(a) {} catch (bytes memory reason) {
+            refusal = reason;
+        }
+        try registry.admit(a, signatures) {
+            assertEq(refusal.length, 0, "refused by the view alone");
+        } catch (bytes memory reason) {
+            assertEq(keccak256(refusal), keccak256(reason), "another reason");
+        }
     }
 
     function test_evict_forfeitsDepositVoteAndCredit() public {
@@ -419,7 +477,29 @@ contract NodeRegistryTest is Network {
     function _expectAdmitReverts(Admission memory a, bytes memory reason) private {
         bytes[] memory signatures = sign(hasher.hash(a));
         vm.expectRevert(reason);
+        registry.requireAdmissible(a);
+        vm.expectRevert(reason);
         registry.admit(a, signatures);
+    }
+
+    function _change(Admission memory a, uint8 change) private view {
+        Admission memory theirs = admissionOf(accounts[1], 0);
+        if (change % 8 == 1) a.ekId = theirs.ekId;
+        if (change % 8 == 2) a.peerKey = theirs.peerKey;
+        if (change % 8 == 3) (a.vrfX, a.vrfY) = (theirs.vrfX, theirs.vrfY);
+        if (change % 8 == 4) a.owner = theirs.account;
+        if (change % 8 == 5) a.account = theirs.account;
+        if (change % 8 == 6) a.level = 0;
+    }
+
+    function _exit(address account) private {
+        vm.prank(account);
+        registry.requestExit();
+    }
+
+    function _withdraw(address account) private {
+        vm.prank(account);
+        registry.withdraw();
     }
 
     function _leaf(address account, uint64 epoch, uint32 credit) private pure returns (bytes32) {

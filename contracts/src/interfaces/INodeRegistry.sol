@@ -24,6 +24,8 @@ interface INodeRegistry {
     error VrfKeyTaken(bytes32 vrfX, bytes32 vrfY, bytes32 ekId);
     /// @notice The account or its EK may not be admitted on a certificate of this epoch.
     error Suspended(address account, bytes32 ekId, uint64 epoch, uint64 suspendedUntil);
+    /// @notice The certificate is of an epoch more than ADMISSION_EPOCHS before the latest on layer 1.
+    error AdmissionStale(address account, uint64 epoch, uint64 latestEpoch);
     error NodeNotActive(address account, NodeStatus status);
     error NodeNotMember(address account, NodeStatus status);
     error EvictionStale(address account, uint64 epoch, uint64 admittedEpoch);
@@ -74,7 +76,7 @@ interface INodeRegistry {
     /// @notice Pays out the caller's whole deposit, to its owner if it was a member; not while the caller is one.
     function withdraw() external;
 
-    /// @notice Admits a candidate on a quorum certificate. Anyone may submit it.
+    /// @notice Admits a candidate on a quorum certificate. Anyone may submit it, until ADMISSION_EPOCHS are over.
     function admit(Admission calldata admission, bytes[] calldata signatures) external;
 
     /// @notice Expels a member on a quorum certificate; its deposit falls to the reserve.
@@ -92,6 +94,13 @@ interface INodeRegistry {
 
     /// @notice Moves tokens of the caller into the reserve. Nothing spends the reserve yet.
     function fundReserve(uint128 amount) external;
+
+    /// @notice How many epochs after its own a certificate of an admission is good for: once the epoch log is past
+    /// them, whom the registry has not admitted it never will on that certificate.
+    function ADMISSION_EPOCHS() external view returns (uint256);
+
+    /// @notice Reverts, with the precise reason, if `admit` would, whoever has signed.
+    function requireAdmissible(Admission calldata admission) external view;
 
     /// @notice The EIP-712 digest of a vote.
     function voteDigest(bytes32 structHash) external view returns (bytes32);

@@ -58,7 +58,7 @@ export function testNodes(count: number): TestNode[] {
 export class TestChain {
   readonly history: LedgerHistory;
   readonly submitted: { contract: string; functionName: string; args: readonly unknown[] }[] = [];
-  /** What contracts answer when they are read, by function. */
+  /** What contracts answer when they are read, by function; an error is thrown. */
   readonly answers = new Map<string, unknown>();
 
   constructor(genesis: readonly TestNode[]) {
@@ -117,7 +117,8 @@ export class TestChain {
     const unused = () => Promise.reject(new Error('not part of this test'));
     const read = <T>(functionName: string): Promise<T> => {
       if (!this.answers.has(functionName)) return Promise.reject(new Error(`no answer for ${functionName}`));
-      return Promise.resolve(this.answers.get(functionName) as T);
+      const answer = this.answers.get(functionName);
+      return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer as T);
     };
     return {
       network,

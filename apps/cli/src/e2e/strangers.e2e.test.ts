@@ -179,7 +179,7 @@ describe('a candidate', () => {
     ]);
     expect(other).toMatch(/^ADMISSION_REFUSED: .*RELEASE_/);
     expect(maker).toMatch(/^ADMISSION_REFUSED: .*EK_/);
-    expect(deposit).toMatch(/^ADMISSION_REFUSED: .*deposit: got 0/);
+    expect(deposit).toMatch(/^ADMISSION_REFUSED: .*layer 1 refuses: DepositTooLow\(0x[0-9a-fA-F]{40}, 0, /);
     expect(credential).toMatch(/^ADMISSION_REFUSED: .*CREDENTIAL_WRONG/);
     expect(conflict).toMatch(/^ADMISSION_REFUSED: .*CANDIDATE_CONFLICTS/);
     await field.ledger.sync();

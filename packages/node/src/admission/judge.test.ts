@@ -5,15 +5,24 @@ import { collectEvidence, encodeEvidence } from '@nemea/attestation';
 import { fromUtf8, sha256, toHex } from '@nemea/core';
 import type { NodeRecord } from '@nemea/membership';
 import { NETWORK_ID } from '@nemea/membership/testing';
-import { type Ledger, voteTypedData } from '@nemea/sdk';
+import { type Ledger, LedgerError, LedgerHistory, voteMessage, voteTypedData } from '@nemea/sdk';
 import { eccPoint, parsePublicArea, toSpki } from '@nemea/tpm/structures';
 import { privateKeyToAccount } from 'viem/accounts';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { systemClock } from '../adapters/clock/system-clock.ts';
 import { systemRandom } from '../adapters/clock/system-random.ts';
 import { initDevice, openDevice, type TpmDevice } from '../adapters/device/device.ts';
-import { type Application, applicationCodec } from '../protocol.ts';
-import { network, TestChain, testNode } from '../testing.ts';
+import { peerIdOf } from '../peers/peer-id.ts';
+import {
+  type AdmissionRequest,
+  type Application,
+  admissionRequestCodec,
+  admissionResponseCodec,
+  applicationCodec,
+} from '../protocol.ts';
+import { network, silent, TestChain, testNode } from '../testing.ts';
 import { beginTrial, concludeTrial, recordBinding, type Trial, vrfCertificationData } from './judge.ts';
+import { ReceptionDesk } from './reception-desk.ts';
 
 /** Two candidates with real software TPMs, before one judge. */
 
@@ -53,8 +62,7 @@ beforeEach(() => {
     { ...chain.at, ...policy, kind: 'ek-root', digest: toHex(rootDigest) },
     { ...chain.at, ...policy, kind: 'release', digest: toHex(candidate.release.digest) },
   );
-  chain.answers.set('node', { deposit: 1_000n });
-  chain.answers.set('depositMin', 1_000n);
+  chain.answers.set('requireAdmissible', undefined);
   ledger = chain.ledgerOf(testNode('judge'));
 });
 
@@ -145,12 +153,33 @@ describe('papers are refused [ATT-16]', () => {
     await refused(begin({}, { [field]: sha256(fromUtf8('other')) }), field);
   });
 
-  test('that name an owner who has paid nothing into the deposit [MEMB-39]', async () => {
+  test('that layer 1 would not register, with what it says of them [MEMB-15]', async () => {
     const owner = other.account;
-    chain.answers.set('isBacking', false);
-    await refused(begin({}, { owner }), `owner: ${owner} has paid nothing`);
-    chain.answers.set('isBacking', true);
+    const data = { error: 'OwnerNotBacking', args: [candidate.account, owner] };
+    chain.answers.set('requireAdmissible', new LedgerError('LEDGER_REVERTED', 'refused', { data }));
+    const refusal = `layer 1 refuses: OwnerNotBacking(${candidate.account}, ${owner})`;
+    await refused(begin({}, { owner }), refusal);
+    await expect(begin({}, { owner })).rejects.toMatchObject({ code: 'APPLICATION_INVALID', data });
+    chain.answers.set('requireAdmissible', undefined);
     expect((await begin({}, { owner })).application.record.owner).toBe(owner);
+  });
+
+  test('by layer 1 as of the epoch in which they are shown, and not when it does not answer', async () => {
+    chain.mineTo(25);
+    const asked: unknown[] = [];
+    const { read } = ledger;
+    ledger = {
+      ...ledger,
+      read: (contract, functionName, args = []) => {
+        asked.push([contract, functionName, args]);
+        return read(contract, functionName, args);
+      },
+    };
+    await begin();
+    const admission = voteMessage({ type: 'Admission', record: honest.record, epoch: 2 });
+    expect(asked).toEqual([['nodeRegistry', 'requireAdmissible', [admission]]]);
+    chain.answers.set('requireAdmissible', new LedgerError('LEDGER_UNREACHABLE', 'no answer'));
+    await expect(begin()).rejects.toMatchObject({ code: 'LEDGER_UNREACHABLE' });
   });
 
   test('whose VRF key was certified for another account, or by another attestation key', async () => {
@@ -205,6 +234,40 @@ describe('a candidate is refused, with every reason [ATT-17] [ATT-18],', () => {
     expect(judged.verdict).toBe('contraindicated');
     expect(judged.reasons.join()).toContain('RELEASE_NOT_APPROVED');
   });
+});
+
+test('that layer 1 does not answer is held against nobody: the door judges again once it does', async () => {
+  const { startBlock } = network;
+  const genesisAccounts = [candidate.account];
+  const history = new LedgerHistory({ startBlock, epochMs: 10_000, networkId: NETWORK_ID, genesisAccounts });
+  history.append({ number: 0, hash: sha256(), timestampS: 1_000 }, [
+    ...chain.history.events.filter(({ type }) => type === 'policy').map((event) => ({ ...event, block: 0 })),
+  ]);
+  ledger = { ...ledger, history };
+  const accounts = new Set(genesisAccounts);
+  const desk = new ReceptionDesk({
+    clock: systemClock,
+    random: systemRandom,
+    ledger,
+    logger: silent,
+    accounts,
+  });
+  const ask = async (request: AdmissionRequest) => {
+    const answer = await desk.handle(peerIdOf(honest.record.peerKey), admissionRequestCodec.encode(request));
+    return admissionResponseCodec.parse(answer);
+  };
+  const apply = { kind: 'apply', application: applicationCodec.encode(honest) } as const;
+  const silence = new LedgerError('LEDGER_UNREACHABLE', 'no answer');
+  chain.answers.set('requireAdmissible', silence);
+  await expect(ask(apply)).rejects.toBe(silence);
+  chain.answers.set('requireAdmissible', undefined);
+  const accepted = await ask(apply);
+  if (accepted.kind !== 'accepted') throw new Error(`got ${accepted.kind}`);
+  const challenge = { kind: 'challenge', candidate: accepted.candidate } as const;
+  chain.answers.set('requireAdmissible', silence);
+  await expect(ask(challenge)).rejects.toBe(silence);
+  chain.answers.set('requireAdmissible', undefined);
+  expect((await ask(challenge)).kind).toBe('challenge');
 });
 
 test('what a quote is bound to changes with every field of the record', () => {

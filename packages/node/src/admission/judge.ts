@@ -16,7 +16,7 @@ import {
 } from '@nemea/attestation/enrolment';
 import { bytesEqual, CodedError, hashDomain, sha256, toHex } from '@nemea/core';
 import { judgingPolicy, type NodeRecord } from '@nemea/membership';
-import { type Ledger, recoverVoter } from '@nemea/sdk';
+import { type Ledger, LedgerError, recoverVoter, voteMessage } from '@nemea/sdk';
 import { eccPoint, parsePublicArea } from '@nemea/tpm/structures';
 import { toPeerAddress } from '../peers/peer-address.ts';
 import { peerIdOf } from '../peers/peer-id.ts';
@@ -25,6 +25,9 @@ import { type Application, applicationCodec, parseEndpoint } from '../protocol.t
 
 /** Devnet chains: their TPM makers are whoever started them, so no certificate of theirs can mean hardware. */
 const DEVELOPMENT_CHAINS: ReadonlySet<number> = new Set([31_337]);
+
+/** NodeStatus.Active, as layer 1 numbers it. */
+const STATUS_ACTIVE = '1';
 
 export class JudgeError extends CodedError<'APPLICATION_INVALID'> {}
 
@@ -59,7 +62,8 @@ export interface Trial {
 
 /**
  * First half of judging: the endorsement chain up to a root that layer 1 approves, the keys' profiles, the VRF key's
- * certification, the deposit. Throws a coded error that names the first thing that is wrong [ATT-16].
+ * certification, and that layer 1 would register the record. Throws a coded error that names the first thing that is
+ * wrong [ATT-16].
  */
 export async function beginTrial(
   ledger: Ledger,
@@ -86,7 +90,7 @@ export async function beginTrial(
     vrfPublic: application.vrfPublic,
     qualifyingData: vrfCertificationData(ledger.networkId, record.account),
   });
-  await requireDeposit(ledger, record);
+  await requireAdmissible(ledger, record);
   const enrolment = beginEnrolment({
     ekPublic: application.ekPublic,
     endorsement: ekCertificate,
@@ -162,7 +166,8 @@ function requireEqual(field: string, got: Uint8Array, want: Uint8Array): void {
 
 /**
  * Nobody is judged, and no member's time is spent, before the cheap checks: who asks holds the record's peer key, the
- * account agreed to this very record, its deposit is on layer 1, and its addresses are such that members can dial them [ATT-15].
+ * account agreed to this very record, layer 1 would register it, and its addresses are such that members can dial them
+ * [ATT-15].
  */
 export async function requireStanding(
   ledger: Ledger,
@@ -178,22 +183,36 @@ export async function requireStanding(
   }
   const endpoint = parseEndpoint(record.endpoint);
   for (const address of [endpoint.overlay, endpoint.reception]) toPeerAddress(peer, address);
-  await requireDeposit(ledger, record);
+  try {
+    await requireAdmissible(ledger, record);
+  } catch (error) {
+    // Whoever has just become a member asks on until it sees that itself; other members are known by the roster.
+    if (!(error instanceof JudgeError && isActiveAlready(error))) throw error;
+  }
 }
 
-/** The deposit is there, and nobody is named as an owner who has not paid into it [MEMB-39]. */
-async function requireDeposit(ledger: Ledger, { account, owner }: NodeRecord): Promise<void> {
-  const [node, minimum] = await Promise.all([
-    ledger.read<{ deposit: bigint }>('nodeRegistry', 'node', [account]),
-    ledger.read<bigint>('nodeRegistry', 'depositMin'),
-  ]);
-  if (node.deposit < minimum) {
-    throw new JudgeError('APPLICATION_INVALID', `deposit: got ${node.deposit}, want at least ${minimum}`);
+/** Layer 1 would register the record now: one that only consensus admits would be a member without a stake [MEMB-15]. */
+async function requireAdmissible(ledger: Ledger, record: NodeRecord): Promise<void> {
+  const epoch = ledger.history.epochOf(ledger.history.head);
+  const admission = voteMessage({ type: 'Admission', record, epoch });
+  try {
+    await ledger.read('nodeRegistry', 'requireAdmissible', [admission]);
+  } catch (error) {
+    if (!(error instanceof LedgerError) || error.code !== 'LEDGER_REVERTED') throw error;
+    const { error: name, args } = refusalOf(error);
+    throw new JudgeError('APPLICATION_INVALID', `layer 1 refuses: ${name}(${args.join(', ')})`, {
+      data: error.data,
+      cause: error,
+    });
   }
-  if (owner === account) return;
-  if (!(await ledger.read<boolean>('nodeRegistry', 'isBacking', [owner, account])))
-    throw new JudgeError(
-      'APPLICATION_INVALID',
-      `owner: ${owner} has paid nothing into the deposit of ${account}`,
-    );
+}
+
+function isActiveAlready(refused: JudgeError): boolean {
+  const { error, args } = refusalOf(refused);
+  return error === 'AlreadyAdmitted' && args[1] === STATUS_ACTIVE;
+}
+
+function refusalOf({ data }: CodedError): { error: string; args: readonly string[] } {
+  const { error, args = [] } = data as { error: string; args?: readonly string[] };
+  return { error, args };
 }

@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import type { NodeRecord } from '@nemea/membership';
-import { type Ledger, LedgerHistory, type Network, voteTypedData } from '@nemea/sdk';
+import { type Ledger, LedgerError, LedgerHistory, type Network, voteTypedData } from '@nemea/sdk';
 import { pino } from 'pino';
 import { privateKeyToAccount } from 'viem/accounts';
 import { describe, expect, it } from 'vitest';
@@ -68,7 +68,8 @@ async function applicationOf(record: NodeRecord, signer = owner): Promise<Uint8A
   });
 }
 
-function openDesk() {
+/** A desk before layer 1, which registers everybody unless it says otherwise. */
+function openDesk(requireAdmissible: () => void = () => undefined) {
   const history = new LedgerHistory({
     startBlock: 0,
     epochMs: 5000,
@@ -85,7 +86,7 @@ function openDesk() {
     sync: unused,
     waitFor: unused,
     submit: unused,
-    read: async <T>(_contract: string, name: string) => (name === 'node' ? { deposit: 5n } : 5n) as T,
+    read: async <T>() => requireAdmissible() as T,
     readAt: unused,
     signVote: unused,
     submitVote: unused,
@@ -128,6 +129,32 @@ describe('the reception desk', () => {
       reasons: [expect.stringContaining(reason)],
       vote: null,
     });
+  });
+
+  const revert = (error: string, ...args: string[]) => {
+    const data = { error, args };
+    return () => {
+      throw new LedgerError('LEDGER_REVERTED', `contract refused: ${error}`, { data });
+    };
+  };
+
+  it.each([
+    ['Suspended', '2', '7'],
+    // Exiting: no member any more for the others, but still one for layer 1.
+    ['AlreadyAdmitted', honest.account, '3'],
+  ])('refuses whom layer 1 would not register: %s [MEMB-15]', async (error, ...args) => {
+    const ask = openDesk(revert(error, ...args));
+    const application = await applicationOf(honest);
+    await expect(ask(PEER, { kind: 'apply', application })).resolves.toMatchObject({
+      verdict: 'contraindicated',
+      reasons: [`APPLICATION_INVALID: layer 1 refuses: ${error}(${args.join(', ')})`],
+    });
+  });
+
+  it('turns nobody away whom layer 1 has just admitted, and who does not know it yet', async () => {
+    const ask = openDesk(revert('AlreadyAdmitted', honest.account, '1'));
+    const application = await applicationOf(honest);
+    await expect(ask(PEER, { kind: 'apply', application })).resolves.toMatchObject({ kind: 'accepted' });
   });
 
   it('judges founders alone before there is a network, and votes for none whose papers are bad [ATT-19]', async () => {

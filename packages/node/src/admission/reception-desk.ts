@@ -197,7 +197,8 @@ export class ReceptionDesk {
     try {
       pending.trial = await beginTrial(ledger, pending.application, { nowMs: clock.wallMs(), random });
     } catch (error) {
-      if (!(error instanceof CodedError)) throw error;
+      // That layer 1 does not answer is nothing against the candidate.
+      if (!(error instanceof CodedError) || error instanceof LedgerError) throw error;
       return this.#record(id, pending, {
         verdict: 'contraindicated',
         reasons: [`${error.code}: ${error.message}`.slice(0, REASON_CHARS_MAX)],

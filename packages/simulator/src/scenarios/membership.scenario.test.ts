@@ -24,7 +24,7 @@ describe('a stranger', () => {
     s.member(4).owner = s.member(0).account;
     s.member(4).start();
     await s.until('it has tried twice', () => s.member(4).lives > 2);
-    expect(s.member(4).lastWords).toContain('has paid nothing into the deposit');
+    expect(s.member(4).lastWords).toContain('layer 1 refuses: OwnerNotBacking');
     await s.paysFor(4, 0);
     await s.until('layer 1 admits it', () => s.statusOnLayerOne(4) === 'active');
     await s.epochsClose(2, [0, 1, 2, 3, 4]);

@@ -1,8 +1,10 @@
 import { fromHex, toHex } from '@nemea/core';
+import type { NodeRecord, Vote } from '@nemea/membership';
 import { type AttestationRequest, LedgerError } from '@nemea/sdk';
 import { capsuleOf, checkRelease, type ReleaseRuleOnContract } from './layer-one/capsules.ts';
 import type { Call, Chain } from './layer-one/chain.ts';
 import type { TaskTerms } from './layer-one/escrow.ts';
+import { requireAdmissible } from './layer-one/registry.ts';
 import { allowanceOf, nodeOf } from './layer-one/state.ts';
 
 /** What a contract's function is called with, as viem takes it: bytes in hexadecimal, large numbers as bigints. */
@@ -42,6 +44,8 @@ export function readContract(chain: Chain, contract: string, functionName: strin
       return state.depositMin;
     case 'nodeRegistry.node':
       return { deposit: nodeOf(state, addressOf(args[0])).deposit };
+    case 'nodeRegistry.requireAdmissible':
+      return requireAdmissible(state, toAdmission(args));
     case 'nodeRegistry.isBacking':
       return nodeOf(state, addressOf(args[1])).backers.has(addressOf(args[0]));
     case 'feeToken.allowance':
@@ -64,6 +68,27 @@ type Digits = [string, string, string, string];
 
 export function missing(contract: string, functionName: string): LedgerError {
   return new LedgerError('LEDGER_CONTRACT_MISSING', `${contract}.${functionName} is no part of the twin`);
+}
+
+/** The arguments of NodeRegistry.requireAdmissible. */
+function toAdmission([admission]: Arguments): Extract<Vote, { type: 'Admission' }> {
+  const given = admission as Record<Exclude<keyof NodeRecord, 'level'>, string> & {
+    level: number;
+    epoch: bigint;
+  };
+  const record: NodeRecord = {
+    account: addressOf(given.account),
+    owner: addressOf(given.owner),
+    peerKey: fromHex(given.peerKey),
+    ekId: fromHex(given.ekId),
+    akX: fromHex(given.akX),
+    akY: fromHex(given.akY),
+    vrfX: fromHex(given.vrfX),
+    vrfY: fromHex(given.vrfY),
+    level: given.level,
+    endpoint: given.endpoint,
+  };
+  return { type: 'Admission', record, epoch: Number(given.epoch) };
 }
 
 /** The arguments of Disputes.report. */

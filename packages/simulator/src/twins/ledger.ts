@@ -100,7 +100,7 @@ export function openLedgerTwin({ kernel, chain, accountKey, life, rpc }: LedgerT
         new Promise<Receipt>((resolve, reject) => {
           const txHash = chain.send(account, work, (outcome) => {
             if ('block' in outcome) resolve({ txHash, block: outcome.block, gasUsed: 1 });
-            else reject(reverted(outcome.revert.code, outcome.revert.message));
+            else reject(reverted(outcome.revert));
           });
         }),
     );
@@ -116,7 +116,7 @@ export function openLedgerTwin({ kernel, chain, accountKey, life, rpc }: LedgerT
       try {
         return readContract(chain, contract, functionName, args) as T;
       } catch (error) {
-        throw error instanceof Revert ? reverted(error.code, error.message) : error;
+        throw error instanceof Revert ? reverted(error) : error;
       }
     });
   }
@@ -150,8 +150,8 @@ export function openLedgerTwin({ kernel, chain, accountKey, life, rpc }: LedgerT
   };
 }
 
-function reverted(name: string, message: string): LedgerError {
-  return new LedgerError('LEDGER_REVERTED', `contract refused: ${name} ${message}`, {
-    data: { error: name },
+function reverted({ code, message, data }: Revert): LedgerError {
+  return new LedgerError('LEDGER_REVERTED', `contract refused: ${code} ${message}`, {
+    data: { error: code, ...data },
   });
 }

@@ -4,7 +4,7 @@ import { type LedgerGround, storyOf, syncAll } from './ledger-story.ts';
 
 /** The end of the story of layer 1: the second of the four ledgers gives up membership. */
 export function leavingLedgerCompliance(ground: () => LedgerGround): ComplianceCase[] {
-  const { ledger, drive, outcomeOf, expectOutcome } = storyOf(ground);
+  const { ledger, drive, recordOf, outcomeOf, verdictOn, expectOutcome } = storyOf(ground);
   return [
     {
       title: 'lets a member go at once, and its deposit only later',
@@ -14,6 +14,8 @@ export function leavingLedgerCompliance(ground: () => LedgerGround): ComplianceC
         expectOutcome(await call('requestExit'), 'OK');
         expectOutcome(await call('requestExit'), 'NodeNotActive');
         expectOutcome(await call('withdraw'), 'DepositLocked');
+        const admission = { type: 'Admission', record: recordOf(1), epoch: 9 } as const;
+        expectOutcome(await verdictOn(admission), `AlreadyAdmitted(${ledger(1).account},3)`);
         await drive(syncAll(ledger(0)));
         const { history } = ledger(0);
         assert(!history.weights().has(ledger(1).account), 'it has no weight');

@@ -9,20 +9,9 @@ type VoteOf<T extends Vote['type']> = Extract<Vote, { type: T }>;
 
 /** The suite for layer 1 as nodes rely on it: one story, whose cases build on each other. */
 export function ledgerCompliance(ground: () => LedgerGround): ComplianceCase[] {
-  const { ledger, drive, certificate, submit, outcomeOf, expectOutcome, events } = storyOf(ground);
+  const { ledger, drive, certificate, recordOf, submit, outcomeOf, verdictOn, expectOutcome, events } =
+    storyOf(ground);
 
-  const recordOf = (index: number): NodeRecord => ({
-    account: ledger(index).account,
-    owner: ledger(index).account,
-    peerKey: digest(`peer ${index}`),
-    ekId: digest(`ek ${index}`),
-    akX: digest(`ak x ${index}`),
-    akY: digest(`ak y ${index}`),
-    vrfX: digest(`vrf x ${index}`),
-    vrfY: digest(`vrf y ${index}`),
-    level: 1,
-    endpoint: '/ip4/127.0.0.1/tcp/1 /ip4/127.0.0.1/tcp/2',
-  });
   const admission = (index: number, epoch = 0): VoteOf<'Admission'> => ({
     type: 'Admission',
     record: recordOf(index),
@@ -41,6 +30,8 @@ export function ledgerCompliance(ground: () => LedgerGround): ComplianceCase[] {
     policyVersion: 1,
     boundaryBlock,
   });
+
+  const depositMin = (): Promise<bigint> => drive(ledger(0).read<bigint>('nodeRegistry', 'depositMin'));
 
   const proof = digest('proof');
   const request = (): AttestationRequest => ({
@@ -73,7 +64,7 @@ export function ledgerCompliance(ground: () => LedgerGround): ComplianceCase[] {
           accounts.map((account) => account.toLowerCase()).join() === want.join(),
           `got ${accounts.join()}`,
         );
-        const minimum = await drive(ledger(0).read<bigint>('nodeRegistry', 'depositMin'));
+        const minimum = await depositMin();
         const node = await drive(ledger(0).read<{ deposit: bigint }>('nodeRegistry', 'node', [want[0]]));
         assert(minimum > 0n && node.deposit >= minimum, `deposit: got ${node.deposit}, want ${minimum}`);
         const isBacking = (owner: string) =>
@@ -109,6 +100,24 @@ export function ledgerCompliance(ground: () => LedgerGround): ComplianceCase[] {
       },
     },
     {
+      title: 'tells whom it would admit before anybody has signed, and by which error it would refuse',
+      async run() {
+        const stranger = ground().stranger.account;
+        const refused: [Partial<NodeRecord>, string][] = [
+          [{}, 'OK'],
+          [{ endpoint: '' }, 'FieldInvalid(endpoint)'],
+          [{ vrfY: new Uint8Array(32) }, 'FieldInvalid(vrf)'],
+          [{ account: stranger, owner: stranger }, `AccountNotGenesis(${stranger})`],
+          [{ owner: stranger }, `OwnerNotBacking(${ledger(0).account},${stranger})`],
+        ];
+        for (const [change, want] of refused) {
+          const vote: Vote = { ...admission(0), record: { ...recordOf(0), ...change } };
+          expectOutcome(await verdictOn(vote), want);
+          if (want !== 'OK') expectOutcome(await submit(vote), want.slice(0, want.indexOf('(')));
+        }
+      },
+    },
+    {
       title: 'admits genesis members with the credit and the weight of genesis, each once',
       async run() {
         for (const index of [0, 1]) expectOutcome(await submit(admission(index)), 'OK');
@@ -135,10 +144,20 @@ export function ledgerCompliance(ground: () => LedgerGround): ComplianceCase[] {
       },
     },
     {
-      title: 'admits no TPM twice',
+      title: 'admits no TPM, no key and no account twice',
       async run() {
         const vote: Vote = { ...admission(2), record: { ...recordOf(2), ekId: recordOf(0).ekId } };
         expectOutcome(await submit(vote), 'EkTaken');
+        const { account, ekId, peerKey, vrfX, vrfY } = recordOf(0);
+        const hex = (bytes: Uint8Array): string => `0x${toHex(bytes)}`;
+        const taken: [Partial<NodeRecord>, string][] = [
+          [{ ekId }, `EkTaken(${hex(ekId)},${account})`],
+          [{ peerKey }, `PeerKeyTaken(${hex(peerKey)},${account})`],
+          [{ vrfX, vrfY }, `VrfKeyTaken(${hex(vrfX)},${hex(vrfY)},${hex(ekId)})`],
+          [{ account, owner: account }, `AlreadyAdmitted(${account},1)`],
+        ];
+        for (const [change, want] of taken)
+          expectOutcome(await verdictOn({ ...vote, record: { ...recordOf(2), ...change } }), want);
       },
     },
     {
@@ -225,6 +244,35 @@ export function ledgerCompliance(ground: () => LedgerGround): ComplianceCase[] {
         assert(node.deposit === 0n, `deposit: got ${node.deposit}`);
         await drive(ground().deposit(account));
         expectOutcome(await submit(admission(3, 2), [ledger(0), ledger(1), ledger(2)]), 'Suspended');
+        const { ekId } = recordOf(3);
+        const verdict = await verdictOn(admission(3, 2));
+        assert(verdict.startsWith(`Suspended(${account},0x${toHex(ekId)},2,`), `got ${verdict}`);
+      },
+    },
+    {
+      title: 'takes the certificate of an admission for four epochs, and not later',
+      async run() {
+        const { account } = ground().stranger;
+        const signers = [ledger(0), ledger(1), ledger(2)];
+        const applying = (epoch: number): Vote => ({
+          type: 'Admission',
+          record: {
+            ...recordOf(3),
+            account,
+            owner: account,
+            peerKey: digest('peer 4'),
+            ekId: digest('ek 4'),
+            vrfX: digest('vrf x 4'),
+          },
+          epoch,
+        });
+        expectOutcome(await verdictOn(applying(1)), `DepositTooLow(${account},0,${await depositMin()})`);
+        await drive(ground().deposit(account));
+        await drive(syncAll(ledger(0)));
+        expectOutcome(await submit(epochRecord(6, ledger(0).history.head), signers), 'OK');
+        expectOutcome(await submit(applying(1), signers), 'AdmissionStale');
+        expectOutcome(await verdictOn(applying(1)), `AdmissionStale(${account},1,6)`);
+        expectOutcome(await verdictOn(applying(2)), 'OK');
       },
     },
     {

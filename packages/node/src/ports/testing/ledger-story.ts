@@ -1,6 +1,6 @@
 import { assert, sha256 } from '@nemea/core';
-import type { Vote } from '@nemea/membership';
-import { type Ledger, LedgerError, type LedgerEvent } from '@nemea/sdk';
+import type { NodeRecord, Vote } from '@nemea/membership';
+import { type Ledger, LedgerError, type LedgerEvent, voteMessage } from '@nemea/sdk';
 
 /** A layer 1 whose genesis accounts are those of the four ledgers; all but the last have made their deposits. */
 export interface LedgerGround {
@@ -20,6 +20,19 @@ export const digest = (text: string): Uint8Array => sha256(new TextEncoder().enc
 export function storyOf(ground: () => LedgerGround) {
   const ledger = (index: number): Ledger => ground().ledgers[index] as Ledger;
   const drive = <T>(work: Promise<T>): Promise<T> => ground().drive(work);
+
+  const recordOf = (index: number): NodeRecord => ({
+    account: ledger(index).account,
+    owner: ledger(index).account,
+    peerKey: digest(`peer ${index}`),
+    ekId: digest(`ek ${index}`),
+    akX: digest(`ak x ${index}`),
+    akY: digest(`ak y ${index}`),
+    vrfX: digest(`vrf x ${index}`),
+    vrfY: digest(`vrf y ${index}`),
+    level: 1,
+    endpoint: '/ip4/127.0.0.1/tcp/1 /ip4/127.0.0.1/tcp/2',
+  });
 
   /** The certificate of a vote: signatures by these ledgers, by rising account. */
   async function certificate(vote: Vote, signers: readonly Ledger[]): Promise<string[]> {
@@ -43,6 +56,19 @@ export function storyOf(ground: () => LedgerGround) {
     }
   }
 
+  /** What layer 1 would say of an admission, whoever signed: `OK`, or the contract's error with its values. */
+  const verdictOn = async (vote: Vote): Promise<string> => {
+    const reading = drive(ledger(0).read('nodeRegistry', 'requireAdmissible', [voteMessage(vote)]));
+    try {
+      assert((await reading) === undefined, 'a view without an answer');
+      return 'OK';
+    } catch (error) {
+      if (!(error instanceof LedgerError) || error.code !== 'LEDGER_REVERTED') throw error;
+      const { error: name, args } = error.data as { error: string; args: readonly string[] };
+      return `${name}(${args.join()})`.replace(/0x[0-9a-f]+/gi, (hex) => hex.toLowerCase());
+    }
+  };
+
   const expectOutcome = (got: string, want: string): void => assert(got === want, `got ${got}, want ${want}`);
 
   /** The events of a kind that the ledger shows once it has read everything. */
@@ -55,7 +81,7 @@ export function storyOf(ground: () => LedgerGround) {
     );
   }
 
-  return { ledger, drive, certificate, submit, outcomeOf, expectOutcome, events };
+  return { ledger, drive, recordOf, certificate, submit, outcomeOf, verdictOn, expectOutcome, events };
 }
 
 export async function syncAll(ledger: Ledger): Promise<void> {

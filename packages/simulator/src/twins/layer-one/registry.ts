@@ -1,11 +1,28 @@
 import { toHex } from '@nemea/core';
-import type { Vote } from '@nemea/membership';
+import type { NodeRecord, Vote } from '@nemea/membership';
 import { requireQuorum } from './quorum.ts';
-import { type Block, type Emitted, type LayerOneState, nodeOf, pay, Revert, take } from './state.ts';
+import {
+  type Block,
+  type Emitted,
+  type LayerOneState,
+  type MemberStatus,
+  nodeOf,
+  pay,
+  Revert,
+  take,
+} from './state.ts';
 
 const CREDIT_MAX = 10_000;
 const CREDIT_GENESIS = 100;
 const CREDIT_NEWCOMER = 1;
+const ADMISSION_EPOCHS = 4;
+const LEVEL_MAX = 3;
+const ENDPOINT_BYTES_MAX = 512;
+/** NodeStatus, as the contract numbers it. */
+const STATUS = { none: 0, active: 1, evicted: 2, exiting: 3, left: 4 } as const satisfies Record<
+  MemberStatus,
+  number
+>;
 const SLASH_BPS = 5_000n;
 const REWARD_BPS = 5_000n;
 const BPS = 10_000n;
@@ -28,25 +45,11 @@ export function admit(
   vote: VoteOf<'Admission'>,
   signatures: readonly string[],
 ): Emitted[] {
-  const { record, epoch } = vote;
-  const { account } = record;
-  if (state.genesisPending !== 0 && !state.genesis.includes(account))
-    throw new Revert('AccountNotGenesis', account);
-  const node = nodeOf(state, account);
-  if (isMember(state, account)) throw new Revert('AlreadyAdmitted', account);
-  if (node.deposit < state.depositMin) throw new Revert('DepositTooLow', `${node.deposit}`);
-  if (record.owner !== account && !node.backers.has(record.owner))
-    throw new Revert('OwnerNotBacking', record.owner);
-  const ekId = toHex(record.ekId);
-  const holder = state.ekHolders.get(ekId);
-  if (holder !== undefined && isMember(state, holder.account)) {
-    const held = state.nodes.get(holder.account)?.record;
-    if (held !== undefined && toHex(held.ekId) === ekId) throw new Revert('EkTaken', ekId);
-  }
-  const suspendedUntil = Math.max(node.suspendedUntil, holder?.suspendedUntil ?? 0);
-  if (epoch < suspendedUntil) throw new Revert('Suspended', `until ${suspendedUntil}`);
+  requireAdmissible(state, vote);
   requireQuorum(state, vote, signatures);
-  bindKeys(state, account, toHex(record.peerKey), toHex(record.vrfX) + toHex(record.vrfY), ekId);
+  const { record, epoch } = vote;
+  const node = nodeOf(state, record.account);
+  bindKeys(state, record);
   const isFounding = state.genesisPending !== 0;
   node.record = record;
   node.status = 'active';
@@ -58,20 +61,64 @@ export function admit(
   return [{ type: 'node-admitted', record, credit: node.credit, weight: node.weight }];
 }
 
-function bindKeys(
-  state: LayerOneState,
-  account: string,
-  peerKey: string,
-  vrfKey: string,
-  ekId: string,
-): void {
-  const peerHolder = state.peerKeys.get(peerKey);
-  if (peerHolder !== undefined && peerHolder !== account) throw new Revert('PeerKeyTaken', peerHolder);
-  const vrfEk = state.vrfKeys.get(vrfKey);
-  if (vrfEk !== undefined && vrfEk !== ekId) throw new Revert('VrfKeyTaken', vrfEk);
-  state.peerKeys.set(peerKey, account);
-  state.vrfKeys.set(vrfKey, ekId);
-  state.ekHolders.set(ekId, { account, suspendedUntil: 0 });
+/** NodeRegistry.requireAdmissible */
+export function requireAdmissible(state: LayerOneState, { record, epoch }: VoteOf<'Admission'>): void {
+  requireWellFormed(record);
+  const { account, owner } = record;
+  if (state.genesisPending !== 0 && !state.genesis.includes(account))
+    throw refusal('AccountNotGenesis', account);
+  const node = nodeOf(state, account);
+  if (isMember(state, account)) throw refusal('AlreadyAdmitted', account, STATUS[node.status]);
+  if (node.deposit < state.depositMin)
+    throw refusal('DepositTooLow', account, node.deposit, state.depositMin);
+  if (owner !== account && !node.backers.has(owner)) throw refusal('OwnerNotBacking', account, owner);
+  requireKeysFree(state, record);
+  const ekId = toHex(record.ekId);
+  const suspendedUntil = Math.max(node.suspendedUntil, state.ekHolders.get(ekId)?.suspendedUntil ?? 0);
+  if (epoch < suspendedUntil) throw refusal('Suspended', account, record.ekId, epoch, suspendedUntil);
+  if (state.epochLatest > epoch + ADMISSION_EPOCHS)
+    throw refusal('AdmissionStale', account, epoch, state.epochLatest);
+}
+
+function requireWellFormed({ account, owner, endpoint, level, ...keys }: NodeRecord): void {
+  const isZero = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0);
+  const endpointBytes = new TextEncoder().encode(endpoint).length;
+  if (BigInt(account) === 0n) throw refusal('FieldInvalid', 'account');
+  if (BigInt(owner) === 0n) throw refusal('FieldInvalid', 'owner');
+  if (isZero(keys.peerKey)) throw refusal('FieldInvalid', 'peerKey');
+  if (isZero(keys.ekId)) throw refusal('FieldInvalid', 'ekId');
+  if (isZero(keys.akX) || isZero(keys.akY)) throw refusal('FieldInvalid', 'ak');
+  if (isZero(keys.vrfX) || isZero(keys.vrfY)) throw refusal('FieldInvalid', 'vrf');
+  if (level === 0 || level > LEVEL_MAX) throw refusal('FieldInvalid', 'level');
+  if (endpointBytes === 0 || endpointBytes > ENDPOINT_BYTES_MAX) throw refusal('FieldInvalid', 'endpoint');
+}
+
+function requireKeysFree(state: LayerOneState, record: NodeRecord): void {
+  const { account, ekId, peerKey, vrfX, vrfY } = record;
+  const holder = state.ekHolders.get(toHex(ekId))?.account;
+  if (holder !== undefined && isMember(state, holder)) {
+    const held = state.nodes.get(holder)?.record;
+    if (held !== undefined && toHex(held.ekId) === toHex(ekId)) throw refusal('EkTaken', ekId, holder);
+  }
+  const peerHolder = state.peerKeys.get(toHex(peerKey));
+  if (peerHolder !== undefined && peerHolder !== account) throw refusal('PeerKeyTaken', peerKey, peerHolder);
+  const vrfEk = state.vrfKeys.get(vrfKeyOf(record));
+  if (vrfEk !== undefined && vrfEk !== toHex(ekId)) throw refusal('VrfKeyTaken', vrfX, vrfY, `0x${vrfEk}`);
+}
+
+function bindKeys(state: LayerOneState, record: NodeRecord): void {
+  const ekId = toHex(record.ekId);
+  state.peerKeys.set(toHex(record.peerKey), record.account);
+  state.vrfKeys.set(vrfKeyOf(record), ekId);
+  state.ekHolders.set(ekId, { account: record.account, suspendedUntil: 0 });
+}
+
+const vrfKeyOf = ({ vrfX, vrfY }: NodeRecord): string => toHex(vrfX) + toHex(vrfY);
+
+/** A Solidity error with its arguments, as a client decodes them. */
+function refusal(name: string, ...values: readonly (string | number | bigint | Uint8Array)[]): Revert {
+  const args = values.map((value) => (value instanceof Uint8Array ? `0x${toHex(value)}` : String(value)));
+  return new Revert(name, args.join(', '), { data: { args } });
 }
 
 /** NodeRegistry.evict */
