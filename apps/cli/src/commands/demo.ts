@@ -36,7 +36,8 @@ export function addDemoCommand(program: Command): void {
 }
 
 async function runDemo(options: Options): Promise<void> {
-  const { Demo, summary } = await import('../demo/demo.ts');
+  const { Demo } = await import('../demo/demo.ts');
+  const { summary } = await import('../demo/summary.ts');
   const demo = new Demo({
     dir: options.dir,
     nodes: options.nodes,

@@ -1,15 +1,17 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { CodedError, sha256, toHex } from '@nemea/core';
+import { sha256, toHex } from '@nemea/core';
 import { measureRelease } from '@nemea/node';
-import { executorCommitment, type Ledger, type Receipt, type Report } from '@nemea/sdk';
-import { CLIENT_TOKENS, DEPOSIT, Devnet, type NodeStatus } from '../devnet/devnet.ts';
+import type { Ledger, Receipt, Report } from '@nemea/sdk';
+import { CLIENT_TOKENS, DEPOSIT, Devnet } from '../devnet/devnet.ts';
 import { builtImage } from '../devnet/image.ts';
 import { readFile } from '../files.ts';
-import { note, seconds, tell } from '../output.ts';
+import { note, tell } from '../output.ts';
+import { DemoError } from './errors.ts';
 import { searchForNames } from './leak-check.ts';
-import { commonNames, digestOf, readNames, sampleNames } from './lists.ts';
+import { commonNames, readNames, sampleNames } from './lists.ts';
+import { gatherReport, type NodeRecord, type Sealed } from './report.ts';
 import { WireCapture } from './wire.ts';
 
 /** What the author pays; below every executor's deposit, as the contract demands. */
@@ -22,8 +24,6 @@ const EVICTION_TIMEOUT_MS = 60_000;
 const EPOCHS_WANTED = 2;
 const NAMES_SAMPLED = 12;
 
-export class DemoError extends CodedError<'DEMO_NODES' | 'DEMO_TIMED_OUT'> {}
-
 export interface DemoOptions {
   readonly dir: string;
   readonly nodes: number;
@@ -34,27 +34,6 @@ export interface DemoOptions {
   /** Whether the code is the shipped intersection, so that its result can be foretold. */
   readonly isIntersection: boolean;
   readonly keep: boolean;
-}
-
-interface Sealed {
-  readonly capsuleId: string;
-  readonly cid: string;
-  readonly registration: Receipt;
-}
-
-interface NodeRecord {
-  readonly epochs: { epoch: number; leaves: string[] }[];
-  readonly tasks: (Omit<
-    Report['task'],
-    'createTx' | 'commitTx' | 'settleTx' | 'settleGas' | 'election' | 'certificate'
-  > & {
-    outcome: string;
-    election: Report['task']['election'] | null;
-    certificate: string | null;
-  })[];
-  readonly candidacies: Report['candidacies'];
-  readonly evictions: Omit<Report['evictions'][number], 'txHash' | 'gasUsed'>[];
-  readonly timings: { event: string; atMs: number; detail: string }[];
 }
 
 /** One run of the main job; collects facts and checks as it goes. */
@@ -73,8 +52,6 @@ export class Demo {
     tamperToRecord: 0,
     total: 0,
   };
-  #rssClientMax = 0;
-  readonly #rss = new Map<string, number>();
 
   constructor(options: DemoOptions) {
     if (options.nodes < 5 || options.nodes > 16) {
@@ -118,7 +95,18 @@ export class Demo {
     await this.#tamper(ledger, nodes);
 
     note('5. Checks');
-    const report = await this.#report(ledger, task, sealed, common);
+    const facts = await gatherReport({
+      net: this.#net,
+      ledger,
+      founders: nodes,
+      members: this.#nodeIndices(),
+      sealed,
+      task,
+      fee: FEE,
+      epochsWanted: EPOCHS_WANTED,
+      common,
+      check: (name, ok, detail) => this.#check(name, ok, detail),
+    });
     const leakCheck = await tell('searching logs, data, layer 1 and wire for names', async () =>
       this.#leakCheck([...sampleNames(namesB, NAMES_SAMPLED), ...sampleNames(namesC, NAMES_SAMPLED)]),
     );
@@ -128,15 +116,15 @@ export class Demo {
       `${leakCheck.filesScanned} files, ${leakCheck.found} hits`,
     );
     this.#durations.total = this.#sinceStart();
-    const whole: Report = {
-      ...report,
+    const report: Report = {
+      ...facts,
       leakCheck,
       durationsMs: this.#durations,
       checks: this.#checks,
       ok: this.#checks.every((check) => check.ok),
     };
-    writeFileSync(this.#net.paths.report, `${JSON.stringify(whole, null, 2)}\n`);
-    return whole;
+    writeFileSync(this.#net.paths.report, `${JSON.stringify(report, null, 2)}\n`);
+    return report;
   }
 
   async #join(ledger: Ledger, index: number): Promise<void> {
@@ -355,213 +343,6 @@ export class Demo {
     return Array.from({ length: this.#options.nodes + 1 }, (_, index) => index + 1);
   }
 
-  async #report(
-    ledger: Ledger,
-    task: { taskId: string; createTx: string },
-    sealed: { b: Sealed; c: Sealed },
-    common: readonly string[] | undefined,
-  ): Promise<Report> {
-    await ledger.sync();
-    const statuses = await Promise.all(this.#nodeIndices().map((index) => this.#net.status(index)));
-    const clients = await Promise.all(
-      ['a', 'b', 'c'].map((name) =>
-        this.#net.client<{ account: string; rssMb: number }>(name, 'GET /status'),
-      ),
-    );
-    this.#rssClientMax = Math.max(...clients.map(({ rssMb }) => rssMb));
-    const record = await this.#net.node<NodeRecord>(1, 'GET /record');
-    const nodes = await Promise.all(
-      statuses.map((status, index) => this.#nodeFacts(ledger, index + 1, status)),
-    );
-    const epochs = await this.#epochFacts(ledger, record);
-    const taskFacts = await this.#taskFacts(ledger, record, task);
-    const evictions = await Promise.all(
-      record.evictions.map(async (eviction) => ({
-        ...eviction,
-        ...(await eventReceipt(
-          ledger,
-          (event) => event.type === 'node-evicted' && event.account === eviction.account,
-        )),
-      })),
-    );
-    await this.#checkPayment(
-      ledger,
-      taskFacts,
-      clients.map(({ account }) => account),
-    );
-    const names = common ?? [];
-    const resultNames = this.#options.isIntersection
-      ? names.length
-      : readNamesOf(join(this.#net.paths.results, 'b.txt'));
-    return {
-      version: 1,
-      ok: false,
-      network: {
-        name: ledger.network.name,
-        chainId: ledger.network.chainId,
-        startBlock: ledger.network.startBlock,
-        epochMs: ledger.network.epochMs,
-        contracts: { ...ledger.network.contracts },
-      },
-      nodes,
-      candidacies: record.candidacies,
-      epochs,
-      capsules: await Promise.all(
-        [
-          { sealed: sealed.b, owner: clients[1]?.account ?? '' },
-          { sealed: sealed.c, owner: clients[2]?.account ?? '' },
-        ].map(async ({ sealed: capsule, owner }) => ({
-          capsuleId: capsule.capsuleId,
-          owner,
-          cid: capsule.cid,
-          txHash: capsule.registration.txHash,
-          gasUsed: capsule.registration.gasUsed,
-        })),
-      ),
-      task: taskFacts,
-      evictions: evictions.map(({ block: _block, ...eviction }) => eviction),
-      intersectionSize: resultNames,
-      results: {
-        b: digestOf(join(this.#net.paths.results, 'b.txt')),
-        c: digestOf(join(this.#net.paths.results, 'c.txt')),
-      },
-      durationsMs: this.#durations,
-      gas: {
-        admission: Math.max(...nodes.map((node) => node.admission.gasUsed)),
-        epochRecord: Math.max(...epochs.map((epoch) => epoch.gasUsed)),
-        capsuleRegistration: Math.max(sealed.b.registration.gasUsed, sealed.c.registration.gasUsed),
-        settlement: taskFacts.settleGas,
-      },
-      rssMb: { nodeMax: Math.max(...nodes.map((node) => node.rssMb)), clientMax: this.#rssClientMax },
-      leakCheck: { filesScanned: 0, bytesScanned: 0, names: 0, found: 0, hits: [] },
-      checks: [],
-    };
-  }
-
-  async #nodeFacts(
-    ledger: Ledger,
-    index: number,
-    status: NodeStatus | undefined,
-  ): Promise<Report['nodes'][number]> {
-    const account = this.#net.account(index);
-    const admission = await eventReceipt(
-      ledger,
-      (event) => event.type === 'node-admitted' && event.record.account === account,
-    );
-    const onLedger = await ledger.read<{ level: number; credit: number; status: number }>(
-      'nodeRegistry',
-      'node',
-      [account],
-    );
-    return {
-      name: `node-${index}`,
-      account,
-      peerId: status?.peerId ?? '',
-      level: onLedger.level,
-      isGenesis: index <= this.#options.nodes,
-      admission,
-      credit: onLedger.credit,
-      status: onLedger.status === 1 ? 'active' : 'evicted',
-      rssMb: Math.max(status?.rssMb ?? 0, this.#rss.get(account) ?? 0),
-      canExecute: status?.canExecute ?? false,
-    };
-  }
-
-  async #epochFacts(ledger: Ledger, record: NodeRecord): Promise<Report['epochs']> {
-    const facts: Report['epochs'] = [];
-    for (const { epoch, leaves } of record.epochs) {
-      const event = ledger.history.events.find(
-        (candidate) => candidate.type === 'epoch' && candidate.epoch === epoch,
-      );
-      if (event === undefined) continue;
-      const { txHash, gasUsed } = await ledger.receipt(event.txHash);
-      facts.push({ epoch, txHash, gasUsed, leaves });
-    }
-    const attestations = facts.reduce((sum, { leaves }) => sum + leaves.length, 0);
-    this.#check(
-      'epochs of random attestation are on layer 1',
-      facts.length >= EPOCHS_WANTED && attestations > 0,
-      `${facts.length} epochs, ${attestations} attestations`,
-    );
-    return facts;
-  }
-
-  async #taskFacts(
-    ledger: Ledger,
-    record: NodeRecord,
-    task: { taskId: string; createTx: string },
-  ): Promise<Report['task']> {
-    const facts = record.tasks.find(({ taskId }) => taskId === task.taskId);
-    if (facts?.election == null || facts.certificate === null) {
-      throw new DemoError('DEMO_TIMED_OUT', 'the network keeps no record of the task');
-    }
-    const { outcome: _outcome, election, certificate, ...rest } = facts;
-    const commit = ledger.history.events.find(
-      (event) =>
-        event.type === 'executor-committed' &&
-        event.taskId === task.taskId &&
-        event.attempt === facts.attempt,
-    );
-    const settled = await eventReceipt(
-      ledger,
-      (event) => event.type === 'task-settled' && event.taskId === task.taskId,
-    );
-    const commitment = executorCommitment(
-      Buffer.from(task.taskId, 'hex'),
-      election.executor,
-      Buffer.from(election.salt, 'hex'),
-    );
-    this.#check(
-      'layer 1 held only a blinded commitment until settlement revealed the executor',
-      commit?.type === 'executor-committed' &&
-        commit.commitment === commitment &&
-        commit.block <= settled.block,
-      `executor ${election.executor}`,
-    );
-    this.#check(
-      'drawn verifiers saw the executor before, during and after',
-      facts.reports.length * 3 >= election.verifiers.length * 2 &&
-        facts.reports.every(
-          ({ phases }) => phases.length === 3 && phases.every(({ verdict }) => verdict !== 'contraindicated'),
-        ),
-      `${facts.reports.length} of ${election.verifiers.length} verifiers reported`,
-    );
-    return {
-      ...rest,
-      election,
-      certificate,
-      createTx: task.createTx,
-      commitTx: commit?.txHash ?? '',
-      settleTx: settled.txHash,
-      settleGas: settled.gasUsed,
-    };
-  }
-
-  /** Everybody got the share that the contract promises, and B and C can tell that their result is the settled one. */
-  async #checkPayment(ledger: Ledger, task: Report['task'], clients: readonly string[]): Promise<void> {
-    const [author, b, c] = clients;
-    const balanceOf = (account: string) => ledger.read<bigint>('feeToken', 'balanceOf', [account]);
-    const paid = {
-      author: (await balanceOf(author ?? '')) === CLIENT_TOKENS - FEE,
-      executor: (await balanceOf(task.election.executor)) > 0n,
-      owners: (await balanceOf(b ?? '')) > CLIENT_TOKENS && (await balanceOf(c ?? '')) > CLIENT_TOKENS,
-    };
-    this.#check(
-      'the fee went to executor, verifiers and data owners',
-      paid.author && paid.executor && paid.owners,
-      JSON.stringify(paid),
-    );
-    for (const name of ['b', 'c']) {
-      const results = await this.#net.client<{ taskId: string; confirmed: boolean }[]>(name, 'GET /results');
-      const own = results.find(({ taskId }) => taskId === task.taskId);
-      this.#check(
-        `${name.toUpperCase()} holds the result that layer 1 settled`,
-        own?.confirmed === true,
-        own === undefined ? 'missing' : `confirmed ${own.confirmed}`,
-      );
-    }
-  }
-
   #leakCheck(names: readonly string[]) {
     const { dir, results, ca } = this.#net.paths;
     return searchForNames(dir, names, [results, ca]);
@@ -575,50 +356,4 @@ export class Demo {
   #sinceStart(): number {
     return Math.round(performance.now() - this.#startedMs);
   }
-}
-
-function readNamesOf(file: string): number {
-  return readFileSync(file, 'utf8')
-    .split('\n')
-    .filter((line) => line !== '').length;
-}
-
-async function eventReceipt(
-  ledger: Ledger,
-  matches: (event: Ledger['history']['events'][number]) => boolean,
-): Promise<{ txHash: string; gasUsed: number; block: number }> {
-  const event = ledger.history.events.findLast(matches);
-  if (event === undefined) throw new DemoError('DEMO_TIMED_OUT', 'an expected event is not on layer 1');
-  return ledger.receipt(event.txHash);
-}
-
-/** A table for people. */
-export function summary(report: Report, reportFile: string): string {
-  const d = report.durationsMs;
-  const rows: [string, string][] = [
-    [
-      'nodes',
-      `${report.nodes.length} (${report.nodes.filter((node) => node.status === 'active').length} active, ${report.evictions.length} evicted)`,
-    ],
-    ['common names', String(report.intersectionSize)],
-    ['executor, revealed after clean-up', report.task.election.executor],
-    ['network up', seconds(d.setup)],
-    ['a stranger joins', seconds(d.join)],
-    ['task to both results opened', seconds(d.taskToResults)],
-    ['  of which until the executor was drawn', seconds(d.submitToElected)],
-    ['task to settlement', seconds(d.taskToSettlement)],
-    ['tampering to eviction by the network', seconds(d.tamperToEviction)],
-    ['tampering to the layer-1 record', seconds(d.tamperToRecord)],
-    ['whole demo', seconds(d.total)],
-    [
-      'gas: admission / epoch / capsule / settlement',
-      `${report.gas.admission} / ${report.gas.epochRecord} / ${report.gas.capsuleRegistration} / ${report.gas.settlement}`,
-    ],
-    ['largest node process', `${report.rssMb.nodeMax} MB`],
-    ['leak search', `${report.leakCheck.filesScanned} files, ${report.leakCheck.found} hits`],
-    ['checks', `${report.checks.filter((check) => check.ok).length} of ${report.checks.length} held`],
-    ['report', reportFile],
-  ];
-  const width = Math.max(...rows.map(([label]) => label.length));
-  return rows.map(([label, value]) => `  ${label.padEnd(width)}  ${value}`).join('\n');
 }

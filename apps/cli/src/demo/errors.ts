@@ -1,0 +1,3 @@
+import { CodedError } from '@nemea/core';
+
+export class DemoError extends CodedError<'DEMO_NODES' | 'DEMO_TIMED_OUT'> {}
