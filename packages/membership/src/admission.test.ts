@@ -146,14 +146,12 @@ describe('the decision on a candidate [MEMB-13]', () => {
     expect(outcome()).toBe('admitted');
   });
 
-  test('admits with a newcomer’s credit, and has every member sign it for layer 1 [MEMB-15]', () => {
+  test('has every member sign it for layer 1, and makes nobody a member yet [MEMB-15]', () => {
     judge(juryFor(stranger).drawn.slice(0, JUDGES_EXPECTED));
     ledger.head += JUDGING_BLOCKS;
     expect(close()).toBeUndefined();
-    expect(machine.credit(stranger)).toBe(CREDIT_NEWCOMER);
-    expect(machine.state.roster.get(stranger.account)?.admittedEpoch).toBe(EPOCH);
-    expect(machine.state.admissions).toBe(1);
-    expect(machine.effects.map((effect) => effect.type)).toEqual(['candidacy-closed', 'roster', 'vote']);
+    expect(machine.credit(stranger)).toBeUndefined();
+    expect(machine.effects.map((effect) => effect.type)).toEqual(['candidacy-closed', 'vote']);
     expect(machine.effects.at(-1)).toMatchObject({
       vote: { type: 'Admission', record: stranger.record, epoch: EPOCH },
     });
@@ -243,6 +241,51 @@ describe('the decision on a candidate [MEMB-13]', () => {
     ledger.head += JUDGING_BLOCKS;
     expect(close()).toBe('ROSTER_FULL');
     expect(outcome()).toBe('open');
+  });
+});
+
+describe('enrolment [MEMB-15]', () => {
+  const enrol = (block = ledger.head) => machine.order(sponsor, { kind: 'enrol' }, block);
+  const registers = ({ record }: TestMember, block = ledger.head) =>
+    ledger.registered.push({ record, block });
+
+  test('makes a member, with a newcomer’s credit, of whom layer 1 has registered, and of nobody else', () => {
+    expect(enrol()).toBe('ALREADY_DONE');
+    registers(stranger);
+    expect(enrol()).toBeUndefined();
+    expect(machine.credit(stranger)).toBe(CREDIT_NEWCOMER);
+    expect(machine.state.roster.get(stranger.account)?.admittedEpoch).toBe(EPOCH);
+    expect(machine.state.admissions).toBe(1);
+    expect(machine.effects.map((effect) => effect.type)).toEqual(['enrolled', 'roster']);
+    expect(enrol()).toBe('ALREADY_DONE');
+    ledger.head++;
+    expect(enrol()).toBe('ALREADY_DONE');
+    expect(machine.state.admissions).toBe(1);
+  });
+
+  test('goes by the block that the members have agreed on, and leaves nobody out', () => {
+    const later = testMember('later');
+    registers(stranger, ledger.head - 1);
+    registers(later);
+    expect(enrol(ledger.head - 1)).toBeUndefined();
+    expect(machine.credit(stranger)).toBe(CREDIT_NEWCOMER);
+    expect(machine.credit(later)).toBeUndefined();
+    expect(enrol()).toBeUndefined();
+    expect(machine.credit(later)).toBe(CREDIT_NEWCOMER);
+    expect(machine.state.admissions).toBe(2);
+  });
+
+  test('takes no more than consensus can, and counts them all, as whoever replays it does', () => {
+    const [filler] = machine.state.roster.values();
+    if (filler === undefined) throw new Error('empty roster');
+    const roster = new Map(machine.state.roster);
+    for (let i = 0; roster.size < ROSTER_MAX; i++)
+      roster.set(`filler ${i}`, { ...filler, account: `filler ${i}` });
+    machine.state = { ...machine.state, roster };
+    registers(stranger);
+    expect(enrol()).toBeUndefined();
+    expect(machine.state.roster.size).toBe(ROSTER_MAX);
+    expect(machine.state.admissions).toBe(1);
   });
 });
 

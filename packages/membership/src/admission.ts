@@ -1,5 +1,4 @@
 import { toHex } from '@nemea/core';
-import { answeringAnew } from './equivocation.ts';
 import type { RejectionCode } from './errors.ts';
 import {
   drawnFrom,
@@ -13,9 +12,9 @@ import {
   provenBeta,
 } from './jury.ts';
 import type { Context, Outcome } from './machine.ts';
-import type { NodeRecord, OperationBody } from './operation.ts';
-import { candidateId, conflictsWith, ROSTER_MAX, withMember } from './roster.ts';
-import type { Candidacy, Effect } from './state.ts';
+import type { OperationBody } from './operation.ts';
+import { candidateId, conflictsWith, ROSTER_MAX } from './roster.ts';
+import type { Candidacy, Effect, Vote } from './state.ts';
 
 /** Open candidacies of one sponsor: no member may fill the state, or crowd out what others have put forward [MEMB-4]. */
 export const CANDIDACIES_PER_SPONSOR = 8;
@@ -110,7 +109,7 @@ function withCandidacy({ state }: Context, candidate: Uint8Array, candidacy: Can
 }
 
 /** Decides once the jury has had its time. One that can still go either way is left open, and another follows it [MEMB-13]. */
-export function closeCandidacy({ state, ledger, consensusEpoch }: Context, id: string): Outcome {
+export function closeCandidacy({ state, ledger }: Context, id: string): Outcome {
   const candidacy = state.candidacies.get(id);
   if (candidacy === undefined || candidacy.outcome !== 'open') return { rejected: 'CANDIDATE_UNKNOWN' };
   if (state.ledgerBlock < candidacy.openedBlock + JUDGING_BLOCKS) return { rejected: 'TOO_EARLY' };
@@ -129,25 +128,11 @@ export function closeCandidacy({ state, ledger, consensusEpoch }: Context, id: s
     record: candidacy.record,
   };
   if (!admitted) return { state: { ...state, candidacies }, effects: [closed] };
-  const epoch = ledger.epochOf(state.ledgerBlock);
-  const roster = withMember(state.roster, candidacy.record, epoch);
-  return {
-    state: {
-      ...state,
-      ...answeringAnew(state, candidacy.record.account, consensusEpoch),
-      candidacies,
-      roster,
-      admissions: state.admissions + 1,
-    },
-    effects: [
-      closed,
-      { type: 'roster', roster },
-      { type: 'vote', vote: admissionVote(candidacy.record, epoch) },
-    ],
+  // A member only once layer 1 has registered it [MEMB-15].
+  const vote: Vote = {
+    type: 'Admission',
+    record: candidacy.record,
+    epoch: ledger.epochOf(state.ledgerBlock),
   };
-}
-
-/** What every member signs, and layer 1 registers [MEMB-15]. */
-function admissionVote(record: NodeRecord, epoch: number): Extract<Effect, { type: 'vote' }>['vote'] {
-  return { type: 'Admission', record, epoch };
+  return { state: { ...state, candidacies }, effects: [closed, { type: 'vote', vote }] };
 }

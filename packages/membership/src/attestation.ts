@@ -228,7 +228,7 @@ export function closeEpoch({ state, ledger }: Context, epoch: number): Outcome {
     equivocations: new Map([...state.equivocations].filter(([account]) => state.roster.has(account))),
   });
   const settled = settleCredit(state.roster, leaves, { networkId: state.networkId, epochSeed: seed });
-  const roster = withoutLeavers(settled, ledger.leavers(boundaryBlock));
+  const roster = withoutLeavers(settled, ledger.leavers(boundaryBlock), epoch);
   const vote: Vote = {
     type: 'EpochRecord',
     epoch,

@@ -118,6 +118,8 @@ function admit(candidate: TestMember): void {
   expect(
     machine.order(first, { kind: 'close-candidacy', candidate: candidateOf(candidate) }),
   ).toBeUndefined();
+  ledger.registered.push({ record: candidate.record, block: ledger.head });
+  expect(machine.order(first, { kind: 'enrol' })).toBeUndefined();
 }
 
 describe('a proof of equivocation has no effect [MEMB-43]', () => {

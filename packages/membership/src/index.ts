@@ -6,6 +6,7 @@
 export { epochToClose, isEpochRipe, judgeReport } from './attestation.ts';
 export * from './challenge.ts';
 export * from './credit.ts';
+export { ADMISSION_EPOCHS, enrolled, registeredSince } from './enrolment.ts';
 export {
   compareLeaves,
   encodeEpochLeaf,

@@ -29,8 +29,15 @@ export interface LedgerView {
   withdrawnImages(atBlock: number): ReadonlyMap<string, number>;
   policyVersion(atBlock: number): number;
   genesisRecords(): readonly NodeRecord[];
+  /** Who was registered after a block and by another, in the order of layer 1; those of genesis are left out. */
+  admissions(afterBlock: number, throughBlock: number): readonly Registration[];
   /** Accounts that gave up membership on layer 1, and were not admitted again, as of a block. */
   leavers(atBlock: number): ReadonlySet<string>;
+}
+
+export interface Registration {
+  readonly record: NodeRecord;
+  readonly block: number;
 }
 
 export interface TaskOnLedger {

@@ -55,7 +55,7 @@ function command(name: string, run: (real: Real, model: Model) => void): Command
 /** The naive model: it follows the effects that the machine tells, and never lets them go backwards. */
 function follow(model: Model, { machine }: Real): void {
   for (const effect of machine.effects) {
-    if (effect.type === 'candidacy-closed' && effect.admitted) model.members.add(effect.record.account);
+    if (effect.type === 'enrolled') model.members.add(effect.record.account);
     if (effect.type === 'evicted') expect(model.members.delete(effect.account)).toBe(true);
     if (effect.type === 'bidding') {
       const task = openTask(model, effect.taskId);
@@ -205,6 +205,15 @@ const commands: fc.Arbitrary<Command>[] = [
       order(real, model, author, { kind: 'close-candidacy', candidate: candidateOf(stranger) });
     }),
   ),
+  fc.tuple(someone, fc.constantFrom(...strangers), fc.boolean()).map(([author, stranger, isTaken]) =>
+    command(`layer 1 ${isTaken ? 'takes' : 'refuses'} whom it was asked to`, (real, model) => {
+      const candidacy = real.machine.state.candidacies.get(toHex(candidateOf(stranger)));
+      const isMember = real.machine.state.roster.has(stranger.account);
+      if (candidacy?.outcome === 'admitted' && isTaken && !isMember)
+        real.ledger.registered.push({ record: stranger.record, block: real.ledger.head });
+      order(real, model, author, { kind: 'enrol' });
+    }),
+  ),
   fc.tuple(someone, someone).map(([accuser, target]) =>
     command('an accusation', (real, model) => {
       if (real.machine.state.roster.size <= 3) return;
@@ -286,7 +295,9 @@ test('the same operations over the same facts give the same state, also to a rep
   for (const ledger of [ahead, now]) ledger.addTask('one', { createdBlock: 24 });
   const [one, two, three] = members as [TestMember, TestMember, TestMember];
   const taskId = sha256(fromUtf8('task one'));
-  const [stranger] = strangers as [TestMember];
+  const [stranger, later] = strangers as [TestMember, TestMember];
+  now.registered.push({ record: stranger.record, block: 25 });
+  ahead.registered.push({ record: stranger.record, block: 25 }, { record: later.record, block: 26 });
   const bodies: [TestMember, Parameters<TestMachine['order']>[1]][] = [
     [one, applicationOf(stranger)],
     ...members.map((judge): [TestMember, Parameters<TestMachine['order']>[1]] => [
@@ -294,6 +305,7 @@ test('the same operations over the same facts give the same state, also to a rep
       judgementOf(now, judge, stranger, 2),
     ]),
     [two, { kind: 'close-candidacy', candidate: candidateOf(stranger) }],
+    [two, { kind: 'enrol' }],
     ...members.map((bidder): [TestMember, Parameters<TestMachine['order']>[1]] => [
       bidder,
       bidOf(now, bidder, taskId, 1, 24),

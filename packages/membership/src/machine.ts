@@ -1,6 +1,7 @@
 import { assertNever, toHex, type Verified } from '@nemea/core';
 import { closeCandidacy, openCandidacy, recordJudgement, takeSeat } from './admission.ts';
 import { closeEpoch, judgeAccusation, judgeDispute, recordAttestations } from './attestation.ts';
+import { enrol } from './enrolment.ts';
 import { proveEquivocation } from './equivocation.ts';
 import type { RejectionCode } from './errors.ts';
 import type { LedgerView } from './ledger-view.ts';
@@ -40,6 +41,7 @@ export function initialState(networkId: Uint8Array, ledger: LedgerView): Members
     candidacies: new Map(),
     tasks: new Map(),
     admissions: 0,
+    enrolledThrough: 0,
     evictions: 0,
     updatesMissed: new Map(),
     equivocations: new Map(),
@@ -86,6 +88,8 @@ function dispatch(context: Context, operation: Operation): Outcome {
       return recordJudgement(context, body);
     case 'close-candidacy':
       return closeCandidacy(context, toHex(body.candidate));
+    case 'enrol':
+      return enrol(context);
     case 'attest':
       return recordAttestations(context, body);
     case 'accuse':

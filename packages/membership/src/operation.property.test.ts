@@ -98,6 +98,7 @@ const bodies: { [K in OperationBody['kind']]: fc.Arbitrary<Extract<OperationBody
     first: signedPayload,
     second: signedPayload,
   }),
+  enrol: fc.record({ kind: kind('enrol') }),
   rejoin: fc.record({ kind: kind('rejoin'), nonce: bytes(32) }),
 };
 const operation: fc.Arbitrary<Operation> = fc.record({

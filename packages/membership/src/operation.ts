@@ -112,6 +112,7 @@ export const bodySchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('sit'), candidate: byteString(32), epoch: uint, proof }),
   judgeSchema,
   z.strictObject({ kind: z.literal('close-candidacy'), candidate: byteString(32) }),
+  z.strictObject({ kind: z.literal('enrol') }),
   z.strictObject({
     kind: z.literal('attest'),
     epoch: uint,

@@ -99,9 +99,19 @@ test('changing who is not there changes nothing', () => {
 
 test('who took its stake away is gone, but for the last who could: consensus needs somebody [MEMB-21]', () => {
   const [leaver] = members as [ReturnType<typeof testMember>];
-  expect(withoutLeavers(roster, new Set([leaver.account, newcomer.account])).size).toBe(members.length - 1);
-  expect(withoutLeavers(roster, new Set())).toBe(roster);
-  expect(withoutLeavers(roster, new Set(roster.keys()))).toBe(roster);
+  expect(withoutLeavers(roster, new Set([leaver.account, newcomer.account]), 2).size).toBe(
+    members.length - 1,
+  );
+  expect(withoutLeavers(roster, new Set(), 2)).toBe(roster);
+  expect(withoutLeavers(roster, new Set(roster.keys()), 2)).toBe(roster);
+});
+
+test('who came back in the epoch that closes, or later, is not one of those that left by its first block [MEMB-21]', () => {
+  const grown = withMember(roster, newcomer.record, 3);
+  const left = new Set([newcomer.account]);
+  expect(withoutLeavers(grown, left, 2)).toBe(grown);
+  expect(withoutLeavers(grown, left, 3)).toBe(grown);
+  expect(withoutLeavers(grown, left, 4).has(newcomer.account)).toBe(false);
 });
 
 test('a record conflicts with a member whose account or any of whose keys it has [MEMB-6]', () => {

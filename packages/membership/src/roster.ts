@@ -39,9 +39,14 @@ export function withMember(roster: Roster, record: NodeRecord, epoch: number): R
   });
 }
 
-/** Who gave up membership and takes its deposit along has no say, no draw and no work here any more [MEMB-21]. */
-export function withoutLeavers(roster: Roster, leavers: ReadonlySet<string>): Roster {
-  const staying = new Map([...roster].filter(([account]) => !leavers.has(account)));
+/**
+ * Who gave up membership by the first block of an epoch, and takes its deposit along, has no say, no draw and no work here
+ * any more once it closes [MEMB-21]. Who was registered again in that epoch or later has come back since.
+ */
+export function withoutLeavers(roster: Roster, leavers: ReadonlySet<string>, epoch: number): Roster {
+  const staying = new Map(
+    [...roster].filter(([account, { admittedEpoch }]) => !leavers.has(account) || admittedEpoch >= epoch),
+  );
   // Consensus cannot go on without anybody: when all leave, the network ends as it is.
   return staying.size === 0 || staying.size === roster.size ? roster : staying;
 }

@@ -103,6 +103,7 @@ const states: fc.Arbitrary<MembershipState> = fc.record({
     .uniqueArray(members, { selector: (member) => member.account, maxLength: 4 })
     .map((list) => new Map(list.map((member) => [member.account, member]))),
   ledgerBlock: count,
+  enrolledThrough: count,
   epochClosed: count,
   reports: mapOf(
     count,

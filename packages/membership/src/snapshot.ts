@@ -78,6 +78,7 @@ const stateSchema = z.strictObject({
   networkId: byteString(32),
   roster: entriesOf(accountSchema, memberSchema, ROSTER_MAX),
   ledgerBlock: uint,
+  enrolledThrough: uint,
   epochClosed: uint,
   reports: entriesOf(uint, entriesOf(accountSchema, reportSchema)),
   candidacies: entriesOf(hexDigest, candidacySchema),

@@ -9,13 +9,15 @@ export interface MembershipState {
   readonly roster: Roster;
   /** Highest layer-1 block that an ordered operation has anchored: every fact is read as of it. */
   readonly ledgerBlock: number;
+  /** Layer-1 block up to which whoever was registered there is on the roster [MEMB-15]. */
+  readonly enrolledThrough: number;
   /** Last epoch that was closed; its successor collects attestations. */
   readonly epochClosed: number;
   /** Reports of epochs still open, by epoch and attestor. */
   readonly reports: ReadonlyMap<number, ReadonlyMap<string, EpochReport>>;
   readonly candidacies: ReadonlyMap<string, Candidacy>;
   readonly tasks: ReadonlyMap<string, TaskState>;
-  /** Admissions and evictions since the last closed epoch, for its record. */
+  /** Enrolments and evictions since the last closed epoch, for its record. */
   readonly admissions: number;
   readonly evictions: number;
   /** Members whose evidence showed a missed update since the last closed epoch: its digest, by account [MEMB-37]. */
@@ -128,6 +130,7 @@ export type Effect =
       readonly admitted: boolean;
       readonly record: NodeRecord;
     }
+  | { readonly type: 'enrolled'; readonly record: NodeRecord }
   | {
       readonly type: 'evicted';
       readonly account: string;

@@ -8,7 +8,7 @@ import { proveVrf } from '@nemea/vrf';
 import { answerDigest, challengeBinding } from './challenge.ts';
 import type { Accusation, Attestation, Bid, Effect, MembershipState } from './index.ts';
 import { ATTESTORS_EXPECTED, attestAlpha, attestOutput, drawnFrom, judgeAlpha, taskAlpha } from './jury.ts';
-import type { DisputeOnLedger, LedgerView, TaskOnLedger } from './ledger-view.ts';
+import type { DisputeOnLedger, LedgerView, Registration, TaskOnLedger } from './ledger-view.ts';
 import { applyOperation, initialState } from './machine.ts';
 import type { NodeRecord, OperationBody } from './operation.ts';
 import { candidateId } from './roster.ts';
@@ -92,6 +92,13 @@ export class TestLedger implements LedgerView {
   /** Accounts that left, by the block in which they did. */
   readonly left = new Map<string, number>();
   readonly #records: readonly NodeRecord[];
+
+  /** Newcomers that layer 1 has registered, and in which block. */
+  readonly registered: Registration[] = [];
+
+  admissions(afterBlock: number, throughBlock: number): readonly Registration[] {
+    return this.registered.filter(({ block }) => afterBlock < block && block <= throughBlock);
+  }
 
   leavers(atBlock: number): ReadonlySet<string> {
     return new Set([...this.left].filter(([, block]) => block <= atBlock).map(([account]) => account));

@@ -165,7 +165,7 @@ export class MembershipApplication implements Application<MembershipState> {
 
 /** What a restarted node needs again: what it knows of the others, and votes that layer 1 may lack still. */
 function isToldAgain({ type }: Effect): boolean {
-  return type === 'evicted' || type === 'candidacy-closed' || type === 'epoch-closed' || type === 'vote';
+  return type === 'evicted' || type === 'enrolled' || type === 'epoch-closed' || type === 'vote';
 }
 
 function sameReplicas(a: ReturnType<typeof replicasOf>, b: ReturnType<typeof replicasOf>): boolean {

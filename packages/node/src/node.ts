@@ -440,7 +440,7 @@ export class Node {
     const { history } = this.#ledger;
     this.#requireLoop().onBlock();
     if (history.head === this.#blockSeen) return;
-    const { epochs, tasks, equivocations } = this.#requireServices();
+    const { enrolments, epochs, tasks, equivocations } = this.#requireServices();
     const blockBefore = this.#blockSeen;
     this.#blockSeen = history.head;
     if (this.#overlay !== undefined) this.#members.reach(this.#overlay);
@@ -450,6 +450,7 @@ export class Node {
       if (event.type === 'dispute') this.#judgeDispute(event.dispute.disputeId);
     }
     tasks.onBlock();
+    enrolments.onBlock();
     epochs.onBlock();
     equivocations.onBlock();
   }
@@ -486,8 +487,11 @@ export class Node {
         });
         return;
       case 'candidacy-closed':
-        if (effect.admitted && overlay !== undefined) this.#members.readmit(overlay, effect.record);
         logger.info({ account: effect.record.account, admitted: effect.admitted }, 'candidacy decided');
+        return;
+      case 'enrolled':
+        if (overlay !== undefined) this.#members.readmit(overlay, effect.record);
+        logger.info({ account: effect.record.account }, 'member enrolled');
         return;
       case 'evicted':
         this.#onEvicted(effect);

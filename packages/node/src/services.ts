@@ -4,6 +4,7 @@ import { Attestor } from './attestation/attestor.ts';
 import { Target } from './attestation/target.ts';
 import type { Chronicle } from './chronicle.ts';
 import type { NodeContext } from './context.ts';
+import { EnrolmentDuty } from './duties/enrolments.ts';
 import { EpochDuty } from './duties/epochs.ts';
 import { EquivocationDuty } from './duties/equivocations.ts';
 import { TaskDuty } from './duties/tasks.ts';
@@ -27,6 +28,7 @@ export interface Services {
   readonly target: Target;
   readonly verifier: Verifier;
   readonly executor: Executor | undefined;
+  readonly enrolments: EnrolmentDuty;
   readonly epochs: EpochDuty;
   readonly tasks: TaskDuty;
   readonly equivocations: EquivocationDuty;
@@ -74,6 +76,7 @@ export function openServices(
     target: new Target(context, phases),
     verifier: new Verifier(context, (taskId, attempt) => bidder.verifyProof(taskId, attempt)),
     executor,
+    enrolments: new EnrolmentDuty(context, repeats),
     epochs: new EpochDuty(context, new Attestor(context), repeats),
     tasks: new TaskDuty(context, bidder, repeats),
     equivocations: new EquivocationDuty(context),

@@ -1,5 +1,5 @@
 import { CodedError, errorCode, fromHex, toHex } from '@nemea/core';
-import { membersInOrder, type Vote } from '@nemea/membership';
+import { ADMISSION_EPOCHS, membersInOrder, type Vote } from '@nemea/membership';
 import { LedgerError, type Receipt, voteDigest } from '@nemea/sdk';
 import { type Hex, recoverAddress } from 'viem';
 import type { NodeContext } from './context.ts';
@@ -82,7 +82,7 @@ export class Votes {
 
   /** Signs a vote of an earlier life of this node once more, unless layer 1 has taken it meanwhile. */
   async recast(vote: Vote): Promise<void> {
-    if (!this.#isOnLedger(vote)) await this.cast(vote);
+    if (!this.#isOver(vote)) await this.cast(vote);
   }
 
   /**
@@ -215,10 +215,11 @@ export class Votes {
   /** Until layer 1 shows the result, as many newer votes have come as are kept, or a day is over. */
   #isOpen({ vote, digest, castAtMs }: Ballot): boolean {
     if (this.#isClosed || !this.#ballots.has(digest.slice(2))) return false;
-    return this.#context.clock.elapsedMs() - castAtMs < REPEAT_FOR_MS && !this.#isOnLedger(vote);
+    return this.#context.clock.elapsedMs() - castAtMs < REPEAT_FOR_MS && !this.#isOver(vote);
   }
 
-  #isOnLedger(vote: Vote): boolean {
+  /** Layer 1 shows the result, or will never take the certificate. */
+  #isOver(vote: Vote): boolean {
     const { history } = this.#context.ledger;
     const { events } = history;
     switch (vote.type) {
@@ -226,9 +227,10 @@ export class Votes {
       case 'Admission':
         return events.some(
           (event) =>
-            event.type === 'node-admitted' &&
-            event.record.account === vote.record.account &&
-            history.epochOf(event.block) >= vote.epoch,
+            (event.type === 'node-admitted' &&
+              event.record.account === vote.record.account &&
+              history.epochOf(event.block) >= vote.epoch) ||
+            (event.type === 'epoch' && event.epoch > vote.epoch + ADMISSION_EPOCHS),
         );
       case 'Eviction':
         return events.some(

@@ -1,5 +1,5 @@
 import { fromHex, sha256, toHex } from '@nemea/core';
-import { membersInOrder, type Vote } from '@nemea/membership';
+import { ADMISSION_EPOCHS, membersInOrder, type Vote } from '@nemea/membership';
 import { type Ledger, LedgerError, type LedgerEvent, voteDigest, voteTypedData } from '@nemea/sdk';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { voteMessageCodec } from './protocol.ts';
@@ -98,6 +98,17 @@ describe('a vote of an earlier life', () => {
     await votes.recast(again);
     expect(sent).toBe(nodes.length - 1);
     chain.mine(admitted());
+    await vi.advanceTimersByTimeAsync(200_000);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test('on an admission is given up when its certificate is too old for layer 1 [MEMB-15]', async () => {
+    const epoch = 2;
+    const votes = votesOf(nodes[0] as TestNode);
+    chain.mine({ ...chain.at, type: 'epoch', epoch: epoch + ADMISSION_EPOCHS });
+    await votes.recast({ type: 'Admission', record, epoch });
+    expect(sent).toBe(nodes.length - 1);
+    chain.mine({ ...chain.at, type: 'epoch', epoch: epoch + ADMISSION_EPOCHS + 1 });
     await vi.advanceTimersByTimeAsync(200_000);
     expect(vi.getTimerCount()).toBe(0);
   });

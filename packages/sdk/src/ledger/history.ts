@@ -1,5 +1,5 @@
 import { CodedError, hashDomain, toHex } from '@nemea/core';
-import type { DisputeOnLedger, LedgerView, NodeRecord, TaskOnLedger } from '@nemea/membership';
+import type { DisputeOnLedger, LedgerView, NodeRecord, Registration, TaskOnLedger } from '@nemea/membership';
 
 /** Layer-1 events that layer 2 builds on, decoded; addresses and digests as the machine wants them. */
 export type LedgerEvent = { readonly block: number; readonly txHash: string } & (
@@ -303,6 +303,19 @@ export class LedgerHistory implements LedgerView {
       }
     }
     return standings;
+  }
+
+  admissions(afterBlock: number, throughBlock: number): readonly Registration[] {
+    const registered: Registration[] = [];
+    for (let index = this.#events.length - 1; index >= 0; index--) {
+      const event = this.#events[index] as LedgerEvent;
+      if (event.block <= afterBlock) break;
+      if (event.type === 'node-admitted' && event.block <= throughBlock)
+        registered.unshift({ record: event.record, block: event.block });
+    }
+    if (registered.length === 0) return registered;
+    const genesis = new Set(this.genesisRecords());
+    return registered.filter(({ record }) => !genesis.has(record));
   }
 
   leavers(atBlock: number): ReadonlySet<string> {

@@ -20,7 +20,7 @@ import type { Report } from './report.ts';
 import type { RosterReplay, RosterSpan } from './roster-replay.ts';
 
 /** Epochs that a member may lag behind the order when it judges a draw. */
-const LAG_EPOCHS_MAX = 3;
+export const LAG_EPOCHS_MAX = 3;
 /** More attestations in an epoch earn nothing more. */
 const ATTESTATIONS_PAID_MAX = 5;
 

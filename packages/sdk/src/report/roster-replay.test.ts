@@ -117,7 +117,7 @@ describe('a replay', () => {
     const admission = { ...d.record, ...hexRecord(d), epoch: 1n };
     chain.call('nodeRegistry', txHash, 'admit', [admission, []]);
     chain.mine(chain.admitted(d, 1, 1));
-    roster = withMember(roster, d.record, 1);
+    roster = withMember(roster, d.record, chain.history.epochOf(chain.history.head));
     close(2, [leaf(2, a, d)], { admissions: 1 });
     const { spans, stopped } = await replay();
     expect(stopped).toBeUndefined();

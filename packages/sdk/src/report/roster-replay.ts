@@ -5,13 +5,12 @@ import {
   creditAfter,
   creditRoot,
   type EpochLeaf,
+  enrolled,
   genesisRoster,
-  type NodeRecord,
   type Roster,
   rosterRoot,
   settleCredit,
   withCredit,
-  withMember,
   withoutLeavers,
   withoutMember,
 } from '@nemea/membership';
@@ -65,7 +64,7 @@ export async function replayRosters(
   report: Pick<Report, 'epochs'>,
   ledger: ReadableLedger,
 ): Promise<RosterReplay> {
-  const admissions = await admittedAfterGenesis(ledger);
+  const admissions = [...ledger.history.admissions(0, ledger.history.head)];
   const evictions = ledger.history.events.flatMap((it) => (it.type === 'node-evicted' ? [it.account] : []));
   const moves = await creditMoves(ledger);
   let roster = genesisRoster(ledger.history.genesisRecords());
@@ -87,9 +86,8 @@ export async function replayRosters(
       stopped = `the report does not hold the attestations of epoch ${onLedger.epoch}`;
       break;
     }
-    for (const { record, epoch } of admissions.splice(0, onLedger.admissions)) {
-      hold(withMember(roster, record, epoch));
-    }
+    for (const { record, block } of admissions.splice(0, onLedger.admissions))
+      hold(enrolled(roster, record, ledger.history.epochOf(block)));
     for (const account of evictions.splice(0, onLedger.evictions)) hold(withoutMember(roster, account));
     const counted = movesCounted(roster, moves, leaves, onLedger);
     if (counted === undefined) {
@@ -102,7 +100,7 @@ export async function replayRosters(
     hold(settleEpoch(roster, leaves, onLedger));
   }
   // What came after the last epoch that is known: the order of these is theirs to know, so each step is held.
-  for (const { record, epoch } of admissions) hold(withMember(roster, record, epoch));
+  for (const { record, block } of admissions) hold(enrolled(roster, record, ledger.history.epochOf(block)));
   for (const move of moves) hold(move(roster));
   for (const account of evictions) hold(withoutMember(roster, account));
   return { spans, exactEpoch, epochsMatched, ...(stopped === undefined ? {} : { stopped }) };
@@ -111,7 +109,7 @@ export async function replayRosters(
 /** What the close of an epoch does to the roster: credit moves, and whoever has left layer 1 is left out. */
 function settleEpoch(roster: Roster, leaves: readonly EpochLeaf[], onLedger: EpochOnLedger): Roster {
   const draw = { networkId: onLedger.networkId, epochSeed: onLedger.seed };
-  return withoutLeavers(settleCredit(roster, leaves, draw), onLedger.leavers);
+  return withoutLeavers(settleCredit(roster, leaves, draw), onLedger.leavers, onLedger.epoch);
 }
 
 /** How many of the pending moves have to be counted before this epoch, so that its roots come out. */
@@ -133,25 +131,6 @@ function movesCounted(
     moved = moves[count]?.(moved) ?? moved;
   }
   return undefined;
-}
-
-interface Admitted {
-  readonly record: NodeRecord;
-  /** The epoch that the members voted: a key draws only in later ones. */
-  readonly epoch: number;
-}
-
-async function admittedAfterGenesis(ledger: ReadableLedger): Promise<Admitted[]> {
-  const genesis = new Set(ledger.history.genesisRecords());
-  const admitted: Admitted[] = [];
-  for (const event of ledger.history.events) {
-    if (event.type !== 'node-admitted' || genesis.has(event.record)) continue;
-    const mined = await ledger.mined(event.txHash);
-    const call = mined === undefined ? undefined : decodeCall(contractAbis.nodeRegistry, mined);
-    if (call?.functionName === 'admit')
-      admitted.push({ record: event.record, epoch: Number(call.args[0].epoch) });
-  }
-  return admitted;
 }
 
 async function epochsOnLedger(ledger: ReadableLedger): Promise<EpochOnLedger[]> {

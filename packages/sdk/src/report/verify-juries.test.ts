@@ -1,5 +1,6 @@
 import { toHex } from '@nemea/core';
 import {
+  ADMISSION_EPOCHS,
   candidateId,
   drawnFrom,
   genesisRoster,
@@ -12,8 +13,9 @@ import {
   withoutMember,
 } from '@nemea/membership';
 import { describe, expect, test } from 'vitest';
+import { LAG_EPOCHS_MAX } from './draws.ts';
 import type { Report } from './report.ts';
-import type { RosterReplay } from './roster-replay.ts';
+import type { RosterReplay, RosterSpan } from './roster-replay.ts';
 import { TestChain, type TestNode, testNode } from './testing.ts';
 import { verifyJuries } from './verify-juries.ts';
 
@@ -82,7 +84,7 @@ function candidacy(
   };
 }
 
-/** The candidate comes in after `closedEpoch`; the jury is counted by the roster before that. */
+/** The candidate comes in after `closedEpoch`; the jury is counted by a roster of before. */
 function replayed(counting: Roster = founded, closedEpoch = EPOCH - 1): RosterReplay {
   const after = new Map(counting).set(candidate.account, joined.get(candidate.account) as Member);
   const spans = [
@@ -169,9 +171,20 @@ describe('an admission is counted as the machine counts it [MEMB-13], and', () =
   });
 
   test('is a lie by a jury that was given up before it [MEMB-5]', async () => {
-    const [detail] = await lies(candidacy(jury, AFFIRM), replayed(founded, EPOCH + 1));
-    expect(detail).toBe(`its jury of epoch ${EPOCH} was given up when epoch ${EPOCH + 1} closed`);
-    expect(await lies(candidacy(jury, AFFIRM), replayed(founded, EPOCH))).toEqual([]);
+    const latest = EPOCH + LAG_EPOCHS_MAX + ADMISSION_EPOCHS;
+    const [detail] = await lies(candidacy(jury, AFFIRM), replayed(founded, latest + 1));
+    expect(detail).toBe(`its jury of epoch ${EPOCH} was given up long before epoch ${latest + 1} closed`);
+    expect(await lies(candidacy(jury, AFFIRM), replayed(founded, latest))).toEqual([]);
+  });
+
+  test('is not counted by a roster of after the epoch of its jury: the candidacy was forgotten by then [MEMB-5]', async () => {
+    const without = withoutMember(withoutMember(founded, b.account), c.account);
+    const [genesis, ...after] = replayed(founded, EPOCH + 1).spans;
+    const before = [EPOCH - 1, EPOCH].map((closedEpoch) => ({ closedEpoch, roster: without }));
+    const rosters = { ...replayed(), spans: [genesis as RosterSpan, ...before, ...after] };
+    expect(await lies(candidacy(jury, AFFIRM), rosters)).toEqual([
+      '1 judges that weigh something, want at least 2',
+    ]);
   });
 });
 

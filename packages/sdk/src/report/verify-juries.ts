@@ -1,5 +1,6 @@
 import { bytesEqual, fromHex } from '@nemea/core';
 import {
+  ADMISSION_EPOCHS,
   candidateId,
   JUDGES_EXPECTED,
   judgeAlpha,
@@ -9,7 +10,7 @@ import {
   mayServe,
 } from '@nemea/membership';
 import type { Ledger } from '../client/ledger.ts';
-import { checkDraw, type DrawTime, memberAround, spansAround } from './draws.ts';
+import { checkDraw, type DrawTime, LAG_EPOCHS_MAX, memberAround, spansAround } from './draws.ts';
 import { examine, type Finding, type Lies } from './finding.ts';
 import { nameOf, short } from './inquiry.ts';
 import type { Report } from './report.ts';
@@ -127,22 +128,26 @@ function checkDecision(inquiry: Inquiry, lies: Lies, candidacy: Candidacy): void
 }
 
 /**
- * The rosters between the two closes of epochs between which the candidate came in: what the jury was counted by. By then
- * its epoch had begun, and no later one was closed, or the candidacy had been forgotten [MEMB-5].
+ * The rosters that the jury may have been counted by. By then its epoch had begun, and no later one was closed, or the candidacy
+ * had been forgotten [MEMB-5]. The candidate came in later, when layer 1 had taken the certificate [MEMB-15].
  */
-function countedBy({ rosters }: Inquiry, lies: Lies, { account, epoch }: Candidacy): readonly RosterSpan[] {
+function countedBy(inquiry: Inquiry, lies: Lies, candidacy: Candidacy): readonly RosterSpan[] {
+  const { account, epoch } = candidacy;
   const admittedEpoch = ({ roster }: RosterSpan) => roster.get(account)?.admittedEpoch ?? -1;
-  const joined = rosters.spans.find((span) => admittedEpoch(span) >= epoch);
+  const joined = inquiry.rosters.spans.find((span) => admittedEpoch(span) >= epoch);
   if (joined === undefined) {
     lies.add(`no admission in epoch ${epoch} or later follows its jury`);
     return [];
   }
-  const { closedEpoch } = joined;
   lies.unless(
-    closedEpoch <= epoch,
-    `its jury of epoch ${epoch} was given up when epoch ${closedEpoch} closed`,
+    joined.closedEpoch <= epoch + LAG_EPOCHS_MAX + ADMISSION_EPOCHS,
+    `its jury of epoch ${epoch} was given up long before epoch ${joined.closedEpoch} closed`,
   );
-  return rosters.spans.filter((span) => span.closedEpoch === closedEpoch);
+  const { spans } = inquiry.rosters;
+  const before = spans.findLast(({ closedEpoch }) => closedEpoch < epoch)?.closedEpoch ?? 0;
+  const first = Math.min(joined.closedEpoch, before);
+  const last = Math.min(joined.closedEpoch, epoch);
+  return spans.filter(({ closedEpoch }) => first <= closedEpoch && closedEpoch <= last);
 }
 
 /** A jury has judged by the block of the admission; of one that refused, nothing is on layer 1. */

@@ -145,19 +145,24 @@ export function checkCredit({
   }
 
   function count(effect: Effect, consensusEpoch: number): void {
+    if (effect.type === 'enrolled') join(effect.record.account, consensusEpoch);
     if (effect.type === 'evicted') accounts.delete(effect.account);
     if (effect.type === 'update-missed') outdated.add(effect.account);
     if (effect.type === 'epoch-closed') close(effect.epoch);
-    if (effect.type === 'vote') countVote(effect.vote, consensusEpoch);
+    if (effect.type === 'vote') countVote(effect.vote);
   }
 
-  function countVote(vote: Vote, consensusEpoch: number): void {
-    if (vote.type === 'Admission') {
-      const { account } = vote.record;
-      accounts.set(account, { credit: 1, admittedEpoch: vote.epoch });
-      answered.set(account, consensusEpoch);
-      equivocators.delete(account);
-    }
+  /** [MEMB-15] By the newest registration on layer 1. */
+  function join(account: string, consensusEpoch: number): void {
+    const registered = history.events.findLast(
+      (event) => event.type === 'node-admitted' && event.record.account === account,
+    );
+    accounts.set(account, { credit: 1, admittedEpoch: history.epochOf(registered?.block ?? 0) });
+    answered.set(account, consensusEpoch);
+    equivocators.delete(account);
+  }
+
+  function countVote(vote: Vote): void {
     if (vote.type === 'DisputeVerdict' && vote.guilty)
       set(chain.state.disputes.get(toHex(vote.disputeId))?.accused ?? '', () => 0);
     if (vote.type === 'Settlement') {
@@ -182,7 +187,8 @@ export function checkCredit({
     equivocators.clear();
     for (const known of reports.keys()) if (known <= epoch) reports.delete(known);
     // [MEMB-21]
-    for (const account of history.leavers(history.epochBoundary(epoch) ?? 0)) accounts.delete(account);
+    for (const account of history.leavers(history.epochBoundary(epoch) ?? 0))
+      if ((accounts.get(account)?.admittedEpoch ?? 0) < epoch) accounts.delete(account);
     roots.set(epoch, rootOf(accounts, epoch));
   }
 

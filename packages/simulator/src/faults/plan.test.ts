@@ -4,6 +4,7 @@ import {
   BREAKAGES,
   drawPlan,
   FAULTS,
+  FREE_RIDERS,
   IMPOSTORS,
   LIES,
   PROVABLE_LIES,
@@ -18,7 +19,14 @@ describe('the plans of a swarm', () => {
     const faults = new Set(plans.flatMap((plan) => [...plan.faults]));
     const villains = new Set<Villain>(plans.flatMap((plan) => [...plan.villains.values()].flat()));
     expect([...faults].sort()).toEqual([...FAULTS].sort());
-    for (const kind of [...LIES, ...PROVABLE_LIES, ...BREAKAGES, ...TASK_VILLAINS, ...IMPOSTORS])
+    for (const kind of [
+      ...LIES,
+      ...PROVABLE_LIES,
+      ...BREAKAGES,
+      ...TASK_VILLAINS,
+      ...IMPOSTORS,
+      ...FREE_RIDERS,
+    ])
       expect(villains).toContain(kind);
   });
 
@@ -35,7 +43,7 @@ describe('the plans of a swarm', () => {
       const names = [...villains.keys()].map((name) => Number(name.slice(1)));
       const isCrowd = [...villains].some(
         ([name, [kind]]) =>
-          Number(name.slice(1)) >= nodes && !IMPOSTORS.some((impostor) => impostor === kind),
+          Number(name.slice(1)) >= nodes && ![...IMPOSTORS, ...FREE_RIDERS].some((other) => other === kind),
       );
       if (isCrowd && owners !== 'idle') expect(names.filter((index) => index < nodes)).toEqual([]);
     }

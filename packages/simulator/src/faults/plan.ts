@@ -51,6 +51,8 @@ export const BREAKAGES = [
 
 /** How a stranger can try to get in that nobody may let in. */
 export const IMPOSTORS = ['self-endorsed', 'borrowed-endorsement', 'tampered'] as const;
+/** How a stranger that may be let in can try to be a member at nobody's risk. */
+export const FREE_RIDERS = ['fleeing'] as const;
 /** How a newcomer can break the rules once it is in. */
 const BAD_NEWCOMERS = ['silent', 'vote-withholding', 'lying-attestor'] as const;
 export type Villain =
@@ -58,7 +60,8 @@ export type Villain =
   | (typeof PROVABLE_LIES)[number]
   | (typeof BREAKAGES)[number]
   | TaskVillain
-  | (typeof IMPOSTORS)[number];
+  | (typeof IMPOSTORS)[number]
+  | (typeof FREE_RIDERS)[number];
 
 /** What one seed does to a network. */
 export interface Plan {
@@ -148,7 +151,7 @@ function drawStrangers(random: SeededRandom, nodes: number): { strangers: number
   const strangers = random.chance(0.3) ? random.integer(1, 2) : 0;
   const bad: Villains = new Map();
   for (let index = nodes; index < nodes + strangers; index++)
-    if (random.chance(0.4)) bad.set(`n${index}`, [random.pick(IMPOSTORS)]);
+    if (random.chance(0.4)) bad.set(`n${index}`, [random.pick([...IMPOSTORS, ...FREE_RIDERS])]);
   return { strangers, bad };
 }
 

@@ -9,7 +9,7 @@ import {
   parseSignedOperation,
 } from '@nemea/membership';
 import type { Device, NodePorts, Overlay } from '@nemea/node/ports';
-import { answerCodec, challengeCodec, PROTOCOLS } from '@nemea/node/protocol';
+import { admissionResponseCodec, answerCodec, challengeCodec, PROTOCOLS } from '@nemea/node/protocol';
 import { LedgerError, networkIdOf } from '@nemea/sdk';
 import type { Host } from '../world/host.ts';
 import type { World } from '../world/world.ts';
@@ -85,6 +85,8 @@ function twist(world: World, villain: Villain, counts: Counts, ports: NodePorts)
     case 'self-endorsed':
     case 'borrowed-endorsement':
       return asImpostor(ports, villain, did);
+    case 'fleeing':
+      return fleeing(world, ports, did);
     // These are what happens to the machine, not what the process does.
     case 'amnesiac':
     case 'lost-tail':
@@ -102,6 +104,34 @@ function withoutSubmissions(ports: NodePorts): NodePorts {
   return {
     ...ports,
     openLedger: async (accountKey) => ({ ...(await ports.openLedger(accountKey)), submitVote }),
+  };
+}
+
+/** Takes its deposit back as soon as a judge has affirmed it: the certificate is still to come, and layer 1 to take it. */
+function fleeing(world: World, ports: NodePorts, did: () => void): NodePorts {
+  let account = '';
+  return {
+    ...ports,
+    openLedger: async (accountKey) => {
+      const ledger = await ports.openLedger(accountKey);
+      ({ account } = ledger);
+      return ledger;
+    },
+    openOutward: async (options) => {
+      const outward = await ports.openOutward(options);
+      return {
+        ...outward,
+        request: async (address, protocol, message, limits) => {
+          const answer = await outward.request(address, protocol, message, limits);
+          const response = admissionResponseCodec.parse(answer);
+          if (response.kind === 'judged' && response.verdict !== 'contraindicated') {
+            did();
+            world.chain.send(account, { kind: 'withdraw' });
+          }
+          return answer;
+        },
+      };
+    },
   };
 }
 

@@ -205,11 +205,18 @@ export const BUGS: readonly Bug[] = [
     'credit: CREDIT_GENESIS,',
   ),
   bug(
+    'member-before-layer-1',
+    'who is affirmed has a say, whether or not layer 1 takes it with its deposit [MEMB-15]',
+    'membership/src/admission.ts',
+    "return { state: { ...state, candidacies }, effects: [closed, { type: 'vote', vote }] };",
+    "const roster = new Map(state.roster).set(vote.record.account, { ...vote.record, credit: 1, admittedEpoch: vote.epoch, confidence: 0 });\n  return { state: { ...state, candidacies, roster }, effects: [closed, { type: 'roster', roster }, { type: 'vote', vote }] };",
+  ),
+  bug(
     'leavers-kept',
     'who gave up membership keeps its say [MEMB-21]',
     'membership/src/attestation.ts',
-    'const roster = withoutLeavers(settled, ledger.leavers(boundaryBlock));',
-    'const roster = withoutLeavers(settled, new Set());',
+    'const roster = withoutLeavers(settled, ledger.leavers(boundaryBlock), epoch);',
+    'const roster = withoutLeavers(settled, new Set(), epoch);',
   ),
   bug(
     'settled-unverified',

@@ -68,6 +68,29 @@ describe('a stranger', () => {
     await s.epochsClose(2);
   });
 
+  it('that takes its deposit back before layer 1 has it is no member, and leaves nothing behind [MEMB-15]', async () => {
+    await begin({ nodes: 4, strangers: 1, villains: { 4: 'fleeing' } });
+    s.member(4).start();
+    await s.until('it is affirmed', () => s.candidaciesAffirmed(0) === 1);
+    expect(s.times('fleeing')).toBeGreaterThan(0);
+    await s.epochsClose(6);
+    expect(s.statusOnLayerOne(4)).toBe('none');
+    expect(s.creditOf(4, 0)).toBeUndefined();
+  });
+
+  it('that layer 1 takes late is a member from then on, and not before [MEMB-15]', async () => {
+    await begin({ nodes: 4, strangers: 1 });
+    s.layerOneTakesNo('Admission');
+    s.member(4).start();
+    await s.until('it is affirmed', () => s.candidaciesAffirmed(0) === 1);
+    await s.epochsClose(2);
+    expect(s.creditOf(4, 0)).toBeUndefined();
+    s.layerOneTakesNo(undefined);
+    await s.until('it is a member', () => s.statusOnLayerOne(4) === 'active');
+    await s.epochsClose(2, [0, 1, 2, 3, 4]);
+    expect(s.creditOf(4, 0)).toBeGreaterThan(0);
+  });
+
   it('is heard by the weight it has: a crowd of silent newcomers stops nobody [CONS-2] [MEMB-8]', async () => {
     await begin({ nodes: 4, strangers: 3, villains: { 4: 'silent', 5: 'silent', 6: 'silent' } });
     for (const index of [4, 5, 6]) s.member(index).start();
@@ -97,6 +120,17 @@ describe('a member that gives up membership', () => {
     await s.until('one is off', () => !s.member(0).isOn);
     await s.until('the other is in', () => s.statusOnLayerOne(4) === 'active');
     await s.epochsClose(3, [1, 2, 3, 4]);
+  });
+
+  it('may come back with the deposit anew, and is a newcomer [MEMB-13]', async () => {
+    await begin({ nodes: 5 });
+    await s.epochsClose(1);
+    s.leaves(4);
+    await s.until('it is off', () => !s.member(4).isOn);
+    await s.comesBack(4);
+    await s.until('it is in', () => s.statusOnLayerOne(4) === 'active');
+    await s.epochsClose(2);
+    expect(s.creditOf(4, 0)).toBeLessThan(s.creditOf(1, 0) ?? 0);
   });
 });
 

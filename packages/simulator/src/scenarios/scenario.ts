@@ -178,6 +178,12 @@ export class Scenario {
     return tasks.filter(({ outcome }) => outcome === 'failed').length;
   }
 
+  /** How many candidates have been affirmed as one member knows it. */
+  candidaciesAffirmed(by: number): number {
+    const { candidacies } = this.member(by).node?.record() ?? { candidacies: [] };
+    return candidacies.filter(({ outcome }) => outcome === 'admitted').length;
+  }
+
   /** Gives up membership on layer 1. */
   leaves(index: number): void {
     leave(this.world, this.member(index));
