@@ -106,7 +106,10 @@ export class MembershipApplication implements Application<MembershipState> {
     try {
       this.#options.onEffect(effect);
     } catch (error) {
-      this.#options.logger.error({ effect: effect.type, code: errorCode(error) }, 'effect not carried out');
+      this.#options.logger.error(
+        { effect: effect.type, code: errorCode(error), err: error },
+        'effect not carried out',
+      );
     }
   }
 

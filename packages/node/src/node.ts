@@ -68,7 +68,10 @@ export async function startNode(ports: NodePorts, options: NodeOptions): Promise
     return node;
   } catch (error) {
     await closers.disposeAsync().catch((failure: unknown) => {
-      options.logger.error({ code: errorCode(failure) }, 'not all was closed of what was opened');
+      options.logger.error(
+        { code: errorCode(failure), err: failure },
+        'not all was closed of what was opened',
+      );
     });
     throw error;
   }
@@ -483,7 +486,7 @@ export class Node {
         return;
       case 'candidacy':
         void this.#desk?.onCandidacy(effect.candidate).catch((error: unknown) => {
-          logger.error({ code: errorCode(error) }, 'could not draw for a candidate');
+          logger.error({ code: errorCode(error), err: error }, 'could not draw for a candidate');
         });
         return;
       case 'candidacy-closed':
@@ -533,7 +536,7 @@ export class Node {
 
   #watchVote(vote: Vote, casting: Promise<void>): void {
     void casting.catch((error: unknown) =>
-      this.#options.logger.error({ vote: vote.type, code: errorCode(error) }, 'vote not cast'),
+      this.#options.logger.error({ vote: vote.type, code: errorCode(error), err: error }, 'vote not cast'),
     );
   }
 
@@ -543,7 +546,10 @@ export class Node {
     logger.warn({ account, epoch: accusation.epoch, accuser }, 'member evicted');
     if (this.#overlay === undefined) return;
     void this.#members.evict(this.#overlay, account, peerKey).catch((error: unknown) => {
-      logger.error({ account, code: errorCode(error) }, 'connection to an evicted member not cut');
+      logger.error(
+        { account, code: errorCode(error), err: error },
+        'connection to an evicted member not cut',
+      );
     });
   }
 }

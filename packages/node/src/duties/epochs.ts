@@ -34,7 +34,7 @@ export class EpochDuty {
     this.#epochSeen = epoch;
     if (self() === undefined) return;
     void this.#attestor.attestEpoch(epoch).catch((error: unknown) => {
-      logger.error({ epoch, code: errorCode(error) }, 'attestation of an epoch failed');
+      logger.error({ epoch, code: errorCode(error), err: error }, 'attestation of an epoch failed');
     });
   }
 

@@ -93,7 +93,10 @@ export class TaskDuty {
 
   #bid(task: TaskOnLedger, attempt: number, startBlock: number, excluded: readonly string[]): void {
     void this.#bidder.onBidding(task, attempt, startBlock, excluded).catch((error: unknown) => {
-      this.#context.logger.error({ task: toHex(task.taskId), code: errorCode(error) }, 'no bid was made');
+      this.#context.logger.error(
+        { task: toHex(task.taskId), code: errorCode(error), err: error },
+        'no bid was made',
+      );
     });
   }
 }

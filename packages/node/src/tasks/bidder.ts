@@ -65,7 +65,10 @@ export class Bidder {
       this.#remember(`${toHex(task.taskId)}:${attempt}`, verify.proof);
       context.propose({ kind: 'bid', taskId: task.taskId, attempt, execute, verify });
     } catch (error) {
-      context.logger.error({ task: toHex(task.taskId), code: errorCode(error) }, 'could not draw for a task');
+      context.logger.error(
+        { task: toHex(task.taskId), code: errorCode(error), err: error },
+        'could not draw for a task',
+      );
     }
   }
 

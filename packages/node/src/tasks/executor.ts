@@ -74,7 +74,7 @@ export class Executor {
       .catch((error: unknown) => this.#giveUp(taskId, attempt, error))
       .catch((error: unknown) => {
         // The others see in time that nothing comes; the next run must not wait for it.
-        this.#context.logger.error({ attempt, code: errorCode(error) }, 'run not given up');
+        this.#context.logger.error({ attempt, code: errorCode(error), err: error }, 'run not given up');
       })
       .finally(() => {
         this.#isBusy = false;
