@@ -6,13 +6,14 @@ import {
   encodeOperation,
   encodeSignedOperation,
   initialState,
+  type OperationBody,
   operationDigest,
 } from '@nemea/membership';
 import { NETWORK_ID, verifySignature } from '@nemea/membership/testing';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { MembershipApplication } from './membership-application.ts';
 import type { Clock } from './ports/clock.ts';
-import { silent, TestChain, type TestNode, testNodes } from './testing.ts';
+import { silent, TestChain, type TestNode, testNode, testNodes } from './testing.ts';
 
 const HEAD = 25;
 const nodes = testNodes(4);
@@ -56,14 +57,18 @@ beforeEach(() => {
 });
 
 /** A member's report of epoch 2, as of a block that may be still to come. */
-function reportOf(
-  { account, prove, sign }: TestNode,
+function reportOf(author: TestNode, block: number, hash?: Uint8Array): Uint8Array {
+  const epochSeed = chain.history.epochSeed(2) ?? new Uint8Array(32);
+  const { proof } = author.prove(attestAlpha({ networkId: NETWORK_ID, epochSeed }));
+  return signedBy(author, block, { kind: 'attest', epoch: 2, proof, attestations: [] }, hash);
+}
+
+function signedBy(
+  { account, sign }: TestNode,
   block: number,
+  body: OperationBody,
   hash = hashDomain('test block', fromUtf8(`${block}`)),
 ): Uint8Array {
-  const epochSeed = chain.history.epochSeed(2) ?? new Uint8Array(32);
-  const { proof } = prove(attestAlpha({ networkId: NETWORK_ID, epochSeed }));
-  const body = { kind: 'attest' as const, epoch: 2, proof, attestations: [] };
   const operation = encodeOperation({ author: account, anchor: { block, hash }, body });
   return encodeSignedOperation(operation, sign(operationDigest(NETWORK_ID, operation)));
 }
@@ -108,6 +113,24 @@ describe('a decision whose second operation builds on a block that this node has
     await expect(executed).rejects.toMatchObject({ code: 'LOOP_STOPPED' });
     expect(reporters()).toEqual([]);
     expect(effects).toEqual([]);
+  });
+});
+
+describe('a node that went on from a snapshot further on than it has read', () => {
+  test('executes nothing before it has read that far: others know who was registered meanwhile', async () => {
+    const newcomer = testNode('newcomer');
+    const { state } = application;
+    application.restore({ ...state, ledgerBlock: HEAD + 2 }, 'peers');
+    const executed = application.execute(decisionOf(signedBy(first, HEAD, { kind: 'enrol' })), false);
+    await letTimePass();
+    expect(effects.map(({ type }) => type)).toEqual(['roster']);
+    const { record } = newcomer;
+    chain.mine({ ...chain.at, type: 'node-admitted', record, credit: 1, weight: 1 });
+    chain.mineTo(HEAD + 2);
+    await letTimePass();
+    await executed;
+    expect(application.state.roster.has(newcomer.account)).toBe(true);
+    expect(application.state.enrolledThrough).toBe(HEAD + 2);
   });
 });
 

@@ -125,7 +125,8 @@ export class MembershipApplication implements Application<MembershipState> {
       // Every replica finds the same bytes unreadable and passes over them.
       return { state, effects: [] };
     }
-    await this.#waitForBlock(signed.operation.anchor.block);
+    // A state that was taken over may stand further on than what this node has read, and facts are read as of it.
+    await this.#waitForBlock(Math.max(signed.operation.anchor.block, state.ledgerBlock));
     const operation = this.isAnchored([signed]) ? this.#authenticate(signed, state) : undefined;
     if (operation === undefined) return { state, effects: [] };
     const { ledger, verifySignature } = this.#options;
