@@ -20,7 +20,16 @@ describe('the votes that layer 1 may lack still [MEMB-34]', () => {
     expect(new Outbox(journal).votes()).toEqual(votes);
   });
 
-  test('are the last on each subject: who was evicted after all is not to be admitted', () => {
+  test('are the last on each subject', () => {
+    const journal = new MemoryJournal();
+    const outbox = new Outbox(journal);
+    const last = [verdictOn('other'), verdictOn('one', true)];
+    for (const vote of [verdictOn('one'), ...last]) outbox.add(vote);
+    expect(outbox.votes()).toEqual(last);
+    expect(new Outbox(journal).votes()).toEqual(last);
+  });
+
+  test('keep an eviction when a second application of the evicted is affirmed: layer 1 has its deposit still', () => {
     const journal = new MemoryJournal();
     const { record } = testNode('newcomer');
     const outbox = new Outbox(journal);
@@ -31,11 +40,12 @@ describe('the votes that layer 1 may lack still [MEMB-34]', () => {
       evidenceDigest: sha256(),
       reason: 1,
     };
+    const affirmed: Vote = { type: 'Admission', record, epoch: 3 };
     outbox.add({ type: 'Admission', record, epoch: 1 });
-    outbox.add(verdictOn('other'));
     outbox.add(evicted);
-    expect(outbox.votes()).toEqual([verdictOn('other'), evicted]);
-    expect(new Outbox(journal).votes()).toEqual([verdictOn('other'), evicted]);
+    outbox.add(affirmed);
+    expect(outbox.votes()).toEqual([evicted, affirmed]);
+    expect(new Outbox(journal).votes()).toEqual([evicted, affirmed]);
   });
 
   test('are written once, also when their decisions are told again', () => {

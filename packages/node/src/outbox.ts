@@ -58,9 +58,10 @@ export class Outbox {
 function subjectOf(vote: Vote): string {
   switch (vote.type) {
     case 'Admission':
-      return `member ${vote.record.account}`;
+      return `admission ${vote.record.account}`;
+    // Apart from its admissions: a second application that was affirmed, too, leaves layer 1 as much to evict.
     case 'Eviction':
-      return `member ${vote.account}`;
+      return `eviction ${vote.account}`;
     case 'EpochRecord':
       return 'epoch';
     case 'Election':
