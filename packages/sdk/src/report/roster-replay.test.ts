@@ -165,6 +165,19 @@ describe('a replay', () => {
     );
   });
 
+  test('counts who was evicted and registered again in one epoch as the newcomer that it is', async () => {
+    close(1, [leaf(1, a, b)]);
+    chain.mine({ ...chain.at(txOf('evict')), type: 'node-evicted', account: c.account, reason: 1 });
+    const again = { ...c, record: { ...c.record } };
+    chain.mine(chain.admitted(again, 1, 1));
+    const epoch = chain.history.epochOf(chain.history.head);
+    roster = withMember(withoutMember(roster, c.account), c.record, epoch);
+    close(2, [leaf(2, a, b)], { admissions: 1, evictions: 1 });
+    const { spans, stopped } = await replay();
+    expect(stopped).toBeUndefined();
+    expect(spans.at(-1)?.roster).toEqual(roster);
+  });
+
   test('does not look at epochs after the report was made', async () => {
     close(1, [leaf(1, a, b)]);
     close(2, [leaf(2, b, a)]);

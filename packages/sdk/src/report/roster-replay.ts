@@ -64,8 +64,7 @@ export async function replayRosters(
   report: Pick<Report, 'epochs'>,
   ledger: ReadableLedger,
 ): Promise<RosterReplay> {
-  const admissions = [...ledger.history.admissions(0, ledger.history.head)];
-  const evictions = ledger.history.events.flatMap((it) => (it.type === 'node-evicted' ? [it.account] : []));
+  const { admissions, evictions } = comingsAndGoings(ledger.history);
   const moves = await creditMoves(ledger);
   let roster = genesisRoster(ledger.history.genesisRecords());
   let exactEpoch = 0;
@@ -86,24 +85,47 @@ export async function replayRosters(
       stopped = `the report does not hold the attestations of epoch ${onLedger.epoch}`;
       break;
     }
-    for (const { record, block } of admissions.splice(0, onLedger.admissions))
-      hold(enrolled(roster, record, ledger.history.epochOf(block)));
-    for (const account of evictions.splice(0, onLedger.evictions)) hold(withoutMember(roster, account));
-    const counted = movesCounted(roster, moves, leaves, onLedger);
-    if (counted === undefined) {
+    const counted = [
+      ...admissions.splice(0, onLedger.admissions),
+      ...evictions.splice(0, onLedger.evictions),
+    ];
+    // Who was evicted may have been registered again in one epoch, and made room for another.
+    for (const { change } of counted.sort((a, b) => a.place - b.place)) hold(change(roster));
+    const moved = movesCounted(roster, moves, leaves, onLedger);
+    if (moved === undefined) {
       stopped = `the roots of epoch ${onLedger.epoch} do not follow from the record`;
       break;
     }
-    for (const move of moves.splice(0, counted)) hold(move(roster));
+    for (const move of moves.splice(0, moved)) hold(move(roster));
     exactEpoch = onLedger.epoch;
     epochsMatched += 1;
     hold(settleEpoch(roster, leaves, onLedger));
   }
   // What came after the last epoch that is known: the order of these is theirs to know, so each step is held.
-  for (const { record, block } of admissions) hold(enrolled(roster, record, ledger.history.epochOf(block)));
+  for (const { change } of admissions) hold(change(roster));
   for (const move of moves) hold(move(roster));
-  for (const account of evictions) hold(withoutMember(roster, account));
+  for (const { change } of evictions) hold(change(roster));
   return { spans, exactEpoch, epochsMatched, ...(stopped === undefined ? {} : { stopped }) };
+}
+
+/** A change of who is a member, by its place in the order of layer 1. */
+interface Change {
+  readonly place: number;
+  readonly change: (roster: Roster) => Roster;
+}
+
+function comingsAndGoings(history: ReadableLedger['history']): { admissions: Change[]; evictions: Change[] } {
+  const genesis = new Set(history.genesisRecords());
+  const admissions: Change[] = [];
+  const evictions: Change[] = [];
+  for (const [place, event] of history.events.entries()) {
+    if (event.type === 'node-evicted')
+      evictions.push({ place, change: (roster) => withoutMember(roster, event.account) });
+    if (event.type !== 'node-admitted' || genesis.has(event.record)) continue;
+    const epoch = history.epochOf(event.block);
+    admissions.push({ place, change: (roster) => enrolled(roster, event.record, epoch) });
+  }
+  return { admissions, evictions };
 }
 
 /** What the close of an epoch does to the roster: credit moves, and whoever has left layer 1 is left out. */
