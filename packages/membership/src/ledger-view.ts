@@ -31,7 +31,7 @@ export interface LedgerView {
   genesisRecords(): readonly NodeRecord[];
   /** Who was registered after a block and by another, in the order of layer 1; those of genesis are left out. */
   admissions(afterBlock: number, throughBlock: number): readonly Registration[];
-  /** Accounts that gave up membership on layer 1, and were not admitted again, as of a block. */
+  /** Accounts that gave up membership on layer 1, or were evicted there, and were not admitted again, as of a block. */
   leavers(atBlock: number): ReadonlySet<string>;
 }
 

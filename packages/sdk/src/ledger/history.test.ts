@@ -46,6 +46,16 @@ describe('standing', () => {
   });
 });
 
+describe('those that leave [MEMB-21]', () => {
+  test('are who gave up membership, or was evicted, until they are registered again', () => {
+    chain.mine({ ...chain.at(txOf('leave')), type: 'weight', account: a.account, credit: 0, weight: 0 });
+    chain.mine({ ...chain.at(txOf('evict')), type: 'node-evicted', account: b.account, reason: 1 });
+    chain.mine(chain.admitted(a, 1, 1), chain.admitted(b, 1, 1));
+    const leavers = [2, 3, 4].map((block) => [...chain.history.leavers(block)]);
+    expect(leavers).toEqual([[a.account], [a.account, b.account], []]);
+  });
+});
+
 describe('the keys of a member', () => {
   test('are those of its latest admission as of the block', () => {
     const renewed: TestNode = { ...a, record: { ...a.record, akX: b.record.akX } };

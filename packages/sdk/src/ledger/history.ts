@@ -322,6 +322,7 @@ export class LedgerHistory implements LedgerView {
     const leavers = new Set<string>();
     for (const event of this.#until(atBlock)) {
       if (event.type === 'weight' && event.weight === 0) leavers.add(event.account);
+      if (event.type === 'node-evicted') leavers.add(event.account);
       if (event.type === 'node-admitted') leavers.delete(event.record.account);
     }
     return leavers;
