@@ -95,7 +95,7 @@ function replayed(counting: Roster = founded, closedEpoch = EPOCH - 1): RosterRe
   return { spans, exactEpoch: EPOCH, epochsMatched: EPOCH };
 }
 
-async function lies(of: Candidacy, rosters = replayed()): Promise<string[]> {
+async function lies(of: Candidacy, rosters = replayed(), others: Candidacy[] = []): Promise<string[]> {
   const node = {
     name: 'stranger',
     account: candidate.account,
@@ -109,7 +109,7 @@ async function lies(of: Candidacy, rosters = replayed()): Promise<string[]> {
     canExecute: false,
   };
   const findings = await verifyJuries({
-    report: { nodes: [node], candidacies: [of] },
+    report: { nodes: [node], candidacies: [of, ...others] },
     ledger: { networkId, history },
     rosters,
   });
@@ -185,6 +185,45 @@ describe('an admission is counted as the machine counts it [MEMB-13], and', () =
     expect(await lies(candidacy(jury, AFFIRM), rosters)).toEqual([
       '1 judges that weigh something, want at least 2',
     ]);
+  });
+});
+
+describe('a certificate that was not used [MEMB-15]', () => {
+  const other = testNode(98);
+  const alpha = (node: TestNode) => alphaOf(node, EPOCH);
+  const never = (verdicts: readonly Verdict[]): Candidacy => {
+    const seated = drawn(other, EPOCH);
+    return {
+      ...candidacy([], []),
+      candidate: toHex(candidateId(other.record, applicationDigest)),
+      account: other.account,
+      seated: seated.map(({ account }) => account),
+      judgements: seated.map(({ account, prove }, index) => ({
+        account,
+        verdict: verdicts[index % verdicts.length] as Verdict,
+        proof: toHex(prove(alpha(other))),
+      })),
+    };
+  };
+  const liesOf = async (of: Candidacy) => {
+    const report = { nodes: [], candidacies: [of] };
+    const ledger = { networkId, history };
+    const findings = await verifyJuries({ report, ledger, rosters: replayed() });
+    return findings.flatMap(({ ok, detail }) => (ok ? [] : [detail]));
+  };
+
+  test('is no lie where layer 1 never registered the account, if its jury affirmed', async () => {
+    expect(await liesOf(never(['affirming']))).toEqual([]);
+    expect(await liesOf(never(['contraindicated']))).toHaveLength(1);
+  });
+
+  test('is no lie where each registration has a candidacy of its own, and no cover for one that has none', async () => {
+    const used = candidacy(jury, AFFIRM);
+    const record = { ...candidate.record, endpoint: 'elsewhere' };
+    const unused = { ...used, candidate: toHex(candidateId(record, applicationDigest)) };
+    const ofUnused = (await lies(unused, replayed(), [used])).filter((detail) => /application/.test(detail));
+    expect(ofUnused).toEqual([]);
+    expect((await lies(unused)).join()).toMatch(/is not this node's application/);
   });
 });
 

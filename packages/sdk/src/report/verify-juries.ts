@@ -8,6 +8,8 @@ import {
   juryDecision,
   juryOf,
   mayServe,
+  type NodeRecord,
+  type Registration,
 } from '@nemea/membership';
 import type { Ledger } from '../client/ledger.ts';
 import { checkDraw, type DrawTime, LAG_EPOCHS_MAX, memberAround, spansAround } from './draws.ts';
@@ -39,7 +41,7 @@ function verifyJury(inquiry: Inquiry, candidacy: Candidacy): Promise<Finding[]> 
   return examine(`jury of ${nameOf(inquiry.report, candidacy.account)}`, (lies) => {
     const { ledger } = inquiry;
     const candidate = fromHex(candidacy.candidate);
-    checkCandidate(inquiry, lies, candidacy, candidate);
+    checkCandidate(inquiry, lies, candidacy);
     const epochSeed = ledger.history.epochSeed(candidacy.epoch);
     if (epochSeed === undefined) {
       lies.add(`epoch ${candidacy.epoch} never began`);
@@ -87,30 +89,50 @@ function checkSeats(inquiry: Inquiry, lies: Lies, candidacy: Candidacy, alpha: U
   }
 }
 
-/** The candidacy is this very application: its id commits to the record that layer 1 holds. */
-function checkCandidate({ ledger }: Inquiry, lies: Lies, candidacy: Candidacy, candidate: Uint8Array): void {
-  const { history } = ledger;
-  const record = history.recordAt(candidacy.account, history.head);
-  if (candidacy.outcome !== 'admitted') return;
-  if (record === undefined) {
-    lies.add(`${candidacy.account} was never admitted`);
-    return;
-  }
-  const id = candidateId(record, fromHex(candidacy.applicationDigest));
+/** The candidacy is this very application: its id commits to a record that layer 1 took. */
+function checkCandidate(inquiry: Inquiry, lies: Lies, candidacy: Candidacy): void {
+  if (!isUsed(inquiry, candidacy)) return;
   lies.unless(
-    bytesEqual(id, candidate),
+    registrationsOf(inquiry, candidacy).some(({ record }) => isOf(candidacy, record)),
     `candidate ${short(candidacy.candidate)} is not this node's application`,
   );
+}
+
+/**
+ * Whether layer 1 must have registered the account on this candidacy. A certificate need not be used: its owner may take
+ * the deposit back and never come, or come on another, as long as each registration has one of its own [MEMB-15].
+ */
+function isUsed(inquiry: Inquiry, candidacy: Candidacy): boolean {
+  if (candidacy.outcome !== 'admitted') return false;
+  const registrations = registrationsOf(inquiry, candidacy);
+  const { history } = inquiry.ledger;
+  const brings = (of: Candidacy, { record, block }: Registration): boolean =>
+    isOf(of, record) &&
+    of.epoch <= history.epochOf(block) &&
+    history.epochOf(block) <= of.epoch + LAG_EPOCHS_MAX + ADMISSION_EPOCHS;
+  if (registrations.some((registration) => brings(candidacy, registration))) return true;
+  const admitted = inquiry.report.candidacies.filter(
+    ({ account, outcome }) => account === candidacy.account && outcome === 'admitted',
+  );
+  return registrations.some((registration) => !admitted.some((other) => brings(other, registration)));
+}
+
+function registrationsOf({ ledger }: Inquiry, { account }: Candidacy): readonly Registration[] {
+  const { history } = ledger;
+  return history.admissions(0, history.head).filter(({ record }) => record.account === account);
+}
+
+function isOf({ candidate, applicationDigest }: Candidacy, record: NodeRecord): boolean {
+  return bytesEqual(candidateId(record, fromHex(applicationDigest)), fromHex(candidate));
 }
 
 /** Counts the jury again as the machine does, by every roster by which it may have been counted [MEMB-13]. */
 function checkDecision(inquiry: Inquiry, lies: Lies, candidacy: Candidacy): void {
   const { outcome } = candidacy;
   if (outcome === 'open') return;
-  const spans =
-    outcome === 'admitted'
-      ? countedBy(inquiry, lies, candidacy)
-      : spansAround(inquiry.rosters, timeOf(inquiry, candidacy));
+  const spans = isUsed(inquiry, candidacy)
+    ? countedBy(inquiry, lies, candidacy)
+    : spansAround(inquiry.rosters, timeOf(inquiry, candidacy));
   const seats = {
     seated: new Set(candidacy.seated),
     judgements: new Map(candidacy.judgements.map((it) => [it.account, it])),
@@ -150,12 +172,15 @@ function countedBy(inquiry: Inquiry, lies: Lies, candidacy: Candidacy): readonly
   return spans.filter(({ closedEpoch }) => first <= closedEpoch && closedEpoch <= last);
 }
 
-/** A jury has judged by the block of the admission; of one that refused, nothing is on layer 1. */
-function timeOf({ report, ledger }: Inquiry, candidacy: Candidacy): DrawTime {
+/** A jury has judged by the block of the admission; of one that refused, or in vain, nothing is on layer 1. */
+function timeOf(inquiry: Inquiry, candidacy: Candidacy): DrawTime {
+  const { report, ledger } = inquiry;
   const { history } = ledger;
   const node = report.nodes.find(({ account }) => account === candidacy.account);
-  const isAdmitted = candidacy.outcome === 'admitted' && node !== undefined;
-  const block = isAdmitted ? Math.min(node.admission.block, history.head) : history.head;
+  const block =
+    node !== undefined && isUsed(inquiry, candidacy)
+      ? Math.min(node.admission.block, history.head)
+      : history.head;
   return { epoch: candidacy.epoch, judgedEpoch: history.epochOf(block) };
 }
 
