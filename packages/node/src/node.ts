@@ -482,7 +482,7 @@ export class Node {
         logger.info({ account: effect.account }, 'member came back without its journal');
         return;
       case 'roster':
-        if (overlay !== undefined) this.#members.reach(overlay);
+        if (overlay !== undefined) this.#members.follow(overlay, effect.roster);
         return;
       case 'candidacy':
         void this.#desk?.onCandidacy(effect.candidate).catch((error: unknown) => {

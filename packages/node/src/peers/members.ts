@@ -1,5 +1,11 @@
 import { errorCode } from '@nemea/core';
-import { CONFIDENCE_NEW, type Member, type MembershipState, type NodeRecord } from '@nemea/membership';
+import {
+  CONFIDENCE_NEW,
+  type Member,
+  type MembershipState,
+  type NodeRecord,
+  type Roster,
+} from '@nemea/membership';
 import type { Ledger } from '@nemea/sdk';
 import type { Logger } from 'pino';
 import type { Door } from '../admission/candidate.ts';
@@ -85,6 +91,15 @@ export class Members {
     const cut = overlay.evict(peerIdOf(peerKey));
     this.reach(overlay);
     await cut;
+  }
+
+  /** Whoever is on a roster has come back, also where its enrolment was among the decisions that a snapshot stands for. */
+  follow(overlay: Overlay, roster: Roster): void {
+    for (const account of this.#evicted) {
+      const member = roster.get(account);
+      if (member !== undefined) this.readmit(overlay, member);
+    }
+    this.reach(overlay);
   }
 
   readmit(overlay: Overlay, record: NodeRecord): void {
