@@ -48,6 +48,28 @@ describe('the votes that layer 1 may lack still [MEMB-34]', () => {
     expect(new Outbox(journal).votes()).toEqual([evicted, affirmed]);
   });
 
+  test('are all epochs, for layer 1 takes them in their order', () => {
+    const journal = new MemoryJournal();
+    const outbox = new Outbox(journal);
+    const digest = sha256();
+    const records = [2, 3].map(
+      (epoch): Vote => ({
+        type: 'EpochRecord',
+        epoch,
+        seed: digest,
+        rosterRoot: digest,
+        attestationRoot: digest,
+        creditRoot: digest,
+        admissions: 0,
+        evictions: 0,
+        policyVersion: 1,
+        boundaryBlock: 10 * epoch,
+      }),
+    );
+    for (const record of records) outbox.add(record);
+    expect(new Outbox(journal).votes()).toEqual(records);
+  });
+
   test('are written once, also when their decisions are told again', () => {
     const journal = new MemoryJournal();
     new Outbox(journal).add(verdictOn('one'));

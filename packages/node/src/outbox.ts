@@ -63,7 +63,7 @@ function subjectOf(vote: Vote): string {
     case 'Eviction':
       return `eviction ${vote.account}`;
     case 'EpochRecord':
-      return 'epoch';
+      return `epoch ${vote.epoch}`;
     case 'Election':
       return `election ${toHex(vote.taskId)}`;
     case 'Settlement':

@@ -181,6 +181,10 @@ export class Votes {
     await sleep(clock, rank * SUBMIT_STEP_MS);
     let retryMs = SUBMIT_STEP_MS;
     while (this.#isOpen(ballot)) {
+      if (this.#isTooEarly(ballot)) {
+        await sleep(clock, SUBMIT_STEP_MS);
+        continue;
+      }
       const certificate = await this.#certificateOf(ballot);
       if (certificate === undefined) {
         const isLate = clock.elapsedMs() - ballot.castAtMs > REPEAT_MAX_MS;
@@ -200,6 +204,17 @@ export class Votes {
         retryMs = Math.min(2 * retryMs, REPEAT_MAX_MS);
       }
     }
+  }
+
+  /**
+   * Records of epochs go to layer 1 in their order: it takes none that is older than what it has, and without one nobody can
+   * redo the rosters after it.
+   */
+  #isTooEarly({ vote }: Ballot): boolean {
+    if (vote.type !== 'EpochRecord') return false;
+    return [...this.#ballots.values()].some(
+      (other) => other.vote.type === 'EpochRecord' && other.vote.epoch < vote.epoch && this.#isOpen(other),
+    );
   }
 
   /** Sends the own signature again and again: whoever missed it may be the one that the certificate waits for. */

@@ -86,6 +86,48 @@ test('a signature is sent again until layer 1 shows the result: one that was los
   expect(vi.getTimerCount()).toBe(0);
 });
 
+describe('the records of epochs that layer 1 has not taken [MEMB-35]', () => {
+  const recordOf = (epoch: number): Vote => ({
+    type: 'EpochRecord',
+    epoch,
+    seed: disputeId,
+    rosterRoot: disputeId,
+    attestationRoot: disputeId,
+    creditRoot: disputeId,
+    admissions: 0,
+    evictions: 0,
+    policyVersion: 1,
+    boundaryBlock: 10 * epoch,
+  });
+  const sign = (node: TestNode, of: Vote) => node.signer.signTypedData(voteTypedData(network, of));
+
+  test('go there in their order, whichever has its signatures first: of one that is passed over nothing can be redone', async () => {
+    const taken: number[] = [];
+    const [self, ...others] = nodes as [TestNode, ...TestNode[]];
+    const ledger: Ledger = {
+      ...chain.ledgerOf(self),
+      submitVote: async (of) => {
+        if (of.type === 'EpochRecord') taken.push(of.epoch);
+        if (of.type === 'EpochRecord') chain.mine({ ...chain.at, type: 'epoch', epoch: of.epoch });
+        return { txHash: '0x', block: 1, gasUsed: 1 };
+      },
+    };
+    const overlay = overlayOf(async () => new Uint8Array(0));
+    const votes = new Votes(testContext(self, chain, { ledger, overlay: () => overlay }), () => undefined);
+    open.push(votes);
+    for (const epoch of [2, 3]) await votes.cast(recordOf(epoch));
+    for (const epoch of [3, 2]) {
+      for (const other of others) {
+        const of = recordOf(epoch);
+        const digest = fromHex(voteDigest(network, of));
+        votes.receive(other.account, voteMessageCodec.encode({ digest, signature: await sign(other, of) }));
+      }
+      await vi.advanceTimersByTimeAsync(30_000);
+      expect(taken).toEqual(epoch === 3 ? [] : [2, 3]);
+    }
+  });
+});
+
 describe('a vote of an earlier life', () => {
   const { record } = testNode('newcomer');
   const admitted = (): LedgerEvent => ({ ...chain.at, type: 'node-admitted', record, credit: 10, weight: 1 });

@@ -71,6 +71,22 @@ describe('a network of four', () => {
     await s.epochsClose(1);
   });
 
+  it('records every epoch on layer 1, also those that it did not take for long [MEMB-35]', async () => {
+    await begin({ nodes: 4 });
+    await s.epochsClose(1);
+    s.layerOneTakesNo('EpochRecord');
+    await s.until('three more are closed', () => s.statusOf(0).epochClosed >= 4);
+    for (const index of [0, 1, 2, 3]) s.member(index).crash();
+    for (const index of [0, 1, 2, 3]) s.member(index).start();
+    await s.passes(5_000);
+    s.layerOneTakesNo(undefined);
+    await s.epochsClose(6);
+    const recorded = s.world.chain.blocks.flatMap(({ events }) =>
+      events.flatMap((event) => (event.type === 'epoch' ? [event.epoch] : [])),
+    );
+    expect(recorded).toEqual(recorded.map((_, index) => index + 1));
+  });
+
   it('has not forgotten a vote that layer 1 did not take for long when all lose power [MEMB-34]', async () => {
     await begin({ nodes: 4 });
     await s.epochsClose(1);
