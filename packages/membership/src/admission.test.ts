@@ -232,17 +232,22 @@ describe('the decision on a candidate [MEMB-13]', () => {
 
   test('waits while consensus can take no more members', () => {
     judge(juryFor(stranger).drawn.slice(0, JUDGES_EXPECTED));
-    const [filler] = machine.state.roster.values();
-    if (filler === undefined) throw new Error('empty roster');
-    const roster = new Map(machine.state.roster);
-    for (let i = 0; roster.size < ROSTER_MAX; i++)
-      roster.set(`filler ${i}`, { ...filler, account: `filler ${i}` });
-    machine.state = { ...machine.state, roster };
+    fillRoster();
     ledger.head += JUDGING_BLOCKS;
     expect(close()).toBe('ROSTER_FULL');
     expect(outcome()).toBe('open');
   });
 });
+
+/** Consensus can take no more members. */
+function fillRoster(): void {
+  const [filler] = machine.state.roster.values();
+  if (filler === undefined) throw new Error('empty roster');
+  const roster = new Map(machine.state.roster);
+  for (let i = 0; roster.size < ROSTER_MAX; i++)
+    roster.set(`filler ${i}`, { ...filler, account: `filler ${i}` });
+  machine.state = { ...machine.state, roster };
+}
 
 describe('enrolment [MEMB-15]', () => {
   const enrol = (block = ledger.head) => machine.order(sponsor, { kind: 'enrol' }, block);
@@ -276,15 +281,12 @@ describe('enrolment [MEMB-15]', () => {
   });
 
   test('takes no more than consensus can, and counts them all, as whoever replays it does', () => {
-    const [filler] = machine.state.roster.values();
-    if (filler === undefined) throw new Error('empty roster');
-    const roster = new Map(machine.state.roster);
-    for (let i = 0; roster.size < ROSTER_MAX; i++)
-      roster.set(`filler ${i}`, { ...filler, account: `filler ${i}` });
-    machine.state = { ...machine.state, roster };
+    fillRoster();
     registers(stranger);
     expect(enrol()).toBeUndefined();
     expect(machine.state.roster.size).toBe(ROSTER_MAX);
+    expect(machine.state.roster.has(stranger.account)).toBe(false);
+    expect(machine.effects.map((effect) => effect.type)).toEqual(['roster']);
     expect(machine.state.admissions).toBe(1);
   });
 });

@@ -9,8 +9,8 @@ import type { Effect, MembershipState } from './state.ts';
 export const ADMISSION_EPOCHS = 4;
 
 /**
- * Whom layer 1 has registered is a member from here on: what consensus decided only made the certificate. So nobody has
- * a say here without a deposit there, and nobody's weight counts there who does not answer here [MEMB-15].
+ * Whom layer 1 has registered is a member from here on: what consensus decided only made the certificate. So nobody gets
+ * a say here without a deposit there [MEMB-15].
  */
 export function enrol({ state, ledger, consensusEpoch }: Context): Outcome {
   const registered = registeredSince(state, ledger, state.ledgerBlock);
@@ -23,6 +23,7 @@ export function enrol({ state, ledger, consensusEpoch }: Context): Outcome {
   };
   for (const { record, block } of registered) {
     const roster = enrolled(next.roster, record, ledger.epochOf(block));
+    if (roster === next.roster) continue;
     next = { ...next, ...answeringAnew(next, record.account, consensusEpoch), roster };
     effects.push({ type: 'enrolled', record });
   }
@@ -38,7 +39,10 @@ export function registeredSince(
   return ledger.admissions(enrolledThrough, throughBlock);
 }
 
-/** A roster that is full stays as it is: no candidate is affirmed then, but certificates of before may still be used. */
+/**
+ * A roster that is full stays as it is: no candidate is affirmed then, but certificates of before may still be used. Who
+ * is registered by one is a member of layer 1 alone, and counts as an admission all the same, as it does there.
+ */
 export function enrolled(roster: Roster, record: NodeRecord, epoch: number): Roster {
   const isFull = roster.size >= ROSTER_MAX && !roster.has(record.account);
   return isFull ? roster : withMember(roster, record, epoch);

@@ -151,7 +151,7 @@ export class Votes {
     ballot.signatures.set(signer, signature);
   }
 
-  /** A member that layer 1 has not admitted yet may sign already; its weight counts once it is. */
+  /** By layer 1, or by the roster, which may be ahead of what this node has read of layer 1; only weight there counts. */
   #isSigner(account: string): boolean {
     return this.#weights().has(account) || this.#context.state().roster.has(account);
   }
